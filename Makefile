@@ -1,0 +1,45 @@
+# Needs only Python 3.11+, make and a package index. `make quickstart` and `make test` set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STRONGROOM_HOME ?= $(HOME)/.strongroom
+
+.PHONY: quickstart test lint bench lock clean help
+
+help:  ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Strongroom needs Python 3.11 or newer: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+quickstart: $(VENV)/.runtime  ## Set up and run the main job on real data
+	$(BIN)/strongroom quickstart --home "$(STRONGROOM_HOME)" $(QUICKSTART_FLAGS)
+
+test: $(VENV)/.dev  ## Set up and run every test
+	$(BIN)/python -m pytest -n auto $(PYTEST_FLAGS)
+
+lint: $(VENV)/.dev  ## Style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## Measure; prints ratios against peers
+	$(BIN)/python -m benchmarks
+
+lock:  ## Resolve the dependencies again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --all-extras --group pyproject.toml:dev pyproject.toml -o requirements/dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  -c requirements/dev.lock pyproject.toml -o requirements/runtime.lock
+
+clean:  ## Remove the local environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

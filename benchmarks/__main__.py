@@ -1,0 +1,21 @@
+"""Run the benchmarks: `python -m benchmarks [name …]`; all of them without a name."""
+
+import importlib
+import sys
+
+ALL = ("sealing", "log_appends", "decisions", "guarded_prediction")
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, one after the other; 2 for an unknown name."""
+    if unknown := [name for name in names if name not in ALL]:
+        print(f"no benchmark `{unknown[0]}`; there are: {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names or ALL:
+        print(f"\n== {name} ==", flush=True)
+        importlib.import_module(f"benchmarks.{name}").main()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

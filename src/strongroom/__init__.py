@@ -1,0 +1,1 @@
+"""Strongroom: a self-hosted home for machine learning on sensitive data."""

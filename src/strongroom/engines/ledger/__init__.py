@@ -1,0 +1,1 @@
+"""The Merkle log's mathematics: tree, proofs, checkpoints, tiles, offline verification."""

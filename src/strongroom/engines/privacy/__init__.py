@@ -1,0 +1,1 @@
+"""Find personal data and mask it."""

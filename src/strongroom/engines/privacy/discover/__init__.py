@@ -1,0 +1,1 @@
+"""Finding personal data in tables: what each column holds, how sure, and on what evidence."""

@@ -1,0 +1,97 @@
+"""What the name of a column says."""
+
+import unicodedata
+from collections import defaultdict
+from functools import lru_cache
+
+import re2
+
+from strongroom.engines.privacy.discover.rules.registry import ALL_RULES
+
+_LONGEST_PHRASE = 5
+_MAX_HEADER_LENGTH = 200
+
+# Words that turn a name, address or number into that of a thing.
+_OF_A_THING = frozenset(
+    """
+    product company file host domain brand event column table model field item category type class
+    file folder drug gene species protein feature metric course department team organization
+    organisation org project service status code color colour currency region sku title song movie
+    book game job process function variable business vendor supplier merchant shop store bank
+    school hospital unit device tag label commit branch repository method score quantity price
+    percent temp format version
+    """.split()  # noqa: SIM905 # a list of words reads better so
+)
+_THING_SENSITIVE = frozenset({"person_name", "given_name", "family_name", "city", "username"})
+# Words after which the column is about the thing named before, not the thing itself.
+_ABOUT = frozenset(
+    """
+    count flag type kind verified valid id status score length hash num is has category missing
+    label group bucket domain provider format source quality
+    """.split()  # noqa: SIM905 # a list of words reads better so
+)
+# Headers that name forms which are not personal: values that look like names do not count there.
+_NOT_PERSONAL = frozenset(
+    """
+    color colour farbe couleur currency product category brand status company sku note notes
+    comment comments description title department organization organisation unit model item event
+    genre species word term tag label commit branch company name type vendor supplier merchant
+    industry sector price quantity score percent epoch timestamp order isbn ean lat latitude lon
+    longitude
+    """.split()  # noqa: SIM905 # a list of words reads better so
+) - {"name", "order"}
+
+
+def words_of(header: str) -> tuple[str, ...]:
+    """The words of a column's name: lower case, without accents, split at case and signs."""
+    text = unicodedata.normalize("NFKD", header[:_MAX_HEADER_LENGTH].replace("ß", "ss"))
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    # "dateOfBirth", "patientID2" and "IPAddress" have words too.
+    text = re2.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
+    text = re2.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", text)
+    return tuple(re2.findall(r"[\pL]+|[0-9]+", text.lower()))
+
+
+@lru_cache(maxsize=1)
+def _phrases() -> dict[str, tuple[tuple[str, float], ...]]:
+    """Joined phrase → types it names, with strength: 1 without doubt, 0.5 also other things."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for rule in ALL_RULES:
+        for phrases, strength in ((rule.headers, 1.0), (rule.weak_headers, 0.5)):
+            for phrase in phrases:
+                strengths = found[phrase.replace(" ", "")]
+                strengths[rule.name] = max(strength, strengths.get(rule.name, 0.0))
+    return {phrase: tuple(strengths.items()) for phrase, strengths in found.items()}
+
+
+def types_named(header: str) -> dict[str, float]:
+    """Types that a column's name speaks of, with the strength of its word in (0, 1].
+
+    The whole name counts fully; a phrase inside a longer name somewhat less, the later the
+    better ("patient phone" is a phone). Words such as "count" after it undo it.
+    """
+    words = words_of(header)
+    while len(words) > 1 and words[-1].isdigit():
+        words = words[:-1]  # phone_2
+    phrases = _phrases()
+    strengths: dict[str, float] = {}
+    for length in range(min(_LONGEST_PHRASE, len(words)), 0, -1):
+        for start in range(len(words) - length + 1):
+            phrase = "".join(words[start : start + length])
+            rest = words[start + length :]
+            if phrase not in phrases or any(word in _ABOUT for word in rest):
+                continue
+            fit = 1.0 if length == len(words) else (0.9 if not rest else 0.6)
+            for name, strength in phrases[phrase]:
+                if strength < 1.0 and length < len(words) and rest:
+                    continue
+                strengths[name] = max(strengths.get(name, 0.0), strength * fit)
+    if any(word in _OF_A_THING for word in words):
+        for name in _THING_SENSITIVE & strengths.keys():
+            strengths[name] *= 0.5 if strengths[name] >= 1.0 else 0.0
+    return {name: strength for name, strength in strengths.items() if strength > 0.0}
+
+
+def names_a_thing(header: str) -> bool:
+    """True where the column's name speaks of something that is not a person or place."""
+    return any(word in _NOT_PERSONAL for word in words_of(header))

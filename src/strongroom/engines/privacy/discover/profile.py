@@ -1,0 +1,145 @@
+"""Counts and shape of one column, and its distinct values as text."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from strongroom.engines.privacy.discover.findings import ColumnProfile, Shape
+
+# The stubs' overloads know fewer argument types than the functions take.
+pc: Any = pyarrow.compute
+
+UNIQUE_SHARE = 0.9
+"""A column whose values are this distinct identifies its rows."""
+_MIN_ROWS_FOR_UNIQUE = 20
+_MAX_CATEGORIES = 50
+_FREE_TEXT_LENGTH = 24
+_FREE_TEXT_WORDS = 4.0
+_MAX_VALUE_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSample:
+    """One column made ready for the rules.
+
+    Attributes:
+        values: distinct values as trimmed text, cut at 512 characters; empty for columns that
+            cannot be read as text (floating point, binary, nested).
+        weights: rows that hold each value.
+        is_number: the column's type is a number, so a pattern of digits alone says less.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    weights: tuple[int, ...]
+    is_number: bool
+    profile: ColumnProfile
+
+
+def sample_column(name: str, column: "pa.ChunkedArray[Any]") -> ColumnSample:
+    """Profile of `column`; nulls and blank texts count as missing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kind = column.type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    as_text = _as_text(column)
+    if as_text is None:
+        shape = _untextual_shape(column)
+        missing = column.null_count
+        distinct = _distinct(column)
+        profile = ColumnProfile(str(kind), shape, len(column), missing, distinct[0], distinct[1], 0)
+        return ColumnSample(name, (), (), is_number, profile)
+    trimmed = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(as_text, 0, _MAX_VALUE_LENGTH))
+    counted = Counter(value for value in trimmed.to_pylist() if value)
+    filled = sum(counted.values())
+    singletons = sum(1 for count in counted.values() if count == 1)
+    mean_length = (
+        sum(len(value) * count for value, count in counted.items()) / filled if filled else 0.0
+    )
+    shape = _textual_shape(column, counted, filled, singletons, mean_length)
+    profile = ColumnProfile(
+        str(kind), shape, len(column), len(column) - filled, len(counted), singletons, mean_length
+    )
+    return ColumnSample(name, tuple(counted), tuple(counted.values()), is_number, profile)
+
+
+def _as_text(column: "pa.ChunkedArray[Any]") -> "pa.ChunkedArray[Any] | None":
+    """The column as text, or None where its text would say nothing."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return column
+    if pa.types.is_string_view(kind) or pa.types.is_integer(kind) or pa.types.is_temporal(kind):
+        return column.cast(pa.string())
+    if pa.types.is_floating(kind):
+        # Whole numbers with missing values often arrive as floating point.
+        whole = pc.all(pc.equal(column, pc.floor(column))).as_py()
+        if whole and column.null_count < len(column):
+            low, high = pc.min_max(column).as_py().values()
+            if -(2**62) < low <= high < 2**62:
+                return column.cast(pa.int64()).cast(pa.string())
+    if pa.types.is_decimal(kind):
+        return column.cast(pa.string())
+    return None
+
+
+def _distinct(column: "pa.ChunkedArray[Any]") -> tuple[int, int]:
+    """Distinct values and values that occur once, where the type can be counted."""
+    try:
+        counts = pc.value_counts(pc.drop_null(column)).field("counts")
+    except pa.ArrowNotImplementedError:
+        return 0, 0
+    return len(counts), pc.sum(pc.equal(counts, 1)).as_py() or 0
+
+
+def _untextual_shape(column: "pa.ChunkedArray[Any]") -> Shape:
+    kind = column.type
+    if column.null_count == len(column):
+        return Shape.EMPTY
+    if pa.types.is_boolean(kind):
+        return Shape.BOOLEAN
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return Shape.NUMBER
+    return Shape.NESTED if pa.types.is_nested(kind) else Shape.BINARY
+
+
+def _textual_shape(
+    column: "pa.ChunkedArray[Any]", counted: Counter[str], filled: int, singletons: int, mean: float
+) -> Shape:
+    kind = column.type
+    if not filled:
+        return Shape.EMPTY
+    if pa.types.is_temporal(kind):
+        return Shape.DATE
+    is_unique = singletons >= UNIQUE_SHARE * filled and filled >= _MIN_ROWS_FOR_UNIQUE
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return Shape.UNIQUE_INTEGER if is_unique else Shape.NUMBER
+    if len(counted) == 1:
+        return Shape.CONSTANT
+    words = sum((value.count(" ") + 1) * count for value, count in counted.items()) / filled
+    if mean >= _FREE_TEXT_LENGTH and words >= _FREE_TEXT_WORDS:
+        return Shape.FREE_TEXT
+    if _all_numbers(counted):
+        whole = all(_is_whole(value) for value in counted)
+        return Shape.UNIQUE_INTEGER if is_unique and whole else Shape.NUMBER
+    # However few rows there are, texts that differ from row to row tell rows apart.
+    if singletons >= UNIQUE_SHARE * filled:
+        return Shape.UNIQUE_TEXT
+    repeats = len(counted) <= filled / 2
+    return Shape.CATEGORY if repeats and len(counted) <= _MAX_CATEGORIES else Shape.SHORT_TEXT
+
+
+def _is_whole(value: str) -> bool:
+    return value.lstrip("+-").isdigit()
+
+
+def _all_numbers(counted: Counter[str]) -> bool:
+    """True where every value reads as a number; stops at the first that does not."""
+    for value in counted:
+        try:
+            float(value)
+        except ValueError:
+            return False
+    return True

@@ -1,0 +1,75 @@
+"""The policy of masked views where a workspace has none of its own."""
+
+from functools import lru_cache
+
+from strongroom.engines.privacy.mask.policy import MaskPolicy, parse_policy
+
+DEFAULT_POLICY = """\
+# Identities go, what a model can learn from stays. Equal values stay equal where that is needed
+# to join or to count (hash), within one dataset and purpose.
+
+[types]
+person_name = "redact"
+given_name = "redact"
+family_name = "redact"
+email = "hash"
+username = "hash"
+phone = { method = "partial", keep_last = 2 }
+street_address = "redact"
+postcode = { method = "generalize", prefix = 3 }
+city = "redact"
+county = "redact"
+coordinates = "redact"
+date_of_birth = "generalize"
+date = "generalize"
+year_of_birth = { method = "generalize", bin_width = 5 }
+age = { method = "generalize", bin_width = 5, top = 90 }
+income = { method = "generalize", bin_width = 10000 }
+medical_record_number = "hash"
+health_insurance_number = "hash"
+customer_number = "hash"
+device_id = "hash"
+ip_address = "hash"
+mac_address = "hash"
+payment_card = { method = "partial", keep_last = 4 }
+iban = { method = "partial", keep_first = 2 }
+ethnicity = "redact"
+religion = "redact"
+political_opinion = "redact"
+union_membership = "redact"
+sexual_orientation = "redact"
+biometric = "drop"
+health_condition = "keep"           # what clinical models are about; no name stands beside it
+gender = "keep"
+marital_status = "keep"
+nationality = "redact"
+occupation = "keep"
+country = "keep"
+state = "keep"
+
+[roles]
+direct = "redact"
+quasi = "redact"
+special = "redact"
+secret = "drop"
+
+[shapes]                            # columns in which no type was recognised
+empty = "keep"
+constant = "keep"
+boolean = "keep"
+number = "keep"
+category = "keep"
+date = "generalize"
+short_text = "hash"
+unique_integer = "hash"             # a key of the rows
+unique_text = "redact"              # may name people
+free_text = "redact"                # may say anything
+binary = "drop"
+nested = "drop"
+"""
+
+
+@lru_cache(maxsize=1)
+def default_policy() -> MaskPolicy:
+    """The default policy, parsed."""
+    return parse_policy(DEFAULT_POLICY)

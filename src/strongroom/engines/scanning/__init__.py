@@ -1,0 +1,1 @@
+"""Judge model files without loading them."""

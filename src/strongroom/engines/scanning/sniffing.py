@@ -1,0 +1,77 @@
+"""What a file is, by its content. Its name is never asked."""
+
+import codecs
+
+from strongroom.engines.scanning.reading import Reader
+
+HEAD_BYTES = 1024
+TAIL_BYTES = 66_000
+
+_MAGIC = (
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\x93NUMPY", "npy"),
+    (b"GGUF", "gguf"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"Rar!\x1a\x07", "rar"),
+    (b"\x7fELF", "machine-code"),
+    (b"MZ", "machine-code"),
+    (b"\xcf\xfa\xed\xfe", "machine-code"),
+    (b"\xca\xfe\xba\xbe", "machine-code"),
+    (b"\xfe\xed\xfa\xcf", "machine-code"),
+    (b"\x00asm", "machine-code"),
+    (b"!<arch>\n", "machine-code"),
+    (b"\x89PNG\r\n\x1a\n", "image"),
+    (b"\xff\xd8\xff", "image"),
+    (b"GIF8", "image"),
+    (b"PAR1", "parquet"),
+    (b"ARROW1", "arrow"),
+    (b"CBM1", "catboost"),
+    (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", "xgboost"),
+)
+_TAR_MAGIC_AT = 257
+_PYC_MAGIC_END = b"\r\n"
+_SCRIPT_ENDINGS = (".py", ".pyw", ".sh", ".bash", ".ps1", ".bat", ".cmd", ".js")
+
+
+def sniff(head: bytes) -> str | None:
+    """Format that the first bytes tell plainly, or None."""
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+        return "tar"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image"
+    if (
+        len(head) > 16
+        and head[2:4] == _PYC_MAGIC_END
+        and 0x0A <= head[1] <= 0x0F
+        and head[0] > 0x20
+    ):
+        return "machine-code"
+    return None
+
+
+def is_script(name: str, head: bytes) -> bool:
+    """Whether a text is a program: by its first line, or as what its name would be run as."""
+    return head.startswith(b"#!") or name.lower().endswith(_SCRIPT_ENDINGS)
+
+
+def is_text(reader: Reader, limit: int) -> bool:
+    """Whether everything up to `limit` bytes is UTF-8 without control characters."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while reader.offset < limit:
+            data = reader.peek(1 << 16)
+            if not data:
+                decoder.decode(b"", final=True)
+                return True
+            reader.skip(len(data))
+            decoder.decode(data)
+            if b"\x00" in data:
+                return False
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,252 @@
+"""Formats that hold weights as data: NumPy arrays, safetensors, GGUF, and Keras' containers.
+
+Source: numpy.lib.format (NEP 1); safetensors README, "Format"; GGUF specification of ggml.
+"""
+
+import ast
+import json
+import re
+import struct
+from dataclasses import dataclass
+
+from strongroom.engines.scanning.archives import Problem
+from strongroom.engines.scanning.reading import LimitError, Limits, MalformedError, Reader
+
+_NUMPY_HEADER_MAX = 1 << 16
+_SAFETENSORS_HEADER_MAX = 100_000_000  # the format's own limit
+_SAFETENSORS_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1,
+    "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+    "I32": 4, "U32": 4, "F32": 4,
+    "F64": 8, "I64": 8, "U64": 8, "C64": 8,
+}  # fmt: skip
+_GGUF_TYPES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_GGUF_STRING, _GGUF_ARRAY = 8, 9
+_GGUF_MAX_ITEMS = 4_000_000
+_GGUF_MAX_TEMPLATE = 1 << 20
+_TEMPLATE_ESCAPE = re.compile(
+    r"__\w+__|\bcycler\b|\blipsum\b|\bjoiner\b\s*\.|\bnamespace\b\s*\.\s*_|\.\s*_\w+"
+    r"|\battr\s*\(|\|\s*attr\b|\bos\s*\.|\bpopen\b|\bsubprocess\b|\bimport_module\b"
+    r"|\\x5f|\[\s*['\"]_"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayHeader:
+    """What a `.npy` header tells."""
+
+    holds_objects: bool
+    data_bytes: int
+
+
+def read_npy_header(reader: Reader) -> ArrayHeader:
+    """Reads the header of a `.npy` file; the reader then stands at its data.
+
+    Raises:
+        MalformedError: it is not one that NumPy writes.
+    """
+    if reader.take(6) != b"\x93NUMPY":
+        raise MalformedError("no NumPy header")
+    major = reader.take(2)[0]
+    if major not in (1, 2, 3):
+        raise MalformedError("a NumPy format of another version")
+    width = "<H" if major == 1 else "<I"
+    (length,) = struct.unpack(width, reader.take(struct.calcsize(width)))
+    if length > _NUMPY_HEADER_MAX:
+        raise MalformedError("a NumPy header larger than any honest one")
+    text = reader.take(length).decode(
+        "latin-1" if major < 3 else "utf-8", "replace"
+    )  # version 3 is UTF-8
+    try:
+        header = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
+        raise MalformedError("a NumPy header that is no dictionary") from error
+    if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
+        raise MalformedError("a NumPy header with other fields than it should have")
+    shape = header["shape"]
+    plain = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
+    if not plain:
+        raise MalformedError("a NumPy header with a strange shape")
+    count = 1
+    for length_ in shape:
+        count = min(count * length_, 1 << 60)
+    itemsize, has_object = _descr(header["descr"], 0)
+    return ArrayHeader(has_object, 0 if has_object else count * itemsize)
+
+
+def _descr(descr: object, depth: int) -> tuple[int, bool]:
+    """Bytes of an element and whether it holds Python objects, from a dtype description."""
+    if depth > 16:  # deeper than any honest type
+        raise MalformedError("a NumPy type nested too deep")
+    if isinstance(descr, str):
+        found = re.fullmatch(r"[<>=|]?([?bBiufcSUVOMm])(\d*)(\[[^\]]*\])?", descr)
+        if found is None:
+            raise MalformedError("a NumPy type that is unknown")
+        size = int(found[2] or 1) * (4 if found[1] == "U" else 1)
+        return size, found[1] == "O"
+    if isinstance(descr, tuple) and len(descr) == 2:  # type, shape
+        size, has_object = _descr(descr[0], depth + 1)
+        return size * _product(descr[1]), has_object
+    if isinstance(descr, list):
+        total, any_object = 0, False
+        for field in descr:
+            if not isinstance(field, tuple) or len(field) not in (2, 3):
+                raise MalformedError("a NumPy type with a strange field")
+            size, has_object = _descr(field[1], depth + 1)
+            total += size * (_product(field[2]) if len(field) == 3 else 1)  # name, type, shape
+            any_object = any_object or has_object
+        return total, any_object
+    raise MalformedError("a NumPy type that is unknown")
+
+
+def _product(shape: object) -> int:
+    lengths = shape if isinstance(shape, tuple) else (shape,)
+    product = 1
+    for length in lengths:
+        if type(length) is not int or not 0 <= length < 1 << 32:
+            raise MalformedError("a NumPy type with a strange shape")
+        product = min(product * length, 1 << 60)
+    return product
+
+
+def looks_like_safetensors(head: bytes) -> bool:
+    """Whether the bytes begin with a length and a JSON object."""
+    if len(head) < 10:  # length and `{}`
+        return False
+    (length,) = struct.unpack_from("<Q", head)
+    return 2 <= length <= _SAFETENSORS_HEADER_MAX and head[8:9] == b"{"
+
+
+def check_safetensors(reader: Reader, limits: Limits) -> list[Problem]:
+    """Whether header and data of a safetensors file fit each other exactly."""
+    (length,) = struct.unpack("<Q", reader.take(8))
+    if length > min(_SAFETENSORS_HEADER_MAX, limits.header_bytes):
+        raise LimitError("a safetensors header over the limit")
+    header = load_json(reader.take(length))
+    if not isinstance(header, dict):
+        raise MalformedError("a safetensors header that is no object")
+    spans = []
+    for name, entry in header.items():
+        if name == "__metadata__":
+            if not isinstance(entry, dict) or not all(isinstance(v, str) for v in entry.values()):
+                raise MalformedError("safetensors metadata that is not text")
+            continue
+        spans.append(_tensor_span(entry))
+    at = 0
+    for start, end in sorted(spans):
+        if start != at:
+            raise MalformedError("safetensors data with gaps or overlaps")
+        at = end
+    reader.skip(at)
+    if reader.peek(1):
+        raise MalformedError("bytes behind the last tensor")
+    return []
+
+
+def _tensor_span(entry: object) -> tuple[int, int]:
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise MalformedError("a tensor with other fields than it should have")
+    offsets, shape = entry["data_offsets"], entry["shape"]
+    numbers = (
+        isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
+    )  # start, end
+    if not numbers or not all(type(n) is int and 0 <= n < 1 << 60 for n in (*shape, *offsets)):
+        raise MalformedError("a tensor with a strange shape or place")
+    count = 1
+    for length in shape:
+        count = min(count * length, 1 << 60)
+    width = _SAFETENSORS_BYTES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+    if offsets[1] < offsets[0] or (width and offsets[1] - offsets[0] != count * width):
+        raise MalformedError("a tensor whose place does not fit its shape")
+    return offsets[0], offsets[1]
+
+
+def check_gguf(reader: Reader, limits: Limits) -> list[Problem]:
+    """Walks the key-value section of a GGUF file and reads its chat templates."""
+    problems: list[Problem] = []
+    if reader.take(4) != b"GGUF":
+        raise MalformedError("no GGUF header")
+    version, _tensors, pairs = struct.unpack("<IQQ", reader.take(20))
+    if version not in (2, 3):
+        raise MalformedError("a GGUF format of another version")
+    if pairs > limits.members:
+        raise LimitError("more GGUF keys than the limit")
+    for _ in range(pairs):
+        key = _gguf_string(reader, 1 << 16)
+        (kind,) = struct.unpack("<I", reader.take(4))
+        at = reader.offset
+        if kind == _GGUF_STRING and "chat_template" in key:
+            template = _gguf_string(reader, _GGUF_MAX_TEMPLATE)
+            found = _TEMPLATE_ESCAPE.search(template)
+            if found is not None:
+                says = f"its chat template uses `{found[0][:40]}`, a way from Jinja into Python"
+                problems.append(Problem("SR-GUF-002", says, at, key))
+        else:
+            _gguf_skip(reader, kind, 0)
+    return problems
+
+
+def _gguf_string(reader: Reader, limit: int) -> str:
+    (length,) = struct.unpack("<Q", reader.take(8))
+    if length > limit:
+        raise MalformedError("a GGUF text longer than any honest one")
+    return reader.take(length).decode("utf-8", "replace")
+
+
+def _gguf_skip(reader: Reader, kind: int, depth: int) -> None:
+    if kind in _GGUF_TYPES:
+        reader.skip(_GGUF_TYPES[kind])
+    elif kind == _GGUF_STRING:
+        (length,) = struct.unpack("<Q", reader.take(8))
+        reader.skip(length)
+    elif kind == _GGUF_ARRAY and depth < 2:  # arrays of arrays are rare, deeper ones absurd
+        inner, count = struct.unpack("<IQ", reader.take(12))
+        if inner in _GGUF_TYPES:
+            reader.skip(_GGUF_TYPES[inner] * count)
+            return
+        if count > _GGUF_MAX_ITEMS:
+            raise LimitError("a GGUF array over the limit")
+        for _ in range(count):
+            _gguf_skip(reader, inner, depth + 1)
+    else:
+        raise MalformedError("a GGUF value of an unknown type")
+
+
+def check_keras_config(text: bytes) -> list[Problem]:
+    """What a Keras `config.json` would run: Lambda layers and classes from elsewhere."""
+    config = load_json(text)
+    problems: list[Problem] = []
+    stack = [config]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            name, module = node.get("class_name"), node.get("module")
+            if name in ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda"):
+                says = f"its layer `{name}` runs Python code when the model is loaded"
+                problems.append(Problem("SR-KER-001", says, None, str(name)))
+            elif isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins"):
+                says = f"imports `{module}`, which is not part of Keras"
+                problems.append(Problem("SR-KER-001", says, None, module[:200]))
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+    return problems
+
+
+def load_json(data: bytes) -> object:
+    """A JSON value; a key twice in one object is refused, as readers differ in which they take.
+
+    Raises:
+        MalformedError: it is not JSON, nested too deep, or has a key twice.
+    """
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise MalformedError("a JSON object with a key twice")
+        return found
+
+    try:
+        return json.loads(data, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError("JSON that cannot be parsed") from error

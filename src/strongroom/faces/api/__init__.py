@@ -1,0 +1,1 @@
+"""The HTTP/JSON control interface, derived from the declared operations."""

@@ -1,0 +1,143 @@
+"""Request bodies: read with limits on size and time, and handed to synchronous handlers.
+
+A sender has `request_seconds`, and earns one more second with each `SLOWEST_BYTES_PER_SECOND`
+that arrive. Only the time spent waiting for the sender counts, not the time we take.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from starlette.types import Receive
+
+from strongroom.errors import SlowError, StrongroomError, TooLargeError, TruncatedError
+
+SLOWEST_BYTES_PER_SECOND = 256 * 1024
+AHEAD_BYTES = 4 * 2**20
+"""How much of a stream may wait in memory for its handler."""
+CHUNK_BYTES = 2**20
+"""Small pieces are joined up to about this size before they are handed on."""
+
+
+class Incoming:
+    """The body of one request as it arrives, checked against its length, limit and time."""
+
+    def __init__(
+        self, receive: Receive, *, declared: int | None, limit: int, seconds: float
+    ) -> None:
+        """`declared` is the Content-Length, None where the body comes in chunks.
+
+        Raises:
+            TooLargeError: the declared length is over `limit`; nothing was read.
+        """
+        if declared is not None and declared > limit:
+            raise TooLargeError(f"the body has {declared} bytes, at most {limit} are taken")
+        self._receive = receive
+        self._declared = declared
+        self._limit = limit
+        self._seconds = seconds
+        self._waited = 0.0
+        self._received = 0
+        self.ended = False
+
+    async def next(self) -> bytes:
+        """The next piece; empty at the end.
+
+        Raises:
+            TruncatedError, TooLargeError, SlowError.
+        """
+        while not self.ended:
+            allowed = self._seconds + self._received / SLOWEST_BYTES_PER_SECOND
+            before = time.monotonic()
+            try:
+                message = await asyncio.wait_for(self._receive(), max(allowed - self._waited, 0))
+            except TimeoutError:
+                raise SlowError("the body arrived too slowly") from None
+            self._waited += time.monotonic() - before
+            if message["type"] != "http.request":
+                raise TruncatedError("the connection ended before the body did")
+            piece: bytes = message.get("body", b"")
+            self._received += len(piece)
+            if self._received > self._limit:
+                raise TooLargeError(f"the body has more than {self._limit} bytes")
+            if not message.get("more_body", False):
+                self.ended = True
+                if self._declared is not None and self._received != self._declared:
+                    raise TruncatedError("the body is not as long as its Content-Length says")
+            if piece:
+                return piece
+        return b""
+
+    async def whole(self) -> bytes:
+        """All of the body.
+
+        Raises:
+            TruncatedError, TooLargeError, SlowError.
+        """
+        pieces = []
+        while piece := await self.next():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+class Bridge:
+    """Carries a body from the event loop to a handler in a thread, at most 4 MiB ahead of it.
+
+    `pump` runs in the loop, `chunks` is iterated in the thread; each waits for the other.
+    """
+
+    def __init__(self, incoming: Incoming, loop: asyncio.AbstractEventLoop) -> None:
+        self._incoming = incoming
+        self._loop = loop
+        self._room = asyncio.Event()
+        self._changed = threading.Condition()
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._done = False
+        self._error: StrongroomError | None = None
+
+    async def pump(self) -> None:
+        """Read until the body ends or fails; a failure is raised in the handler's thread."""
+        error: StrongroomError | None = TruncatedError("the server stopped reading the body")
+        try:
+            while piece := await self._incoming.next():
+                with self._changed:
+                    self._waiting.append(piece)
+                    self._waiting_bytes += len(piece)
+                    full = self._waiting_bytes >= AHEAD_BYTES
+                    if full:
+                        self._room.clear()
+                    self._changed.notify()
+                if full:
+                    await self._room.wait()
+            error = None
+        except StrongroomError as met:
+            error = met
+        finally:
+            # Also when this task is cancelled: the thread must never wait for ever, nor take
+            # a part for the whole.
+            with self._changed:
+                self._done, self._error = True, error
+                self._changed.notify()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces of about 1 MiB.
+
+        Raises:
+            TruncatedError, TooLargeError, SlowError.
+        """
+        while True:
+            with self._changed:
+                while not self._done and self._waiting_bytes < CHUNK_BYTES:
+                    self._changed.wait()
+                if self._error is not None:
+                    raise self._error
+                if not self._waiting:
+                    return
+                chunk = b"".join(self._waiting)
+                self._waiting.clear()
+                self._waiting_bytes = 0
+            self._loop.call_soon_threadsafe(self._room.set)
+            yield chunk

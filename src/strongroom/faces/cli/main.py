@@ -1,0 +1,211 @@
+"""The command `strongroom`. Nothing heavy is imported before a command needs it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strongroom.errors import InternalError, StrongroomError
+from strongroom.faces.cli import output, rooms
+from strongroom.faces.cli.options import Ca, Home, Json, Yes, wants_json
+
+OFFLINE = "Without a server"
+OPERATE = "Run a server"
+
+app = typer.Typer(
+    name="strongroom",
+    cls=rooms.RoomGroup,
+    help="A self-hosted home for machine learning on sensitive data.",
+    epilog=(
+        "Start here: strongroom quickstart. Exit codes: 0 done, 1 failed, 2 usage, 3 sign in, "
+        "4 refused by policy, 5 integrity broken, 6 findings above the threshold, "
+        "7 server unreachable."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="TCP port.")]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"strongroom {version('strongroom')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # acts by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+# ---- run a server ----
+
+
+@app.command(rich_help_panel=OPERATE)
+def quickstart(
+    home: Home = None,
+    port: Port = None,
+    once: Annotated[bool, typer.Option("--once", help="Stop the server at the end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the main job on real data, from an empty folder to a guarded prediction."""
+    from strongroom.faces.cli.quickstart.run import run as run_quickstart
+
+    raise typer.Exit(run_quickstart(home=home, port=port, once=once, as_json=as_json))
+
+
+@app.command(rich_help_panel=OPERATE)
+def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
+    """Run the server until it is interrupted."""
+    from strongroom.faces import server
+    from strongroom.settings import load
+
+    server.serve(load(home=home, host=host, port=port))
+
+
+@app.command(rich_help_panel=OPERATE)
+def doctor(home: Home = None, host: Host = None, port: Port = None, as_json: Json = False) -> None:
+    """Check whether a server can run here, and say what to do where it cannot."""
+    from strongroom.faces.cli.doctor import examine
+    from strongroom.settings import load
+
+    raise typer.Exit(examine(load(home=home, host=host, port=port), as_json=as_json))
+
+
+@app.command(rich_help_panel=OPERATE)
+def migrate(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
+    """Bring the database of a stopped server to this version's form."""
+    from strongroom.faces.cli.operate import run_migration
+    from strongroom.settings import load
+
+    run_migration(load(home=home), yes=yes, as_json=as_json)
+
+
+# ---- sign in ----
+
+
+@app.command(rich_help_panel="On a server")
+def login(
+    server: Annotated[str | None, typer.Option("--server", metavar="URL", help="Address.")] = None,
+    key_file: Annotated[
+        str | None, typer.Option("--key-file", metavar="FILE", help="File with the key, or `-`.")
+    ] = None,
+    profile: Annotated[str, typer.Option("--profile", help="Name to keep it under.")] = "default",
+    ca: Ca = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", "-w", help="To take where none is named.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Keep a server and an API key for later commands; the key is asked for."""
+    from strongroom.faces.cli.operate import run_login
+
+    run_login(server, key_file, profile, ca, workspace, as_json=as_json)
+
+
+# ---- without a server ----
+
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")]
+
+
+@app.command(rich_help_panel=OFFLINE)
+def scan(
+    paths: Paths,
+    sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
+    fail_on: Annotated[
+        str, typer.Option("--fail-on", help="Exit 6 from this severity on.", metavar="SEVERITY")
+    ] = "review",
+    as_json: Json = False,
+) -> None:
+    """Scan model files for code that would run when they are loaded, without loading them."""
+    from strongroom.faces.cli.scan import run_scan
+
+    raise typer.Exit(run_scan(paths, sarif=sarif, fail_on=fail_on, as_json=as_json))
+
+
+@app.command(rich_help_panel=OFFLINE)
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Receipt or log export.")],
+    key: Annotated[
+        str | None,
+        typer.Option("--log-key", metavar="KEY", help="The log's public key, or a file."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify a receipt or a log export. Exit 5 where anything was changed."""
+    from strongroom.faces.cli.verify import run_verify
+
+    run_verify(path, key=key, as_json=as_json)
+
+
+@app.command(rich_help_panel=OFFLINE)
+def discover(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="CSV or Parquet file.")],
+    as_json: Json = False,
+) -> None:
+    """Find out which columns of a table are personal data."""
+    from strongroom.faces.cli.tables import run_discover
+
+    run_discover(path, as_json=as_json)
+
+
+@app.command(rich_help_panel=OFFLINE)
+def mask(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="CSV or Parquet file.")],
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else CSV on stdout.")
+    ] = None,
+    key_file: Annotated[
+        str | None,
+        typer.Option(
+            "--key-file", metavar="FILE", help="Secret for pseudonyms; else a random one."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a table with its personal columns masked."""
+    from strongroom.faces.cli.tables import run_mask
+
+    run_mask(path, to, key_file=key_file, as_json=as_json)
+
+
+rooms.stubs(app)
+
+
+def run() -> None:
+    """Run the command line and end with the exit code of DESIGN.md, section 5."""
+    as_json = wants_json(sys.argv[1:])
+    try:
+        app(prog_name="strongroom")
+    except StrongroomError as error:
+        output.error(error, as_json=as_json)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output went away, e.g. `| head`; the null device takes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:  # a person sees a sentence, never a traceback
+        if os.environ.get("STRONGROOM_DEBUG"):
+            raise
+        shown = InternalError(
+            f"unexpected {type(error).__name__}",
+            next_step="set STRONGROOM_DEBUG=1, run it again and report the traceback",
+        )
+        output.error(shown, as_json=as_json)
+        sys.exit(shown.exit_code)
+
+
+if __name__ == "__main__":
+    run()

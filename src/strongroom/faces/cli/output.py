@@ -1,0 +1,133 @@
+"""What a person and a script see: data on stdout, words on stderr, errors with a next step."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from strongroom.errors import StrongroomError
+
+if TYPE_CHECKING:
+    from strongroom.faces.client.transfer import Progress
+
+MAX_CELL_CHARACTERS = 200
+
+
+def data(value: Any, *, as_json: bool) -> None:  # noqa: ANN401 # JSON
+    """Show the answer of a command on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    elif value is not None:
+        rows = _rows(value)
+        if sys.stdout.isatty():
+            _table(rows)
+        else:
+            _lines(rows)
+
+
+def words(text: str) -> None:
+    """Say something to the person, on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def error(met: StrongroomError, *, as_json: bool) -> None:
+    """Show an error on stderr."""
+    if as_json:
+        shown = {"code": met.code, "detail": met.message, "next_step": met.next_step}
+        sys.stderr.write(json.dumps({"error": shown}, ensure_ascii=False) + "\n")
+        return
+    words(f"{_paint('error', '1;31', sys.stderr)}: {clean(met.message)}")
+    words(f"  next: {clean(met.next_step)}  [{met.code}]")
+
+
+def clean(text: str) -> str:
+    """`text` without characters that would steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def mark(state: str) -> str:
+    """`ok`, `warn` or `fail` in its colour where stderr or stdout has any."""
+    colour = {"ok": "32", "warn": "33", "fail": "1;31"}[state]
+    return _paint(f"{state:<4}", colour, sys.stdout)
+
+
+def _paint(text: str, colour: str, stream: Any) -> str:  # noqa: ANN401 # a text stream
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    return text if plain else f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 # JSON
+    """Rows to show: a list as it is, an object that only holds a list as that list."""
+    if isinstance(value, Mapping):
+        lists = [v for v in value.values() if isinstance(v, list)]
+        if len(value) == len(lists) == 1:
+            value = lists[0]
+        else:
+            return [{"field": name, "value": v} for name, v in value.items()]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [v if isinstance(v, Mapping) else {"value": v} for v in value]
+    return [{"value": value}]
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 # JSON
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+        return clean(", ".join(str(one) for one in value))
+    return clean(json.dumps(value, ensure_ascii=False))
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    names: dict[str, None] = {}
+    for row in rows:
+        names.update(dict.fromkeys(row))
+    return list(names)
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as tab-separated lines with a heading, for other programs."""
+    if not rows:
+        return
+    columns = _columns(rows)
+    sys.stdout.write("\t".join(clean(name) for name in columns) + "\n")
+    for row in rows:
+        sys.stdout.write("\t".join(_cell(row.get(name)) for name in columns) + "\n")
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        words("nothing there")
+        return
+    columns = _columns(rows)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=columns != ["field", "value"])
+    for name in columns:
+        table.add_column(Text(clean(name)), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(name))[:MAX_CELL_CHARACTERS]) for name in columns))
+    Console().print(table)
+
+
+@contextmanager
+def progress(title: str) -> Iterator["Progress | None"]:
+    """A bar on stderr while bytes go to or fro; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+               TransferSpeedColumn())  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,85 @@
+"""Which room a command's first word belongs to, so that only that room is imported."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+import typer.core
+import typer.main
+
+_IDENTITY = "strongroom.gate.identity.operations"
+_WORKSPACES = "strongroom.gate.workspaces.operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where the commands that begin with one word are declared, and their heading in the help."""
+
+    module: str
+    help: str
+
+
+ROOMS = {
+    "whoami": Room(_IDENTITY, "Show who you are."),
+    "user": Room(_IDENTITY, "People and service identities."),
+    "token": Room(_IDENTITY, "API keys."),
+    "workspace": Room(_WORKSPACES, "Workspaces."),
+    "role": Room(_WORKSPACES, "Who holds which role."),
+    "access": Room(_WORKSPACES, "Who may do what, and why."),
+    "data": Room("strongroom.services.data.operations", "Datasets, their columns and views."),
+    "model": Room("strongroom.services.models.operations", "Model versions and their checks."),
+    "endpoint": Room("strongroom.services.endpoints.operations", "Serving approved models."),
+    "job": Room("strongroom.services.jobs.operations", "Work in the background."),
+    "audit": Room("strongroom.services.compliance.operations", "The log and its proofs."),
+}
+"""A test walks all declared operations and fails where a word is missing here."""
+
+
+class RoomGroup(typer.core.TyperGroup):
+    """The root command: a room's commands are built when its word is used."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 # Typer's own types are private
+        """The command for `args`; Typer calls this when it runs or completes one."""
+        word = args[0] if args else ""
+        if word in ROOMS:
+            self.commands[word] = load(word)
+        return super().resolve_command(ctx, args)
+
+
+def load(word: str) -> Any:  # noqa: ANN401 # Typer's command type is private
+    """The command or group for a word, derived from the declarations of its room."""
+    from strongroom.faces.cli.derive import command_of
+    from strongroom.gate.operation import DECLARED
+
+    importlib.import_module(ROOMS[word].module)
+    app = typer.Typer(
+        help=ROOMS[word].help, no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    )
+    groups: dict[tuple[str, ...], typer.Typer] = {(): app}
+    single = False
+    for declared in DECLARED.values():
+        words = declared.command.words.split() if declared.command else []
+        if not words or words[0] != word:
+            continue
+        single = len(words) == 1
+        for depth in range(1, len(words) - 1):
+            path = tuple(words[1 : depth + 1])
+            if path not in groups:
+                groups[path] = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+                groups[path[:-1]].add_typer(groups[path], name=path[-1])
+        home = groups[tuple(words[1:-1])]
+        home.command(words[-1], short_help=declared.summary)(command_of(declared))
+    if not single:
+        app.callback()(_nothing)
+    return typer.main.get_command(app)
+
+
+def _nothing() -> None:
+    """Keeps Typer from taking a group of one command for that command."""
+
+
+def stubs(app: typer.Typer) -> None:
+    """Name every room in the help of `app`, without importing one."""
+    for word, room in ROOMS.items():
+        app.command(word, help=room.help, rich_help_panel="On a server")(_nothing)

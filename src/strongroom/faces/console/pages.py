@@ -1,0 +1,230 @@
+"""The pages: each calls the same operations as the API, and shows what it was told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from strongroom.errors import NotFoundError, StrongroomError
+from strongroom.faces.console import proofs
+from strongroom.faces.console.visits import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a template needs.
+
+    Attributes:
+        crumbs: (text, address) from the start to here.
+    """
+
+    template: str
+    title: str
+    context: Mapping[str, Any]
+    crumbs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A button on the page of a thing.
+
+    Attributes:
+        states: in which the button makes sense.
+        asks: whether the scan's findings must be accepted, where there are any.
+    """
+
+    operation: str
+    text: str
+    states: tuple[str, ...]
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of thing in a workspace, with a list and a page each.
+
+    Attributes:
+        columns: what the list shows, in order; those that an answer lacks are left out.
+        verbs: buttons on its page.
+    """
+
+    word: str
+    title: str
+    one: str
+    list_operation: str
+    show_operation: str
+    columns: tuple[str, ...]
+    verbs: tuple[Verb, ...] = ()
+    empty: str = ""
+
+
+KINDS = {
+    kind.word: kind
+    for kind in (
+        Kind(
+            "data", "Datasets", "Dataset", "data.ls", "data.show",
+            ("name", "version", "rows", "columns", "personal_columns", "purpose", "created_at"),
+            empty="strongroom data add NAME FILE",
+        ),
+        Kind(
+            "models", "Models", "Model", "model.ls", "model.show",
+            ("name", "version", "state", "verdict", "serving", "reason", "registered_at"),
+            verbs=(
+                Verb("model.approve", "Approve", ("checked",), asks=True),
+                Verb("model.reject", "Reject", ("quarantined", "checked")),
+                Verb("model.retire", "Retire", ("approved",)),
+            ),
+            empty="mlflow.register_model(…)",
+        ),
+        Kind(
+            "endpoints", "Endpoints", "Endpoint", "endpoint.ls", "endpoint.show",
+            ("name", "is_ready", "live", "rows_per_minute"),
+            empty="strongroom endpoint create NAME",
+        ),
+        Kind(
+            "jobs", "Jobs", "Job", "job.ls", "job.show",
+            ("job", "id", "kind", "state", "created_at"),
+        ),
+    )
+}  # fmt: skip
+
+SHOWN_COLUMNS = {
+    "columns": ("name", "type", "role", "confidence", "masked_by", "mask_reason", "nulls",
+                "distinct", "evidence"),
+    "versions": ("version", "rows", "columns", "source_format", "digest", "created_at",
+                 "created_by"),
+    "findings": ("severity", "rule_id", "title", "file", "says", "atlas"),
+    "decisions": ("decision", "by", "at", "comment"),
+    "files": ("path", "size", "sha256"),
+}  # fmt: skip
+"""Columns of the tables on the page of one thing; others show all they have."""
+
+
+def _crumbs(workspace: str, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return (("Workspaces", "/"), (workspace, f"/w/{workspace}/data"), *more)
+
+
+def home(visit: Visit) -> Page:
+    """The workspaces that one may read."""
+    found = visit.call("workspace.ls")["workspaces"]
+    return Page("home.html", "Workspaces", {"workspaces": found})
+
+
+def things(visit: Visit, workspace: str, kind: Kind) -> Page:
+    """The list of one kind of thing."""
+    answer = visit.call(kind.list_operation, workspace=workspace)
+    rows = _rows(answer)
+    shown = [name for name in kind.columns if any(name in row for row in rows)]
+    naming = visit.positional(kind.show_operation) if visit.offers(kind.show_operation) else ()
+    items = [(_address(workspace, kind, naming, row), row) for row in rows]
+    context = {"workspace": workspace, "tab": kind.word, "kind": kind, "items": items,
+               "columns": shown}  # fmt: skip
+    return Page("things.html", kind.title, context, _crumbs(workspace, (kind.title, "")))
+
+
+def thing(visit: Visit, workspace: str, kind: Kind, parts: list[str]) -> Page:
+    """The page of one thing."""
+    fields = _named(visit, kind, parts)
+    answer = visit.call(kind.show_operation, workspace=workspace, **fields)
+    state = answer.get("state") if isinstance(answer, Mapping) else None
+    buttons = [
+        verb
+        for verb in kind.verbs
+        if state in verb.states and visit.may(verb.operation, workspace=workspace, **fields)
+    ]
+    name = " ".join(parts)
+    crumbs = _crumbs(workspace, (kind.title, f"/w/{workspace}/{kind.word}"), (name, ""))
+    context = {
+        "workspace": workspace, "tab": kind.word, "kind": kind, "name": name,
+        "value": _flat(answer),
+        "buttons": buttons, "here": f"/w/{workspace}/{kind.word}/{'/'.join(parts)}",
+        "shown_columns": SHOWN_COLUMNS,
+    }  # fmt: skip
+    return Page("thing.html", f"{kind.one} {name}", context, crumbs)
+
+
+def act(visit: Visit, workspace: str, kind: Kind, parts: list[str], verb: str,
+        form: Mapping[str, str]) -> None:  # fmt: skip
+    """Press a button of a thing's page."""
+    if verb not in {known.operation for known in kind.verbs}:
+        raise NotFoundError("there is no such button")
+    fields = _named(visit, kind, parts)
+    visit.call(verb, workspace=workspace, **{**form, **fields})
+
+
+def log(visit: Visit, workspace: str, query: Mapping[str, str]) -> Page:
+    """Search the log."""
+    names = ("actor", "action", "outcome", "since", "until", "before")
+    wanted = {name: query.get(name, "").strip() for name in names}
+    found = visit.call("audit.search", workspace=workspace, limit=50, **wanted)["entries"]
+    context = {"workspace": workspace, "tab": "log", "entries": found, "wanted": wanted}
+    return Page("log.html", "Log", context, _crumbs(workspace, ("Log", "")))
+
+
+def entry(visit: Visit, workspace: str, index: str) -> Page:
+    """One entry of the log, with its proof."""
+    answer = visit.call("audit.prove", workspace=workspace, index=index)
+    proof = proofs.view(answer["receipt"], answer["log_key"])
+    crumbs = _crumbs(workspace, ("Log", f"/w/{workspace}/log"), (f"Entry {proof.index}", ""))
+    context = {"workspace": workspace, "tab": "log", "entry": answer["entry"], "proof": proof}
+    return Page("entry.html", f"Entry {proof.index}", context, crumbs)
+
+
+def receipt(visit: Visit, workspace: str, index: str) -> tuple[str, str]:
+    """A receipt to download: (file name, text)."""
+    answer = visit.call("audit.prove", workspace=workspace, index=index)
+    return f"entry-{answer['entry']['index']}.tlog-proof", str(answer["receipt"])
+
+
+def people(visit: Visit, workspace: str, query: Mapping[str, str]) -> Page:
+    """Who holds which role, and who may do something."""
+    answer = visit.call("role.ls", workspace=workspace)
+    action = query.get("action", "").strip()
+    who: list[Any] | None = None
+    fault = ""
+    if action and visit.offers("access.who_can"):
+        try:
+            found = visit.call("access.who_can", workspace=workspace, action=action)
+            who = found["principals"]
+        except StrongroomError as error:
+            fault = error.message
+    context = {"workspace": workspace, "tab": "people", "members": answer["members"],
+               "roles": answer["roles"], "action": action, "who": who, "fault": fault}  # fmt: skip
+    return Page("people.html", "People", context, _crumbs(workspace, ("People", "")))
+
+
+def _rows(answer: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 # JSON
+    if isinstance(answer, Mapping):
+        for value in answer.values():
+            if isinstance(value, list):
+                return value
+    return answer if isinstance(answer, list) else []
+
+
+def _flat(answer: Any) -> Any:  # noqa: ANN401 # JSON
+    """The answer with the thing's own facts first, and without what is empty."""
+    if not isinstance(answer, Mapping):
+        return answer
+    inner = answer.get("shown")
+    facts = {**(inner if isinstance(inner, Mapping) else {}), **answer}
+    skipped = {"shown", "existed", "workspace"}
+    return {name: v for name, v in facts.items() if name not in skipped and v not in ([], {})}
+
+
+def _address(workspace: str, kind: Kind, naming: tuple[str, ...], row: Mapping[str, Any]) -> str:
+    """Where the page of a listed thing is; empty where the row does not say."""
+    from urllib.parse import quote
+
+    parts = []
+    for name in naming:
+        value = row.get(name, row.get("name", row.get("id")))
+        if not isinstance(value, str | int) or "/" in str(value):
+            return ""
+        parts.append(quote(str(value), safe=""))
+    return f"/w/{workspace}/{kind.word}/{'/'.join(parts)}" if parts else ""
+
+
+def _named(visit: Visit, kind: Kind, parts: list[str]) -> dict[str, object]:
+    naming = visit.positional(kind.show_operation)
+    if len(parts) != len(naming):
+        raise NotFoundError("there is nothing here")
+    return dict(zip(naming, parts, strict=True))

@@ -1,0 +1,116 @@
+"""The console's session: a cookie that scripts and other sites cannot use, and forms from here.
+
+`__Host-` makes browsers take the cookie only from this very host over TLS, for all paths.
+"""
+
+import urllib.parse
+from typing import Protocol
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from strongroom.errors import CallerError, MediaTypeError, RefusedError, TooLargeError
+from strongroom.gate.access.types import Principal
+
+COOKIE = "__Host-strongroom"
+MAX_FORM_BYTES = 64 * 1024
+MAX_FORM_FIELDS = 100
+
+
+class BegunSession(Protocol):
+    """A session just begun."""
+
+    @property
+    def principal(self) -> Principal:
+        """Whose it is."""
+        ...
+
+    @property
+    def secret(self) -> str:
+        """For the cookie."""
+        ...
+
+
+class SignsIn(Protocol):
+    """Who signs people in: `gate.identity.sign_in.SignIn`."""
+
+    def identify(self, credential: str | None, address: str = "") -> Principal:
+        """The principal of a session's secret; ANONYMOUS for none. Raises SignInError."""
+        ...
+
+    def sign_in(self, link: str, address: str = "") -> BegunSession:
+        """Spend a one-time link. Raises SignInError."""
+        ...
+
+    def sign_out(self, secret: str, address: str = "") -> None:
+        """End a session. Raises SignInError."""
+        ...
+
+
+def secret_in(headers: Headers) -> str:
+    """The session's secret; empty where there is none or the request has two."""
+    found = []
+    for header in headers.getlist("cookie"):
+        for pair in header.split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == COOKIE:
+                found.append(value)
+    return found[0] if len(found) == 1 else ""
+
+
+def keep(response: Response, secret: str, seconds: int) -> None:
+    """Have the browser keep the session for `seconds`."""
+    response.set_cookie(
+        COOKIE, secret, max_age=seconds, path="/", secure=True, httponly=True, samesite="strict"
+    )
+
+
+def drop(response: Response) -> None:
+    """Have the browser forget the session."""
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def require_own_origin(headers: Headers) -> None:
+    """Refuse a form that was not sent from a page of this very server.
+
+    Raises:
+        RefusedError: the Origin is missing, opaque (`null`) or another.
+    """
+    origins = headers.getlist("origin")
+    hosts = headers.getlist("host")
+    own = [f"https://{host}" for host in hosts]
+    if len(origins) != 1 or origins != own or headers.get("sec-fetch-site", "same-origin") not in {
+        "same-origin", "none",
+    }:  # fmt: skip
+        raise RefusedError(
+            "the form does not come from this server",
+            next_step="open the console at its own address and try again",
+        )
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a posted form.
+
+    Raises:
+        MediaTypeError, TooLargeError, CallerError: it is no form, too large, or ambiguous.
+    """
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_FORM_BYTES:
+            raise TooLargeError(f"the form has more than {MAX_FORM_BYTES} bytes")
+    essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and essence != "application/x-www-form-urlencoded":
+        raise MediaTypeError("the body must be `application/x-www-form-urlencoded`")
+    try:
+        pairs = urllib.parse.parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body),
+            errors="strict", max_num_fields=MAX_FORM_FIELDS,
+        )  # fmt: skip
+    except ValueError:
+        raise CallerError("the form cannot be read") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise CallerError("the form has a field twice")
+    return fields

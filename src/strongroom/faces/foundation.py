@@ -1,0 +1,141 @@
+"""What every server stands on: an open home, its keys, database, blobs, log, gate and sign-in.
+
+Only one process at a time holds a home; closing gives everything back in reverse order.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from strongroom.engines.crypto.signing import SigningKey
+from strongroom.engines.ledger.checkpoint import LogKey
+from strongroom.errors import HomeError, NotFoundError
+from strongroom.gate.access.decider import Access
+from strongroom.gate.audit.log import AuditLog
+from strongroom.gate.identity.issuing import Issuer
+from strongroom.gate.identity.sign_in import SignIn
+from strongroom.gate.operation import Gate
+from strongroom.settings import Settings
+from strongroom.vault.blobs import BlobStore
+from strongroom.vault.database import Database
+from strongroom.vault.home import Home
+from strongroom.vault.keys import SYSTEM, Keyring, WorkspaceKeyRow
+from strongroom.vault.roots import LocalRoot, read_passphrase
+
+LOG_SEED = "log-signing-seed"
+LOG_ORIGIN = "log-origin"
+LOG_PAYLOAD_KEY = "log-payload-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """The opened parts; see the module's docstring."""
+
+    settings: Settings
+    home: Home
+    database: Database
+    keyring: Keyring
+    blobs: BlobStore
+    log: AuditLog
+    access: Access
+    gate: Gate
+    issuer: Issuer
+    sign_in: SignIn
+
+
+@contextmanager
+def open_foundation(settings: Settings) -> Iterator[Foundation]:
+    """Open the home folder of `settings`, made where there is none, until the block ends.
+
+    Raises:
+        HomeError: the folder cannot be used, is of a newer version or in use.
+        KeyUnavailableError: the root key cannot be opened.
+        TamperedError: the log's end is not as signed.
+    """
+    with ExitStack() as stack:
+        if not settings.home.exists():
+            Home.create(settings.home)
+        home = stack.enter_context(Home.open(settings.home))
+        home.require_free(settings.min_free_bytes)
+        database = Database.open(settings.database_url or home.database_url)
+        stack.callback(database.close)
+        database.migrate()
+        keyring = Keyring(_root(settings, home, database), cache_seconds=settings.key_cache_seconds)
+        _ensure_system_key(database, keyring)
+        blobs = BlobStore(
+            settings.blob_url or home.blobs, keyring, database, max_bytes=settings.max_upload_bytes
+        )
+        # What a crash left behind: files without a row. The home's lock says nobody writes now.
+        blobs.sweep()
+        log = stack.enter_context(_open_log(settings, database, keyring))
+        access = Access(database, cache_seconds=settings.decision_cache_seconds)
+        issuer = Issuer(keyring.secret("api-key-pepper"))
+        sign_in = SignIn(
+            database, log, issuer,
+            cache_seconds=settings.decision_cache_seconds, session_hours=settings.session_hours,
+        )  # fmt: skip
+        gate = Gate(database, access, log, calls_per_minute=settings.calls_per_minute)
+        yield Foundation(
+            settings, home, database, keyring, blobs, log, access, gate, issuer, sign_in
+        )
+
+
+def _root(settings: Settings, home: Home, database: Database) -> LocalRoot:
+    """The root key of the home. It is made only while nothing is wrapped by one.
+
+    A home that has lost its root key must not get a new one: nothing in it could be opened, and
+    the loss would be hidden under new data.
+    """
+    path = home.path / "root.key"
+    passphrase = (
+        read_passphrase(Path(settings.root_passphrase_file))
+        if settings.root_passphrase_file
+        else None
+    )
+    if path.exists():
+        return LocalRoot.open(path, passphrase)
+    with database.read() as session:
+        wrapped = session.scalar(select(WorkspaceKeyRow.workspace).limit(1))
+    if wrapped is not None:
+        raise HomeError(
+            f"`{path}` is missing, and without it nothing in this home can be opened",
+            next_step="restore root.key from its backup",
+        )
+    return LocalRoot.create(path, passphrase)
+
+
+def _ensure_system_key(database: Database, keyring: Keyring) -> None:
+    with database.write() as session:
+        if not keyring.versions(session, SYSTEM):
+            keyring.create_workspace_key(session, SYSTEM)
+
+
+def _open_log(settings: Settings, database: Database, keyring: Keyring) -> AuditLog:
+    """The log under its own keys, made at the first start."""
+
+    def kept(session: Session, name: str, fresh: bytes) -> bytes:
+        try:
+            return keyring.open_secret(session, name)
+        except NotFoundError:
+            keyring.seal_secret(session, name, fresh)
+            return fresh
+
+    with database.write() as session:
+        seed = kept(session, LOG_SEED, secrets.token_bytes(32))
+        payload_key = kept(session, LOG_PAYLOAD_KEY, secrets.token_bytes(32))
+        origin = settings.log_origin or f"strongroom.local/{secrets.token_hex(8)}"
+        origin = kept(session, LOG_ORIGIN, origin.encode()).decode()
+    signing_key = SigningKey.from_seed(seed)
+    return AuditLog(
+        database,
+        payload_key=payload_key,
+        key=LogKey(origin, signing_key.verifying_key.raw()),
+        sign=signing_key.sign,
+        clock=time.time,
+    )

@@ -1,0 +1,1 @@
+"""The prediction path: Open Inference Protocol, MLflow invocations, plain JSON."""

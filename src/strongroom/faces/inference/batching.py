@@ -1,0 +1,178 @@
+"""Work gathered over one turn of the event loop, so that many requests share one step.
+
+Nothing waits for company: what arrived in the same turn goes together, and a lone request goes at
+once. Both classes belong to one event loop and are not for other threads.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from concurrent.futures import Future as ThreadFuture
+from typing import Protocol
+
+import numpy as np
+import structlog
+
+from strongroom.errors import StrongroomError, UnavailableError
+from strongroom.gate.audit.types import EntryRef, Event
+from strongroom.services.endpoints.runners import Batch, Live, Prediction
+
+# More rows than this leave the loop for a thread: others must not wait for them.
+_ROWS_IN_LOOP = 256
+_BEHIND_SECONDS = 0.05
+
+_events = structlog.get_logger(__name__)
+
+_Waiting = tuple[Batch, int, "asyncio.Future[Prediction]"]
+
+
+class Predictions:
+    """Runs models; requests of one turn for the same model become one batch."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, tuple[Live, list[_Waiting]]] = {}
+        self._threads: set[asyncio.Task[None]] = set()
+
+    def ask(self, live: Live, batch: Batch, rows: int) -> "asyncio.Future[Prediction]":
+        """The prediction for some rows, when this turn is over."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Prediction] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        # Keyed by identity: a deployment in between must not mix two models in one batch.
+        self._waiting.setdefault(id(live), (live, []))[1].append((batch, rows, future))
+        return future
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for live, asked in waiting.values():
+            rows = sum(count for _, count, _ in asked)
+            if live.runner.is_in_process and rows <= _ROWS_IN_LOOP:
+                _settle(asked, _run_together(live, asked))
+            else:
+                task = asyncio.get_running_loop().create_task(self._in_thread(live, asked))
+                self._threads.add(task)
+                task.add_done_callback(self._threads.discard)
+
+    @staticmethod
+    async def _in_thread(live: Live, asked: list[_Waiting]) -> None:
+        _settle(asked, await asyncio.to_thread(_run_together, live, asked))
+
+
+_Outcome = list[Prediction] | StrongroomError
+
+
+def _run_together(live: Live, asked: Sequence[_Waiting]) -> _Outcome:
+    """Predictions in the order asked, or the error that all of them share."""
+    try:
+        tables = [batch for batch, _, _ in asked if not isinstance(batch, list)]
+        if len(asked) == 1 or len(tables) < len(asked):
+            return [live.runner.predict(batch) for batch, _, _ in asked]
+        together = live.runner.predict(np.concatenate(tables))
+    except StrongroomError as error:
+        return error
+    except Exception:  # noqa: BLE001 - a model may fail in any way; the server lives on
+        return UnavailableError("the model could not answer")
+    predictions, start = [], 0
+    for _, rows, _ in asked:
+        predictions.append(together.part(start, start + rows))
+        start += rows
+    return predictions
+
+
+def _settle(asked: Sequence[_Waiting], outcome: _Outcome) -> None:
+    for position, (_, _, future) in enumerate(asked):
+        if future.done():
+            continue  # the caller has gone
+        if isinstance(outcome, StrongroomError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome[position])
+
+
+class EventLog(Protocol):
+    """Where events are recorded in group commits: `gate.audit.log.AuditLog`."""
+
+    def submit(self, event: Event) -> "ThreadFuture[EntryRef]":
+        """Hand over an event; the future ends when it is durable and in the tree."""
+        ...
+
+
+class Records:
+    """Hands events to the log; those of one turn are waited for together.
+
+    The log settles its futures in the order of submission, in another thread. Waking this loop
+    costs more than an entry, so it is woken once, by the last event of the turn.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._turn: list[tuple[asyncio.Future[EntryRef], ThreadFuture[EntryRef]]] = []
+        self._behind: list[Event] = []
+
+    def record(self, event: Event) -> "asyncio.Future[EntryRef]":
+        """The entry, once it is durable. Raises: BusyError when the log takes no more."""
+        loop = asyncio.get_running_loop()
+        written = self._log.submit(event)
+        future: asyncio.Future[EntryRef] = loop.create_future()
+        if not self._turn:
+            loop.call_soon(self._watch)
+        self._turn.append((future, written))
+        return future
+
+    def record_behind(self, event: Event) -> None:
+        """Record it a little later, with many others; nobody waits.
+
+        A crash in between loses the entries of the last moment: the price of this setting.
+        """
+        if not self._behind:
+            asyncio.get_running_loop().call_later(_BEHIND_SECONDS, self._submit_behind)
+        self._behind.append(event)
+
+    def _submit_behind(self) -> None:
+        behind, self._behind = self._behind, []
+        for event in behind:
+            try:
+                self._log.submit(event).add_done_callback(_note_failure)
+            except StrongroomError as error:
+                _events.error("prediction_not_recorded", code=error.code)
+
+    def _watch(self) -> None:
+        turn, self._turn = self._turn, []
+        loop = asyncio.get_running_loop()
+
+        def wake(_last: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._settle, turn)
+
+        turn[-1][1].add_done_callback(wake)
+
+    @classmethod
+    def _settle(cls, turn: "list[tuple[asyncio.Future[EntryRef], ThreadFuture[EntryRef]]]") -> None:
+        for future, written in turn:
+            if not written.done():
+                cls._await_alone(future, written)
+            elif not future.done():
+                error = written.exception()
+                if error is None:
+                    future.set_result(written.result())
+                else:
+                    future.set_exception(error)
+
+    @classmethod
+    def _await_alone(
+        cls, future: "asyncio.Future[EntryRef]", written: "ThreadFuture[EntryRef]"
+    ) -> None:
+        """For a log that settles out of order."""
+        loop = asyncio.get_running_loop()
+
+        def wake(_written: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(cls._settle, [(future, written)])
+
+        written.add_done_callback(wake)
+
+
+def _note_failure(written: "ThreadFuture[EntryRef]") -> None:
+    if not written.cancelled() and (error := written.exception()) is not None:
+        _events.error("prediction_not_recorded", kind=type(error).__name__)

@@ -1,0 +1,275 @@
+"""Builds the server out of its rooms and faces, and runs it. The only file that knows them all.
+
+One origin, TLS always:
+
+    /endpoints/…                         faces/inference, on its own fast path
+    /api/2.0/…, /ajax-api/…, /mlflow/…   faces/mlflow
+    /api/v1/…, /log/…, /healthz, …       faces/api
+    everything else                      faces/console
+"""
+
+import json
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from strongroom import logs
+from strongroom.errors import PortInUseError, UnavailableError
+from strongroom.faces.api import app as api
+from strongroom.faces.console import app as console
+from strongroom.faces.foundation import Foundation, open_foundation
+from strongroom.faces.inference.app import InferenceApp
+from strongroom.faces.mlflow.mounting import Mounting, Pieces
+from strongroom.faces.mlflow.routes import owns as owned_by_mlflow
+from strongroom.gate.identity.accounts import Accounts
+from strongroom.gate.identity.bootstrap import FirstPerson, bootstrap
+from strongroom.gate.identity.operations import IdentityOperations
+from strongroom.gate.operation import BoundOperation, operations_of
+from strongroom.gate.workspaces.keys import KeyOperations
+from strongroom.gate.workspaces.operations import WorkspaceOperations
+from strongroom.services.compliance.operations import ComplianceOperations
+from strongroom.services.data.operations import DataOperations
+from strongroom.services.endpoints.operations import EndpointOperations
+from strongroom.services.endpoints.runners import Runners
+from strongroom.services.jobs.operations import JobOperations
+from strongroom.services.jobs.queue import Jobs
+from strongroom.services.jobs.sandbox import Limits, required_layers
+from strongroom.services.models.operations import ModelOperations
+from strongroom.settings import Settings
+from strongroom.vault.certificates import ServerCertificate, ensure_certificate
+
+SESSION_COOKIE = "__Host-strongroom"
+SHUTDOWN_SECONDS = 10
+ADDRESS_FILE = "server.json"
+"""In `run/` of the home while the server answers: its address and what to trust."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that listens.
+
+    Attributes:
+        url: its origin, `https://localhost:8443`.
+        first: the first person, where this start made one; shown once.
+    """
+
+    url: str
+    authority: Path
+    first: FirstPerson | None
+
+
+class Front:
+    """Sends each request to the face that it is for."""
+
+    def __init__(self, inference: ASGIApp, mlflow: Mounting, rest: ASGIApp) -> None:
+        self._inference = inference
+        self._mlflow = mlflow
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return  # no websockets, no lifespan: uvicorn refuses what is not accepted
+        path: str = scope["path"]
+        if path.startswith("/endpoints/"):
+            await self._inference(scope, receive, send)
+        elif owned_by_mlflow(path):
+            await self._mlflow(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The application and what runs beside it."""
+
+    app: ASGIApp
+    operations: list[BoundOperation]
+    jobs: Jobs
+    mlflow: Mounting
+
+
+@contextmanager
+def built(foundation: Foundation) -> Iterator[Built]:
+    """Every room and face over `foundation`, running until the block ends."""
+    settings = foundation.settings
+    jobs = Jobs(foundation.database)
+    runners = Runners(
+        required_layers=required_layers(settings.sandbox_required_layers),
+        limits=Limits(memory_bytes=settings.sandbox_memory_bytes),
+    )
+    models = ModelOperations(
+        foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log, settings
+    )
+    endpoints = EndpointOperations(models, runners)
+    data = DataOperations(foundation.blobs, foundation.keyring, settings)
+    rooms = [
+        IdentityOperations(
+            foundation.sign_in, foundation.issuer,
+            api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
+        ),
+        WorkspaceOperations(
+            foundation.access, Accounts(), foundation.keyring.create_workspace_key,
+            actions=foundation.access.policies.actions,
+        ),
+        KeyOperations(foundation.keyring, [foundation.blobs.rewrap, data.rewrap, models.rewrap]),
+        data,
+        models,
+        endpoints,
+        JobOperations(jobs),
+        ComplianceOperations(foundation.log),
+    ]  # fmt: skip
+    operations = [bound for room in rooms for bound in operations_of(room)]
+    mlflow = Mounting(
+        Pieces(
+            database=foundation.database, gate=foundation.gate, blobs=foundation.blobs,
+            checks=models, identify=foundation.sign_in.identify,
+            session_cookie=SESSION_COOKIE,
+            max_upload_bytes=settings.max_upload_bytes,
+            max_request_bytes=settings.max_request_bytes,
+            request_seconds=settings.request_seconds,
+        )
+    )  # fmt: skip
+    inference = InferenceApp(
+        identity=foundation.sign_in, access=foundation.access, log=foundation.log,
+        runners=runners, max_body_bytes=settings.max_request_bytes,
+        record_before_answer=settings.record_predictions == "before_answer",
+    )  # fmt: skip
+    rest = api.build(
+        operations, foundation.gate, foundation.sign_in.identify, settings,
+        log=foundation.log,
+        ready={"mlflow": lambda: _require_ready(mlflow)},
+        faces=console.routes(operations, foundation.gate, foundation.sign_in, settings),
+    )  # fmt: skip
+    mlflow.start()
+    jobs.start()
+    try:
+        models.start()
+        endpoints.restore(foundation.database)
+        yield Built(Front(inference, mlflow, rest), operations, jobs, mlflow)
+    finally:
+        jobs.stop(SHUTDOWN_SECONDS)
+        runners.close()
+
+
+def _require_ready(mlflow: Mounting) -> None:
+    if not mlflow.ready:
+        raise UnavailableError("MLflow is still starting")
+
+
+def serve(settings: Settings, *, on_ready: Callable[[Running], None] | None = None) -> None:
+    """Run the server until it is interrupted.
+
+    Args:
+        settings: in force.
+        on_ready: told once requests are accepted; by default the address and, at the first start,
+            how to sign in are printed.
+
+    Raises:
+        PortInUseError: something listens there already.
+        HomeError: the home folder cannot be used.
+    """
+    logs.configure(settings.log_level)
+    with open_foundation(settings) as foundation:
+        listener = listen(settings.host, settings.port)
+        with listener, built(foundation) as parts:
+            certificate = ensure_certificate(
+                foundation.home.tls, foundation.database, foundation.keyring,
+                [name.strip() for name in settings.names.split(",") if name.strip()],
+                datetime.now(UTC),
+            )  # fmt: skip
+            first = bootstrap(
+                foundation.database, foundation.log, foundation.issuer,
+                api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
+            )  # fmt: skip
+            running = Running(_origin(settings, listener), certificate.authority, first)
+            server = _Server(_configuration(parts.app, certificate), running, on_ready or announce)
+            address = foundation.home.run / ADDRESS_FILE
+            address.write_text(
+                json.dumps({"url": running.url, "ca": str(running.authority), "pid": os.getpid()})
+            )
+            try:
+                server.run(sockets=[listener])
+            finally:
+                address.unlink(missing_ok=True)
+    _log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, telling when it accepts requests."""
+
+    def __init__(
+        self, config: uvicorn.Config, running: Running, on_ready: Callable[[Running], None]
+    ) -> None:
+        super().__init__(config)
+        self._running = running
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        self._on_ready(self._running)
+
+
+def _configuration(app: ASGIApp, certificate: ServerCertificate) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app, http="httptools", loop="uvloop", lifespan="off", ws="none", log_config=None,
+        access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=1024,
+        ssl_certfile=str(certificate.certificate), ssl_keyfile=str(certificate.key),
+        ssl_keyfile_password=certificate.key_password,
+    )  # fmt: skip
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on `host` and `port` (0: any free one).
+
+    Raises:
+        PortInUseError: something listens there already.
+        UnavailableError: the address is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == 98 or "in use" in str(error).lower():  # EADDRINUSE
+            raise PortInUseError(f"port {port} on `{host}` is in use") from None
+        raise UnavailableError(f"cannot listen on `{host}`: {error.strerror}") from None
+    return listener
+
+
+def _origin(settings: Settings, listener: socket.socket) -> str:
+    """Where a person on this machine reaches the server."""
+    name = "localhost" if settings.host in ("127.0.0.1", "::1", "0.0.0.0", "::") else settings.host  # noqa: S104 # compared, not bound
+    return f"https://{name}:{listener.getsockname()[1]}"
+
+
+def announce(running: Running) -> None:
+    """Say where the server is and, at the first start, how to sign in."""
+    lines = [f"Strongroom answers at {running.url}", f"Trust {running.authority}"]
+    if running.first is not None:
+        link = f"{running.url}/sign-in?link={running.first.link}"
+        lines += [
+            f"Sign in once as {running.first.name}: {link}",
+            f"API key of {running.first.name}, shown this once: {running.first.api_key}",
+        ]
+    print("\n".join(lines), flush=True)  # noqa: T201 # the command's output

@@ -1,0 +1,1 @@
+"""What every operation passes: identify, decide, do, record."""

@@ -1,0 +1,134 @@
+"""The first person: how a server with nobody in it gets somebody, without a back door.
+
+Only code that holds the open home folder can call these; no route leads here. Whoever can open
+the folder can read the root key as well, so they gain nothing that they did not have, and every
+call is on the record.
+"""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from strongroom.errors import NotFoundError
+from strongroom.gate.access import grants
+from strongroom.gate.access.roles import OPERATOR
+from strongroom.gate.access.tables import SERVER_WIDE
+from strongroom.gate.access.types import PrincipalKind
+from strongroom.gate.audit.types import AuditClass, Event, Outcome
+from strongroom.gate.identity.accounts import Accounts, create_account
+from strongroom.gate.identity.issuing import Issuer
+from strongroom.gate.identity.tables import AccountRow, ApiKeyRow
+from strongroom.gate.operation import Recorder, new_request_id
+from strongroom.vault.database import Database
+
+FIRST_NAME = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPerson:
+    """The first account, an Operator; key and link are shown this once and kept nowhere.
+
+    Attributes:
+        id: of the account.
+        api_key: the secret of its first API key.
+        link: the secret of a one-time sign-in link.
+    """
+
+    id: str
+    name: str
+    api_key: str = field(repr=False)
+    link: str = field(repr=False)
+
+
+def bootstrap(
+    database: Database,
+    log: Recorder,
+    issuer: Issuer,
+    *,
+    api_key_days: int,
+    link_minutes: int,
+    name: str = FIRST_NAME,
+) -> FirstPerson | None:
+    """Make the first person, or nothing where there is somebody.
+
+    Account, grant, key, link and record are one transaction: after a crash there is either
+    nobody, and the next start does it again, or all of it; a key or link that was not shown is
+    then lost, and `local_link` makes another.
+    """
+    with database.write() as session:
+        if session.scalar(select(AccountRow.id).limit(1)) is not None:
+            return None
+        now = issuer.now()
+        account = create_account(
+            session, name, PrincipalKind.PERSON, by="", now=now, random=issuer.random
+        )
+        grants.grant(session, account.id, OPERATOR, SERVER_WIDE, by=account.id, now=now)
+        key, secret = issuer.api_key(
+            session,
+            account.id,
+            purpose="first",
+            days=api_key_days,
+            workspaces=(),
+            by=account.id,
+        )
+        link, link_secret = issuer.link(session, account.id, minutes=link_minutes, by=account.id)
+        log.append(
+            session, _event(issuer, "server.bootstrap", account.id, key=key.id, link=link.id)
+        )
+        return FirstPerson(account.id, account.name, secret, link_secret)
+
+
+def local_link(
+    database: Database, log: Recorder, issuer: Issuer, *, account: str, link_minutes: int
+) -> str:
+    """A one-time sign-in link for an account, by id or name, when every key of it is lost.
+
+    Raises:
+        NotFoundError: there is no such account, or it is a service identity.
+    """
+    with database.write() as session:
+        known = Accounts().find(session, account)
+        if known.kind is not PrincipalKind.PERSON:
+            raise NotFoundError(f"`{account}` is not a person")
+        row, secret = issuer.link(session, known.id, minutes=link_minutes, by=known.id)
+        log.append(session, _event(issuer, "server.local_link", known.id, link=row.id))
+        return secret
+
+
+def local_key(
+    database: Database, log: Recorder, issuer: Issuer, *, account: str, purpose: str, days: int
+) -> str:
+    """A new API key for an account, by id or name, in place of those of the same purpose.
+
+    Raises:
+        NotFoundError: there is no such account.
+    """
+    with database.write() as session:
+        known = Accounts().find(session, account)
+        now = issuer.now()
+        revoked = session.scalars(
+            select(ApiKeyRow).where(
+                ApiKeyRow.owner == known.id,
+                ApiKeyRow.purpose == purpose,
+                ApiKeyRow.revoked_at.is_(None),
+            )
+        ).all()
+        for row in revoked:
+            row.revoked_at = now
+        key, secret = issuer.api_key(
+            session, known.id, purpose=purpose, days=days, workspaces=(), by=known.id
+        )
+        log.append(
+            session,
+            _event(issuer, "server.local_key", known.id, key=key.id, revoked=len(revoked)),
+        )
+        return secret
+
+
+def _event(issuer: Issuer, operation: str, account: str, **details: str | int) -> Event:
+    return Event(
+        time=issuer.clock(), workspace="", actor_kind="host", actor="", operation=operation,
+        action="", resource_type="Account", resource=account,
+        audit_class=AuditClass.ACCOUNT_CHANGE, request_id=new_request_id(),
+        outcome=Outcome.ALLOWED, details=details,
+    )  # fmt: skip

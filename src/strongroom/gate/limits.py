@@ -1,0 +1,48 @@
+"""Token buckets in memory: how much one caller may ask in a time."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from strongroom.errors import RateLimitedError
+
+
+class TokenBuckets:
+    """One bucket a key; the least recently used keys are forgotten above `max_keys`.
+
+    A forgotten key starts with a full bucket, so `max_keys` must exceed the number of callers
+    that can be active within one refill time.
+    """
+
+    def __init__(self, clock: Callable[[], float], max_keys: int = 100_000) -> None:
+        """`clock` gives seconds that never go back."""
+        self._clock = clock
+        self._max_keys = max_keys
+        self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, key: object, *, per_second: float, burst: float, cost: float = 1.0) -> None:
+        """Take `cost` tokens from the bucket of `key`.
+
+        Args:
+            key: whose bucket, hashable.
+            per_second: refill rate, tokens a second, > 0.
+            burst: size of the bucket, tokens, > 0.
+            cost: tokens this call costs, > 0; a cost above `burst` is never admitted.
+
+        Raises:
+            RateLimitedError: not enough tokens; nothing was taken.
+        """
+        now = self._clock()
+        with self._lock:
+            tokens, since = self._buckets.pop(key, (burst, now))
+            tokens = min(burst, tokens + (now - since) * per_second)
+            admitted = tokens >= cost
+            self._buckets[key] = (tokens - cost if admitted else tokens, now)
+            if len(self._buckets) > self._max_keys:
+                self._buckets.popitem(last=False)
+        if not admitted:
+            raise RateLimitedError(
+                "too many calls in too short a time",
+                retry_after_seconds=(cost - tokens) / per_second,
+            )

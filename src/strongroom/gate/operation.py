@@ -1,0 +1,486 @@
+"""What every verb passes: identify → decide → do → record.
+
+An operation is declared once, on the method of its room that does it:
+
+    class DataOperations:
+        @operation(
+            "data.add", action="addDataset", resource=in_workspace,
+            audit=AuditClass.DATASTORE_ACTIVITY, route=Route("POST", "/workspaces/{workspace}/…"),
+            command=Command("data add", positional=("name",), body="file"), body=Body.STREAM,
+        )
+        def add(self, call: Call, request: AddDataset) -> DatasetVersion: ...
+
+HTTP route, command, OpenAPI entry, docs page and authorization-matrix test derive from the
+declaration. The method changes things only inside `with call.transaction() as session:`; the
+record of the operation is written in that same transaction. A call that changes nothing is
+recorded before its answer leaves; a refused or failed call is recorded too. There is no way to
+run an operation without a record.
+"""
+
+import inspect
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from strongroom.errors import (
+    InternalError,
+    RefusedError,
+    SignInError,
+    StrongroomError,
+    TruncatedError,
+    UndeclaredError,
+)
+from strongroom.gate.access.types import (
+    Decision,
+    Entity,
+    Principal,
+    PrincipalKind,
+    workspace_entity,
+)
+from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome
+from strongroom.gate.limits import TokenBuckets
+from strongroom.vault.database import Database
+
+
+class Body(StrEnum):
+    """How the request reaches the operation."""
+
+    JSON = "json"
+    """Fields from the path, the query (GET, DELETE) or a JSON body (others)."""
+    STREAM = "stream"
+    """Fields from path and query; the HTTP body is `call.body`, read as it arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the operation lies under `/api/v1`; `{field}` in the path names input fields."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How the operation is called on the command line.
+
+    Attributes:
+        words: e.g. `data add`.
+        positional: input fields given as arguments, in order; the others become options.
+        body: name of the argument whose file (or `-`) is sent as the streamed body.
+        confirm: input field whose value must be typed again, or `--yes`: it destroys.
+    """
+
+    words: str
+    positional: tuple[str, ...] = ()
+    body: str | None = None
+    confirm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one operation, beside the server-wide ones in the settings.
+
+    Attributes:
+        body_bytes: size of a JSON body; None: the setting `max_request_bytes`, or
+            `max_upload_bytes` for a stream.
+        per_minute: calls of one caller in a minute; None: the setting `calls_per_minute`.
+    """
+
+    body_bytes: int | None = None
+    per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer sent in pieces. The record is written before the first piece leaves."""
+
+    media_type: str
+    chunks: Iterator[bytes]
+    filename: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+ResourceOf = Callable[[Any, Session, Any], Entity]
+"""(room, read session, request) → entity. A thing that is not there still has an entity, without
+attributes: the decision comes first, so that a refusal tells nothing of what exists."""
+
+
+def in_workspace(_room: object, _session: Session, request: Any) -> Entity:  # noqa: ANN401 # any request with a workspace
+    """Resource of operations on a workspace as a whole."""
+    return workspace_entity(request.workspace)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The declaration of one operation; see the module's docstring."""
+
+    name: str
+    action: str
+    resource: ResourceOf
+    audit: AuditClass
+    summary: str
+    description: str
+    input: type[BaseModel]
+    output: Any
+    route: Route | None
+    command: Command | None
+    body: Body
+    limits: Limits
+    handler: Callable[..., Any]
+
+
+DECLARED: dict[str, Operation] = {}
+"""Every operation whose room has been imported, by name."""
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+def operation(
+    name: str,
+    *,
+    action: str,
+    resource: ResourceOf,
+    audit: AuditClass,
+    route: Route | None = None,
+    command: Command | None = None,
+    body: Body = Body.JSON,
+    limits: Limits = Limits(),
+) -> Callable[[Handler], Handler]:
+    """Declare the method below as an operation; its docstring becomes its documentation."""
+
+    def declare(handler: Handler) -> Handler:
+        hints = get_type_hints(handler)
+        text = inspect.getdoc(handler)
+        if not text:
+            raise TypeError(f"operation {name} has no docstring")
+        summary, _, description = text.partition("\n\n")
+        if name in DECLARED and DECLARED[name].handler.__qualname__ != handler.__qualname__:
+            raise TypeError(f"operation {name} is declared twice")
+        request = next(hint for key, hint in hints.items() if key == "request")
+        declared = Operation(
+            name, action, resource, audit, " ".join(summary.split()), description, request,
+            hints["return"], route, command, body, limits, handler,
+        )  # fmt: skip
+        DECLARED[name] = declared
+        handler.__operation__ = declared  # type: ignore[attr-defined] # read by `operations_of`
+        return handler
+
+    return declare
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOperation:
+    """An operation together with the room that does it."""
+
+    declared: Operation
+    room: object
+
+
+def operations_of(room: object) -> list[BoundOperation]:
+    """The operations that the methods of `room` declare, in order of definition."""
+    found = []
+    for cls in reversed(type(room).__mro__):
+        for attribute in vars(cls).values():
+            declared = getattr(attribute, "__operation__", None)
+            if declared is not None:
+                found.append(BoundOperation(declared, room))
+    return found
+
+
+class Decider(Protocol):
+    """Who decides: `gate.access` with Cedar."""
+
+    def decide(self, principal: Principal, action: str, resource: Entity) -> Decision:
+        """The decision of the policies in force; never raises for a refusal."""
+        ...
+
+    def epoch(self, session: Session) -> int:
+        """A number that grows whenever a policy or a grant changes."""
+        ...
+
+
+class Recorder(Protocol):
+    """Who records: `gate.audit.log.AuditLog`."""
+
+    def append(self, session: Session, event: Event) -> EntryRef:
+        """Write the record in the caller's transaction."""
+        ...
+
+    def record(self, event: Event) -> EntryRef:
+        """Write the record in a (group) commit of its own; returns when it is durable."""
+        ...
+
+
+SELF_ACTIONS = frozenset({"whoAmI", "listWorkspaces"})
+"""What a credential may ask about itself, also one that is limited to workspaces."""
+
+
+def within_limit(principal: Principal, action: str, entity: Entity) -> bool:
+    """Whether the credential is good there; whether its owner may, the policies decide."""
+    limit = principal.workspaces
+    return not limit or entity.workspace in limit or action in SELF_ACTIONS
+
+
+class Admission:
+    """One admitted call: what it may still ask of the gate, and the record it will leave."""
+
+    def __init__(
+        self, gate: "Gate", principal: Principal, event: Event, entity: Entity, epoch: int
+    ) -> None:
+        self.principal = principal
+        self.entity = entity
+        self.request_id = event.request_id
+        self.entry: EntryRef | None = None
+        self._gate = gate
+        self._event = event
+        self._epoch = epoch
+        self._details: dict[str, str | int | float | bool] = dict(event.details)
+
+    @property
+    def workspace(self) -> str:
+        """Name of the workspace the call is about; empty for the server itself."""
+        return self._event.workspace
+
+    def note(self, **details: str | float | bool) -> None:
+        """Add ids, digests and counts to the record. Never personal data, never a secret."""
+        self._details.update(details)
+
+    def allows(self, action: str, entity: Entity | None = None) -> bool:
+        """Whether the caller may also do `action`; for choosing a view, not for the call itself.
+
+        The answer is noted in the record under the action's name.
+        """
+        about = entity or self.entity
+        allowed = (
+            within_limit(self.principal, action, about)
+            and self._gate.access.decide(self.principal, action, about).allowed
+        )
+        self._details[f"may.{action}"] = allowed
+        return allowed
+
+    def require(self, action: str, entity: Entity | None = None) -> None:
+        """Refuse the call unless the caller may also do `action`.
+
+        Raises:
+            RefusedError: the policies do not permit it.
+        """
+        if not self.allows(action, entity):
+            raise RefusedError(f"`{action}` is not permitted to you on this resource")
+
+    def record(self, session: Session) -> EntryRef:
+        """Write the record into the transaction of `session`; once a call.
+
+        A grant or policy that changed since the decision is taken into account here, so that a
+        revocation during a long upload still stops it.
+
+        Raises:
+            RefusedError: no longer permitted.
+        """
+        if self.entry is not None:
+            raise InternalError("a call has one record: it was written already")
+        if self._gate.access.epoch(session) != self._epoch:
+            decision = self._gate.access.decide(self.principal, self._event.action, self.entity)
+            if not decision.allowed:
+                raise RefusedError("your permission was withdrawn while the call was running")
+        entry = self._gate.log.append(session, self._event.with_details(self._details))
+        self.entry = entry
+        return entry
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """The one transaction of the call: the change and its record are committed together.
+
+        A crash before the commit leaves neither, after it both.
+        """
+        try:
+            with self._gate.database.write() as session:
+                yield session
+                self.record(session)
+        except BaseException:
+            self.entry = None  # rolled back: the gate will record the failure instead
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A read-only session."""
+        with self._gate.database.read() as session:
+            yield session
+
+    def conclude(self, outcome: Outcome, reason: str = "") -> None:
+        """Record the call unless `record` did; called by the gate."""
+        if self.entry is None:
+            event = self._event.concluded(outcome, reason).with_details(self._details)
+            self.entry = self._gate.log.record(event)
+
+
+class Call(Admission):
+    """An admission of a declared operation, with the body of the request.
+
+    Attributes:
+        body: the streamed body, or None. Reading it raises TruncatedError, TooLargeError, …
+        content_type: media type the caller stated, or empty.
+    """
+
+    body: Iterator[bytes] | None = None
+    content_type: str = ""
+
+    def stream(self) -> Iterator[bytes]:
+        """The streamed body.
+
+        Raises:
+            TruncatedError: there is none.
+        """
+        if self.body is None:
+            raise TruncatedError("the request has no body")
+        return self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation gave, and the log entry that records it."""
+
+    result: Any
+    entry: EntryRef
+
+
+class Gate:
+    """Decides on and records every call. Faces translate to it and never decide themselves."""
+
+    def __init__(
+        self,
+        database: Database,
+        access: Decider,
+        log: Recorder,
+        *,
+        calls_per_minute: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` gives seconds since 1970 UTC."""
+        self.database = database
+        self.access = access
+        self.log = log
+        self._calls_per_minute = calls_per_minute
+        self._buckets = TokenBuckets(time.monotonic)
+        self._clock = clock
+
+    @contextmanager
+    def admit(
+        self,
+        principal: Principal,
+        *,
+        name: str,
+        action: str,
+        entity: Entity,
+        audit: AuditClass,
+        request_id: str | None = None,
+        admission: type[Admission] = Admission,
+        per_minute: int | None = None,
+    ) -> Iterator[Any]:
+        """Decide, let the body of the `with` do, and record.
+
+        The body either calls `record`/`transaction` of the admission, or the record is written
+        when it ends. Used by `perform`, and by faces whose verbs are another's (MLflow).
+
+        Raises:
+            SignInError: nobody is signed in. Recorded.
+            RefusedError: the policies do not permit it, or too many calls. Recorded.
+        """
+        with self.database.read() as session:
+            epoch = self.access.epoch(session)
+        event = Event(
+            time=self._clock(), workspace=entity.workspace or "", actor_kind=principal.kind.value,
+            actor=principal.id, credential=principal.credential_id, operation=name, action=action,
+            resource_type=entity.type, resource=entity.id, audit_class=audit,
+            request_id=request_id or new_request_id(), outcome=Outcome.ALLOWED,
+        )  # fmt: skip
+        admitted = admission(self, principal, event, entity, epoch)
+        try:
+            event = self._decide(principal, event, entity, per_minute)
+            admitted._event = event  # noqa: SLF001 # the gate made it a line above
+            yield admitted
+        except RefusedError as error:
+            admitted.conclude(Outcome.REFUSED, f"{error.code}: {error.message}")
+            raise
+        except SignInError as error:
+            admitted.conclude(Outcome.REFUSED, error.code)
+            raise
+        except StrongroomError as error:
+            admitted.conclude(Outcome.FAILED, error.code)
+            raise
+        except BaseException as error:
+            admitted.conclude(Outcome.FAILED, f"internal: {type(error).__name__}")
+            raise
+        admitted.conclude(Outcome.ALLOWED)
+
+    def _decide(
+        self, principal: Principal, event: Event, entity: Entity, per_minute: int | None
+    ) -> Event:
+        """`event` with the policies that permitted it; raises if none did."""
+        if principal.kind is PrincipalKind.ANONYMOUS:
+            raise SignInError("nobody is signed in")
+        rate = per_minute or self._calls_per_minute
+        # A limit of its own has a bucket of its own.
+        bucket = (principal.id, event.operation if per_minute else "")
+        self._buckets.take(bucket, per_second=rate / 60, burst=rate)
+        if not within_limit(principal, event.action, entity):
+            raise RefusedError("this credential is not for that workspace")
+        decision = self.access.decide(principal, event.action, entity)
+        if not decision.allowed:
+            raise RefusedError(f"`{event.action}` is not permitted to you on this resource")
+        return event.with_policies(decision.policies)
+
+    def perform(
+        self,
+        bound: BoundOperation,
+        principal: Principal,
+        request: BaseModel,
+        *,
+        body: Iterator[bytes] | None = None,
+        content_type: str = "",
+        request_id: str | None = None,
+    ) -> Answer:
+        """Run a declared operation for `principal`.
+
+        Raises:
+            StrongroomError: refused, failed or not possible; recorded in each case.
+        """
+        declared = bound.declared
+        with self.database.read() as session:
+            entity = declared.resource(bound.room, session, request)
+        with self.admit(
+            principal, name=declared.name, action=declared.action, entity=entity,
+            audit=declared.audit, request_id=request_id, admission=Call,
+            per_minute=declared.limits.per_minute,
+        ) as call:  # fmt: skip
+            call.body = body
+            call.content_type = content_type
+            result = declared.handler(bound.room, call, request)
+        return Answer(result, call.entry)
+
+    def refuse_undeclared(self, principal: Principal, what: str, request_id: str) -> None:
+        """Record that something undeclared was asked for, and refuse it.
+
+        Raises:
+            UndeclaredError: always.
+        """
+        event = Event(
+            time=self._clock(), workspace="", actor_kind=principal.kind.value,
+            actor=principal.id, credential=principal.credential_id, operation="undeclared",
+            action="", resource_type="Route", resource=what[:200],
+            audit_class=AuditClass.API_ACTIVITY, request_id=request_id,
+            outcome=Outcome.REFUSED, reason=UndeclaredError.code,
+        )  # fmt: skip
+        self.log.record(event)
+        raise UndeclaredError("there is nothing here")
+
+
+def new_request_id() -> str:
+    """A fresh id that ties answer, log entry and server log together."""
+    return secrets.token_hex(8)

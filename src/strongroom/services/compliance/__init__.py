@@ -1,0 +1,1 @@
+"""Evidence: the log as people and auditors ask for it."""

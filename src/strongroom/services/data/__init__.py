@@ -1,0 +1,1 @@
+"""Datasets, their findings and their views."""

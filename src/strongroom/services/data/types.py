@@ -1,0 +1,235 @@
+"""Nouns of datasets: what enters and what is given out."""
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+MAX_LISTED = 1_000
+MAX_COLUMN_NAME = 256
+
+WorkspaceName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$", max_length=63)
+]
+DatasetName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", max_length=100)
+]
+"""Letters, digits, dot, underscore and hyphen; begins with a letter or digit."""
+
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_COLUMN_NAME)]
+
+
+class TableFormat(StrEnum):
+    """Forms in which a table comes and goes."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+
+class AddedFormat(StrEnum):
+    """How to read an upload; `auto` looks at its first bytes."""
+
+    AUTO = "auto"
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+
+class LegalBasis(StrEnum):
+    """Why the data may be processed: GDPR article 6(1), or not stated."""
+
+    UNSTATED = "unstated"
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal_obligation"
+    VITAL_INTERESTS = "vital_interests"
+    PUBLIC_TASK = "public_task"
+    LEGITIMATE_INTERESTS = "legitimate_interests"
+
+
+class View(StrEnum):
+    """What a reader sees of the rows."""
+
+    CLEAR = "clear"
+    MASKED = "masked"
+
+
+class AskedView(StrEnum):
+    """The view to read; `allowed` is the clearest one that the policies permit."""
+
+    ALLOWED = "allowed"
+    CLEAR = "clear"
+    MASKED = "masked"
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: object) -> object:
+    """A list given as text: JSON, or names with commas between."""
+    if isinstance(value, str):
+        return json.loads(value) if value.startswith("[") else value.split(",")
+    return value
+
+
+class AddDataset(_Request):
+    """A table to take in; its bytes are the body of the request."""
+
+    workspace: WorkspaceName
+    name: DatasetName
+    format: AddedFormat = Field(default=AddedFormat.AUTO, strict=False)
+    purpose: str = Field(
+        default="", max_length=200, description="what the data is for, in a few words"
+    )
+    legal_basis: LegalBasis = Field(default=LegalBasis.UNSTATED, strict=False)
+    retention_days: int = Field(
+        default=0, ge=0, le=36_525, strict=False, description="days to keep it, 0 for no limit"
+    )
+    subject_column: str = Field(
+        default="", max_length=MAX_COLUMN_NAME, description="column that says whom a row is about"
+    )
+    text_columns: list[ColumnName] = Field(
+        default_factory=list, max_length=10_000, description="CSV columns to keep as text"
+    )
+
+    _text_columns = field_validator("text_columns", mode="before")(_listed)
+
+
+class DatasetReference(_Request):
+    """One dataset, at one version or the newest."""
+
+    workspace: WorkspaceName
+    name: DatasetName
+    version: int = Field(default=0, ge=0, strict=False, description="0 is the newest")
+
+
+class ListDatasets(_Request):
+    """A page of the datasets of a workspace, by name."""
+
+    workspace: WorkspaceName
+    after: str = Field(default="", max_length=100, description="name after which the page begins")
+    limit: int = Field(default=100, ge=1, le=MAX_LISTED, strict=False)
+
+
+class ReadRows(DatasetReference):
+    """Rows to read."""
+
+    view: AskedView = Field(default=AskedView.ALLOWED, strict=False)
+    format: TableFormat = Field(default=TableFormat.CSV, strict=False)
+    columns: list[ColumnName] = Field(
+        default_factory=list, max_length=10_000, description="all where none is named"
+    )
+    limit: int = Field(default=0, ge=0, strict=False, description="rows from the start, 0 for all")
+
+    _columns = field_validator("columns", mode="before")(_listed)
+
+
+class ClassifyColumn(_Request):
+    """What a person says a column holds."""
+
+    workspace: WorkspaceName
+    name: DatasetName
+    column: ColumnName
+    type: str = Field(
+        max_length=64, description="a semantic type, `none`, or `engine` to withdraw the word"
+    )
+
+
+class RemoveDataset(DatasetReference):
+    """A dataset or one version to remove; version 0 means all of it."""
+
+
+class EvidenceShown(_Answer):
+    """One reason for a finding; never a value of the column."""
+
+    source: str
+    detail: str
+    share: float | None
+
+
+class ColumnShown(_Answer):
+    """A column, what was found in it, and what masked views do to it."""
+
+    name: str
+    arrow_type: str
+    type: str | None
+    title: str
+    role: str
+    confidence: float
+    decided_by: str
+    shape: str
+    rows: int
+    nulls: int
+    distinct: int
+    unique_share: float
+    evidence: list[EvidenceShown]
+    alternatives: list[tuple[str, float]]
+    masked_by: str
+    mask_reason: str
+
+
+class QuasiIdentifierShown(_Answer):
+    """Columns that together set people apart."""
+
+    columns: list[str]
+    unique_share: float
+    smallest_group: int
+
+
+class DatasetVersion(_Answer):
+    """One version of a dataset."""
+
+    workspace: str
+    name: str
+    version: int
+    digest: str = Field(description="sha256:… of the bytes as they were sent")
+    rows: int
+    columns: int
+    personal_columns: int = Field(description="columns that identify, set apart or are special")
+    source_format: str
+    source_bytes: int
+    purpose: str
+    legal_basis: str
+    retention_days: int
+    retain_until: datetime | None
+    subject_column: str
+    created_at: datetime
+    created_by: str
+    existed: bool = Field(description="the same content was there already; nothing was added")
+
+
+class DatasetDetail(_Answer):
+    """A dataset: its versions, and columns and findings of one of them."""
+
+    shown: DatasetVersion
+    versions: list[DatasetVersion]
+    columns: list[ColumnShown]
+    quasi_identifiers: list[QuasiIdentifierShown]
+    rows_sampled: int
+    detectable_share: float = Field(
+        description="a type in this share of the rows is missed with miss_probability at most"
+    )
+    miss_probability: float
+
+
+class Datasets(_Answer):
+    """A page of datasets, each at its newest version."""
+
+    datasets: list[DatasetVersion]
+
+
+class Removed(_Answer):
+    """What was removed."""
+
+    name: str
+    versions: list[int]

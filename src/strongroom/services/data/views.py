@@ -1,0 +1,69 @@
+"""Which columns of a version a reader gets, and what is done to them (ADR 0012)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from strongroom.engines.privacy.mask.default_policy import default_policy
+from strongroom.engines.privacy.mask.plan import MaskPlan, mask_batches, plan_masks
+from strongroom.errors import NotFoundError, TableError, ValidationError
+from strongroom.services.data.catalog import Held
+from strongroom.services.data.types import View
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenView:
+    """A view made ready.
+
+    Attributes:
+        schema: of what is given out.
+        read_columns: columns to decrypt, in the order wanted.
+        plan: how they are masked; None for the clear view.
+        clear_columns: columns that pass unchanged.
+    """
+
+    schema: pa.Schema
+    read_columns: tuple[str, ...]
+    plan: MaskPlan | None
+    clear_columns: tuple[str, ...]
+
+
+def choose(held: Held, stored: pa.Schema, view: View, columns: list[str]) -> ChosenView:
+    """The view of `columns` (all where none is named) of a table stored with schema `stored`.
+
+    Raises:
+        NotFoundError: there is no such column.
+        ValidationError: a column is named twice.
+        TableError: masking leaves no column.
+    """
+    if len(set(columns)) != len(columns):
+        raise ValidationError("a column is named twice")
+    if missing := [name for name in columns if name not in stored.names]:
+        raise NotFoundError(f"the dataset has no column `{missing[0]}`")
+    wanted = columns or stored.names
+    schema = pa.schema([stored.field(name) for name in wanted])
+    if view is View.CLEAR:
+        return ChosenView(schema, tuple(wanted), None, tuple(wanted))
+    subject = held.record.subject_column or None
+    if subject is not None and subject not in wanted:
+        # Read, so that dates can be shifted by it, and left out of the answer.
+        schema = schema.append(stored.field(subject))
+    plan = plan_masks(schema, held.findings, default_policy(), subject)
+    given = [name for name in wanted if name in plan.schema.names]
+    if not given:
+        raise TableError("masked views leave out every column that was asked for")
+    clear = tuple(name for name in plan.clear_columns if name in given)
+    masked = pa.schema([plan.schema.field(name) for name in given])
+    return ChosenView(masked, tuple(schema.names), plan, clear)
+
+
+def apply(
+    chosen: ChosenView, batches: Iterator[pa.RecordBatch], key: bytes
+) -> Iterator[pa.RecordBatch]:
+    """The batches as the view shows them."""
+    if chosen.plan is None:
+        yield from batches
+        return
+    for batch in mask_batches(batches, chosen.plan, key):
+        yield batch.select(chosen.schema.names)

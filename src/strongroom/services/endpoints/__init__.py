@@ -1,0 +1,1 @@
+"""Serving approved models behind limits and guards."""

@@ -1,0 +1,366 @@
+"""Models in memory, ready to answer: ONNX in process, everything else in a confined worker.
+
+A model is verified when it is loaded, not at each call. A load that fails leaves the model that
+answers in place.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from strongroom.errors import (
+    StrongroomError,
+    TamperedError,
+    UnavailableError,
+    ValidationError,
+)
+from strongroom.services.endpoints.schema import Column, InputSchema
+from strongroom.services.endpoints.types import Form
+from strongroom.services.jobs import sandbox
+from strongroom.services.models.types import Servable
+
+_log = structlog.get_logger(__name__)
+# ONNX Runtime's log: errors and worse. Its warnings quote shapes of callers' inputs.
+_ORT_ERROR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says.
+
+    Attributes:
+        labels: one for each row: classes, or a regressor's numbers.
+        probabilities: (rows, classes), or None.
+    """
+
+    labels: NDArray[Any]
+    probabilities: NDArray[Any] | None
+
+    def part(self, start: int, stop: int) -> "Prediction":
+        """The rows from `start` up to `stop`."""
+        probabilities = self.probabilities
+        return Prediction(
+            self.labels[start:stop], None if probabilities is None else probabilities[start:stop]
+        )
+
+
+Batch = Column | list[Column]
+"""Rows as `InputSchema` gives them: a table, or a column for each feature."""
+
+
+class Runner(Protocol):
+    """A loaded model."""
+
+    form: Form
+    float_type: type[np.floating[Any]]
+    is_matrix: bool
+    is_in_process: bool
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Answer for some rows. Raises: UnavailableError when the model cannot answer."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds. May be called twice."""
+        ...
+
+
+class OnnxRunner:
+    """ONNX Runtime in this process, one thread, from bytes that never touched the disk."""
+
+    form: Form = "onnx"
+    float_type: type[np.floating[Any]] = np.float32
+    is_in_process = True
+
+    def __init__(self, model: bytes, features: Sequence[str]) -> None:
+        """Load it.
+
+        Args:
+            model: the verified ONNX bytes.
+            features: names in order; a model with one input for each takes columns.
+        Raises: ValidationError when the runtime does not take it, or its inputs are others.
+        """
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # One row costs microseconds: a pool of threads would cost more than it saves.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = _ORT_ERROR
+        # Model files may name external data: with bytes there is no folder to read it from.
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - onnxruntime's share no useful base
+            kind = type(error).__name__
+            raise ValidationError(f"the runtime does not take the model: {kind}") from None
+        inputs = self._session.get_inputs()
+        self._names = [entry.name for entry in inputs]
+        self._outputs = [entry.name for entry in self._session.get_outputs()][:2]
+        self.is_matrix = len(inputs) == 1 and len(inputs[0].shape) == 2
+        if self.is_matrix:
+            width = inputs[0].shape[1]
+            if isinstance(width, int) and width != len(features):
+                raise ValidationError("the model takes another number of features")
+        elif len(self._names) != len(features):
+            raise ValidationError("the model takes other inputs")
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Answer for some rows."""
+        if isinstance(batch, list):
+            feed = {
+                name: column.reshape(-1, 1) for name, column in zip(self._names, batch, strict=True)
+            }
+        else:
+            feed = {self._names[0]: batch}
+        try:
+            found = self._session.run(self._outputs, feed)
+        except Exception as error:  # noqa: BLE001 - onnxruntime's share no useful base
+            _log.error("model_failed", kind=type(error).__name__)
+            raise UnavailableError("the model could not answer") from None
+        return _prediction(found[0], found[1] if len(found) > 1 else None)
+
+    def close(self) -> None:
+        """Nothing is held outside memory."""
+
+
+class ConfinedRunner:
+    """The original model in a sandboxed process; started again when it dies."""
+
+    form: Form = "confined"
+    float_type: type[np.floating[Any]] = np.float64
+    is_matrix = False
+    is_in_process = False
+
+    def __init__(
+        self,
+        servable: Servable,
+        *,
+        limits: sandbox.Limits,
+        required: Collection[str],
+    ) -> None:
+        """Start the worker and load the model in it. Raises: SandboxError."""
+        self._servable = servable
+        self._limits = limits
+        self._required = required
+        self._lock = threading.Lock()
+        self._worker: sandbox.Worker | None = self._start()
+
+    def _start(self) -> sandbox.Worker:
+        return sandbox.Worker(
+            "strongroom.services.endpoints.confined_model:start",
+            {"features": list(self._servable.features)},
+            files_in=self._servable.files,
+            limits=self._limits,
+            required=self._required,
+        )
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Answer for some rows. Raises: SandboxError, with the next call tried on a new worker."""
+        head, body = _pack(batch if isinstance(batch, list) else list(batch.T))
+        with self._lock:
+            if self._worker is None:
+                raise UnavailableError("the model is unloaded")
+            if not self._worker.alive:
+                self._worker.stop()
+                self._worker = self._start()
+            worker = self._worker
+        answer, out = worker.request(head, body)
+        try:
+            return _unpack(answer, out, len(batch[0]) if isinstance(batch, list) else len(batch))
+        except (KeyError, TypeError, ValueError):
+            raise UnavailableError("the confined model answered out of shape") from None
+
+    def close(self) -> None:
+        """End the worker."""
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+
+
+def _prediction(labels: Any, probabilities: Any) -> Prediction:  # noqa: ANN401 # from a model
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise UnavailableError("the model answered out of shape")
+    if probabilities is not None:
+        probabilities = np.asarray(probabilities)
+        if probabilities.ndim != 2 or len(probabilities) != len(labels):
+            probabilities = None
+    return Prediction(labels, probabilities)
+
+
+_RAW = {"f8": np.float64, "f4": np.float32, "i8": np.int64, "b1": np.bool_}
+
+
+def _pack(columns: list[Column]) -> tuple[dict[str, object], bytes]:
+    """Columns for the worker: numbers raw, words in the head."""
+    described: list[object] = []
+    blocks = []
+    for column in columns:
+        if column.dtype == object:
+            described.append({"words": column.tolist()})
+        else:
+            described.append({"raw": column.dtype.str[1:]})
+            blocks.append(np.ascontiguousarray(column).tobytes())
+    return {"columns": described, "rows": len(columns[0])}, b"".join(blocks)
+
+
+def _unpack(answer: dict[str, object], out: bytes, rows: int) -> Prediction:
+    """The worker's answer; untrusted, so its sizes are checked against what was asked."""
+    if "words" in answer:
+        words = answer["words"]
+        if not isinstance(words, list) or len(words) != rows:
+            raise ValueError
+        labels: NDArray[Any] = np.array([str(word)[:1_000] for word in words], dtype=object)
+        offset = 0
+    else:
+        kind = np.dtype(_RAW[str(answer["raw"])])
+        offset = kind.itemsize * rows
+        labels = np.frombuffer(out[:offset], dtype=kind)
+        if len(labels) != rows:
+            raise ValueError
+    classes = answer.get("classes")
+    if not isinstance(classes, int) or classes == 0:
+        return _prediction(labels, None)
+    probabilities = np.frombuffer(out[offset:], dtype=np.float64).reshape(rows, classes)
+    return _prediction(labels, probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What answers at an endpoint now."""
+
+    workspace: str
+    endpoint: str
+    deployment: str
+    servable: Servable
+    runner: Runner
+    schema: InputSchema
+    decimals: int
+    rows_per_minute: int
+
+    @property
+    def label_type(self) -> str:
+        """Datatype of the labels: `INT64`, `BYTES`, or `FP32` for a regressor."""
+        classes = self.servable.classes
+        if not classes:
+            return "FP32"
+        return "INT64" if all(name.lstrip("-").isdigit() for name in classes) else "BYTES"
+
+    def harden(self, prediction: Prediction) -> tuple[list[Any], list[list[float]] | None]:
+        """Labels and probabilities as they may leave: rounded, so that they tell less.
+
+        Raises: UnavailableError when a model answers with what is no number.
+        """
+        labels, probabilities = prediction.labels.tolist(), prediction.probabilities
+        if prediction.labels.dtype.kind == "f":
+            labels = self._rounded(labels)
+        if probabilities is None:
+            return labels, None
+        return labels, [self._rounded(row) for row in probabilities.tolist()]
+
+    def _rounded(self, numbers: list[float]) -> list[float]:
+        # For the few numbers of a row plain Python is faster than an array.
+        if not all(map(math.isfinite, numbers)):
+            raise UnavailableError("the model did not answer with a number")
+        decimals = self.decimals
+        return [round(number, decimals) for number in numbers]
+
+
+def build_runner(
+    servable: Servable, *, limits: sandbox.Limits, required: Collection[str]
+) -> Runner:
+    """Load a verified model. Raises: StrongroomError."""
+    if servable.onnx is not None:
+        return OnnxRunner(servable.onnx, servable.features)
+    return ConfinedRunner(servable, limits=limits, required=required)
+
+
+class Runners:
+    """What is live, by workspace and endpoint. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        required_layers: Collection[str] = sandbox.DEFAULT_REQUIRED,
+        limits: sandbox.Limits | None = None,
+        request_seconds: float = 10.0,
+    ) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            required_layers: of the sandbox, for models that run confined.
+            limits: of such a model; by default 4 GiB.
+            request_seconds: for one call of such a model.
+        """
+        self._required = required_layers
+        self._limits = replace(limits or sandbox.Limits(), wall_seconds=request_seconds)
+        self._live: dict[tuple[str, str], Live] = {}
+        self._faults: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+
+    def load(self, servable: Servable) -> Runner:
+        """Load without making it live. Raises: StrongroomError."""
+        return build_runner(servable, limits=self._limits, required=self._required)
+
+    def put(self, live: Live) -> None:
+        """Let it answer from now on; what answered before is closed."""
+        key = (live.workspace, live.endpoint)
+        with self._lock:
+            before = self._live.get(key)
+            self._live[key] = live
+            self._faults.pop(key, None)
+        if before is not None and before.runner is not live.runner:
+            before.runner.close()
+
+    def get(self, workspace: str, endpoint: str) -> Live | None:
+        """What answers there, or None."""
+        return self._live.get((workspace, endpoint))
+
+    def fault(self, workspace: str, endpoint: str) -> str:
+        """Why nothing answers there though something is deployed; or empty."""
+        return self._faults.get((workspace, endpoint), "")
+
+    def remove(self, workspace: str, endpoint: str) -> None:
+        """Nothing answers there any more."""
+        with self._lock:
+            live = self._live.pop((workspace, endpoint), None)
+            self._faults.pop((workspace, endpoint), None)
+        if live is not None:
+            live.runner.close()
+
+    def restore(
+        self, workspace: str, endpoint: str, digest: str, build: Callable[[], Live]
+    ) -> bool:
+        """Load what is deployed; on failure note why, and keep what answers. Returns: loaded."""
+        try:
+            live = build()
+            if live.servable.digest != digest:
+                live.runner.close()
+                raise TamperedError("the model is not the one that was deployed")
+        except StrongroomError as error:
+            _log.error("endpoint_not_loaded", endpoint=endpoint, code=error.code)
+            with self._lock:
+                self._faults[workspace, endpoint] = f"{error.code}: {error.message}"
+            return False
+        self.put(live)
+        return True
+
+    def close(self) -> None:
+        """Close every model."""
+        with self._lock:
+            everything, self._live = list(self._live.values()), {}
+        for live in everything:
+            with suppress(OSError):
+                live.runner.close()

@@ -1,0 +1,1 @@
+"""Queued work in confined subprocesses."""

@@ -1,0 +1,1 @@
+"""Model versions: scan, sign, approve."""

@@ -1,0 +1,238 @@
+"""Model versions in the database: take in, find, describe."""
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from strongroom.engines.crypto.floe import open_stream, seal_stream
+from strongroom.engines.crypto.wrapping import bind
+from strongroom.engines.scanning.archives import unsafe_name
+from strongroom.engines.scanning.reading import Limits
+from strongroom.errors import ConflictError, NotFoundError, TooLargeError, ValidationError
+from strongroom.services.jobs.queue import Jobs
+from strongroom.services.jobs.tables import JobRow
+from strongroom.services.jobs.types import JobState
+from strongroom.services.models.tables import ModelEntryRow, ModelFileRow
+from strongroom.services.models.types import (
+    MAX_FACTS_BYTES,
+    Checked,
+    CheckState,
+    ModelFile,
+    ModelReference,
+    ModelState,
+    ModelVersion,
+    Provenance,
+    Serving,
+)
+from strongroom.vault.blobs import BlobStore
+from strongroom.vault.keys import Keyring
+
+CHECK_KIND = "models.check"
+_FACTS_PURPOSE = "model-facts"
+_MAX_FILES = 50_000
+
+
+class Registry:
+    """Rows of model versions."""
+
+    def __init__(
+        self, blobs: BlobStore, keyring: Keyring, jobs: Jobs, now: Callable[[], datetime]
+    ) -> None:
+        self._blobs = blobs
+        self._keyring = keyring
+        self._jobs = jobs
+        self._now = now
+
+    def register(
+        self,
+        session: Session,
+        *,
+        workspace: str,
+        model: str,
+        version: int,
+        files: Sequence[ModelFile],
+        provenance: Provenance,
+        actor: str,
+    ) -> str:
+        """Take a version in, quarantined, and ask for its checks; all in the caller's transaction.
+
+        A crash before the commit leaves nothing; after it the checks run, now or at the next start.
+
+        Returns: the id of the version.
+
+        Raises:
+            ValidationError: no files, two of one path, a path that leaves the folder, or a file
+                of another workspace.
+            ConflictError: that version is there already.
+            NotFoundError: a file's blob is not there.
+        """
+        reference = _checked_name(workspace, model, version)
+        self._check_files(session, workspace, files)
+        facts = json.dumps(provenance.facts(), sort_keys=True).encode()
+        if len(facts) > MAX_FACTS_BYTES:
+            raise TooLargeError(f"the provenance of a model may have {MAX_FACTS_BYTES} bytes")
+        entry = f"mdl_{secrets.token_hex(12)}"
+        key = self._keyring.new_object_key(session, workspace, entry, purpose=_FACTS_PURPOSE)
+        row = ModelEntryRow(
+            id=entry,
+            workspace=reference.workspace,
+            model=reference.name,
+            version=reference.version,
+            state=ModelState.QUARANTINED,
+            serving=Serving.UNDECIDED,
+            facts=b"".join(seal_stream(key.key, _facts_context(entry), [facts])),
+            facts_key=key.wrapped,
+            facts_key_version=key.kek_version,
+            registered_by=actor,
+            registered_at=self._now(),
+        )
+        try:
+            with session.begin_nested():
+                session.add(row)
+        except IntegrityError:
+            raise ConflictError(f"version {version} of `{model}` is there already") from None
+        session.add_all(ModelFileRow(entry=entry, path=f.path, blob=f.blob) for f in files)
+        row.job = self.enqueue_check(session, row, actor)
+        return entry
+
+    def enqueue_check(self, session: Session, row: ModelEntryRow, actor: str) -> str:
+        """Ask for the checks of a quarantined version; the job's id."""
+        return self._jobs.enqueue(session, CHECK_KIND, {"entry": row.id}, row.workspace, actor)
+
+    def _check_files(self, session: Session, workspace: str, files: Sequence[ModelFile]) -> None:
+        if not files:
+            raise ValidationError("a model has at least one file")
+        if len(files) > _MAX_FILES:
+            raise TooLargeError(f"a model may have {_MAX_FILES} files")
+        seen: set[str] = set()
+        for file in files:
+            why = unsafe_name(file.path, Limits())
+            if why is not None:
+                raise ValidationError(f"a file of the model {why}")
+            if file.path in seen:
+                raise ValidationError(f"two files of the model are called `{file.path}`")
+            seen.add(file.path)
+            if self._blobs.info(session, file.blob).workspace != workspace:
+                raise ValidationError("a file of the model lies in another workspace")
+
+    # ---- finding ----
+
+    def find(self, session: Session, workspace: str, model: str, version: int) -> ModelEntryRow:
+        """The row of a version. Raises NotFoundError."""
+        row = session.scalar(
+            select(ModelEntryRow).where(
+                ModelEntryRow.workspace == workspace,
+                ModelEntryRow.model == model,
+                ModelEntryRow.version == version,
+            )
+        )
+        if row is None:
+            raise NotFoundError(f"no version {version} of model `{model}` in `{workspace}`")
+        return row
+
+    def files(self, session: Session, entry: str) -> list[ModelFileRow]:
+        """Files of a version, by path."""
+        found = session.scalars(
+            select(ModelFileRow).where(ModelFileRow.entry == entry).order_by(ModelFileRow.path)
+        )
+        return list(found)
+
+    def facts(self, session: Session, row: ModelEntryRow) -> dict[str, Any]:
+        """The provenance of a version. Raises TamperedError, KeyUnavailableError."""
+        key = self._keyring.object_key(
+            session,
+            row.workspace,
+            row.id,
+            row.facts_key,
+            row.facts_key_version,
+            purpose=_FACTS_PURPOSE,
+        )
+        opened = b"".join(open_stream(key, _facts_context(row.id), [row.facts]))
+        facts: dict[str, Any] = json.loads(opened)
+        return facts
+
+    def states(self, session: Session, entries: Sequence[str]) -> dict[str, Checked]:
+        """How the checks of versions stand, by id; unknown ones are left out."""
+        rows = session.scalars(select(ModelEntryRow).where(ModelEntryRow.id.in_(entries)))
+        return {row.id: self._checked(session, row) for row in rows}
+
+    def _checked(self, session: Session, row: ModelEntryRow) -> Checked:
+        state = ModelState(row.state)
+        if state is ModelState.QUARANTINED:
+            job = session.get(JobRow, row.job)
+            if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
+                return Checked(CheckState.FAILED, f"the checks did not end: {job.error}")
+            return Checked(CheckState.PENDING)
+        if state is ModelState.REJECTED:
+            return Checked(CheckState.FAILED, row.reason)
+        if state is ModelState.CHECKED and row.verdict != "clean":
+            return Checked(CheckState.FAILED, row.reason)
+        return Checked(CheckState.PASSED)
+
+    def unchecked(self, session: Session) -> list[ModelEntryRow]:
+        """Quarantined versions whose job is over or lost, as a crash or a fault leaves them."""
+        rows = session.scalars(
+            select(ModelEntryRow).where(ModelEntryRow.state == ModelState.QUARANTINED)
+        )
+        found = []
+        for row in rows:
+            job = session.get(JobRow, row.job) if row.job else None
+            if job is None or JobState(job.state).is_final:
+                found.append(row)
+        return found
+
+    # ---- keys ----
+
+    def rewrap(self, session: Session, workspace: str) -> int:
+        """Bring the sealed facts of a workspace to its newest key version; how many changed."""
+        rows = {
+            row.id: row
+            for row in session.scalars(
+                select(ModelEntryRow).where(ModelEntryRow.workspace == workspace)
+            )
+        }
+        rewrapped = self._keyring.rewrap(
+            session,
+            workspace,
+            [(row.id, row.facts_key, row.facts_key_version) for row in rows.values()],
+            purpose=_FACTS_PURPOSE,
+        )
+        for entry, wrapped, key_version in rewrapped:
+            rows[entry].facts_key, rows[entry].facts_key_version = wrapped, key_version
+        return len(rewrapped)
+
+
+def _facts_context(entry: str) -> bytes:
+    return bind("strongroom model facts", 1, entry)
+
+
+def _checked_name(workspace: str, model: str, version: int) -> ModelReference:
+    try:
+        return ModelReference(workspace=workspace, name=model, version=version)
+    except ValueError:
+        raise ValidationError(
+            "a model's name has 1 to 256 characters, none of them slash, colon or control"
+        ) from None
+
+
+def describe(row: ModelEntryRow) -> ModelVersion:
+    """A row as callers see it."""
+    return ModelVersion(
+        workspace=row.workspace,
+        name=row.model,
+        version=row.version,
+        state=ModelState(row.state),
+        verdict=row.verdict,
+        reason=row.reason,
+        serving=Serving(row.serving),
+        digest=row.digest,
+        is_tampered=row.tampered_at is not None,
+        registered_by=row.registered_by,
+        registered_at=row.registered_at,
+    )

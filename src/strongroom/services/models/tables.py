@@ -1,0 +1,66 @@
+"""Rows of model versions. Report, signed statement and converted model lie in the blob store."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from strongroom.vault.database import Base
+
+
+class ModelEntryRow(Base):
+    """One version of a model.
+
+    `facts` is the sealed JSON of its provenance, `facts_key` the wrapped key. `statement` is the
+    blob of the DSSE envelope that signs manifest and provenance, `approval` the envelope that
+    signs the approval: a state that no signature backs is not believed.
+    """
+
+    __tablename__ = "model_entries"
+    __table_args__ = (UniqueConstraint("workspace", "model", "version"),)
+
+    id: Mapped[str] = mapped_column(String(28), primary_key=True)
+    workspace: Mapped[str] = mapped_column(String(63))
+    model: Mapped[str] = mapped_column(String(256))
+    version: Mapped[int]
+    state: Mapped[str] = mapped_column(String(11), index=True)
+    verdict: Mapped[str] = mapped_column(String(10), default="")
+    reason: Mapped[str] = mapped_column(String(1000), default="")
+    serving: Mapped[str] = mapped_column(String(9))
+    serving_reason: Mapped[str] = mapped_column(String(500), default="")
+    digest: Mapped[str] = mapped_column(String(64), default="")
+    facts: Mapped[bytes] = mapped_column(LargeBinary)
+    facts_key: Mapped[bytes] = mapped_column(LargeBinary)
+    facts_key_version: Mapped[int]
+    report: Mapped[str | None] = mapped_column(String(32))
+    statement: Mapped[str | None] = mapped_column(String(32))
+    onnx: Mapped[str | None] = mapped_column(String(32))
+    approval: Mapped[bytes | None] = mapped_column(LargeBinary)
+    job: Mapped[str] = mapped_column(String(28), default="")
+    tampered_at: Mapped[datetime | None]
+    tampered_reason: Mapped[str] = mapped_column(String(500), default="")
+    registered_by: Mapped[str] = mapped_column(String(64))
+    registered_at: Mapped[datetime]
+
+
+class ModelFileRow(Base):
+    """One file of a version, and the blob that holds it."""
+
+    __tablename__ = "model_files"
+
+    entry: Mapped[str] = mapped_column(ForeignKey("model_entries.id"), primary_key=True)
+    path: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    blob: Mapped[str] = mapped_column(String(32))
+
+
+class ModelDecisionRow(Base):
+    """What a person decided on a version; only ever added to."""
+
+    __tablename__ = "model_decisions"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    entry: Mapped[str] = mapped_column(ForeignKey("model_entries.id"), index=True)
+    decision: Mapped[str] = mapped_column(String(11))
+    by: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    comment: Mapped[str] = mapped_column(String(500))

@@ -1,0 +1,257 @@
+"""Nouns of model versions: what is registered, what is asked, what is answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_LISTED = 1_000
+MAX_FACTS_BYTES = 4 << 20
+
+WorkspaceName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$", max_length=63)
+]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[^/:\\\x00-\x1f\x7f]{1,256}$")]
+"""As MLflow takes them: anything without slash, colon and control characters."""
+
+
+class ModelState(StrEnum):
+    """quarantined → checked → approved → retired, or rejected."""
+
+    QUARANTINED = "quarantined"
+    CHECKED = "checked"
+    APPROVED = "approved"
+    RETIRED = "retired"
+    REJECTED = "rejected"
+
+
+class CheckState(StrEnum):
+    """How far the checks of a version are, for whoever waits for them."""
+
+    PENDING = "pending"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class Serving(StrEnum):
+    """How a version can be served."""
+
+    UNDECIDED = "undecided"
+    ONNX = "onnx"
+    CONFINED = "confined"
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelReference(_Request):
+    """One version of a model."""
+
+    workspace: WorkspaceName
+    name: ModelName
+    version: int = Field(ge=1, strict=False)
+
+
+class ListModels(_Request):
+    """Versions of the models of a workspace, by name, the newest version first."""
+
+    workspace: WorkspaceName
+    name: str = Field(default="", max_length=256, description="only the versions of this model")
+    limit: int = Field(default=100, ge=1, le=MAX_LISTED, strict=False)
+
+
+class ApproveModel(ModelReference):
+    """Admit a checked version."""
+
+    accept_findings: bool = Field(
+        default=False, strict=False, description="admit it although the scan asks for a person"
+    )
+    comment: str = Field(default="", max_length=500, description="why; kept with the approval")
+
+
+class DecideModel(ModelReference):
+    """Reject or retire a version."""
+
+    comment: str = Field(default="", max_length=500, description="why; kept with the decision")
+
+
+class PullModel(ModelReference):
+    """Files of a version: all of them as a tar, or one."""
+
+    path: str = Field(default="", max_length=1_024, description="one file; all where none is named")
+
+
+class FindingShown(_Answer):
+    """One finding of the scan."""
+
+    rule_id: str
+    title: str
+    severity: str
+    file: str
+    offset: int | None
+    says: str
+    atlas: str
+
+
+class DecisionShown(_Answer):
+    """What a person decided."""
+
+    decision: ModelState
+    by: str
+    at: datetime
+    comment: str
+
+
+class FileShown(_Answer):
+    """One file of a version; `blob` is where it lies in the blob store."""
+
+    path: str
+    size: int
+    sha256: str
+    blob: str
+
+
+class ModelVersion(_Answer):
+    """A version in a list.
+
+    Attributes:
+        verdict: of the scan: clean, review, unreadable, malicious; empty before it.
+        reason: why it is where it is, in a sentence; empty when all is well.
+        digest: SHA-256 of its manifest; empty before the checks.
+    """
+
+    workspace: str
+    name: str
+    version: int
+    state: ModelState
+    verdict: str
+    reason: str
+    serving: Serving
+    digest: str
+    is_tampered: bool
+    registered_by: str
+    registered_at: datetime
+
+
+class ModelVersions(_Answer):
+    """Versions of models."""
+
+    versions: list[ModelVersion]
+
+
+class ModelDetail(ModelVersion):
+    """All that is known of a version.
+
+    Attributes:
+        serving_reason: why it is not served as ONNX; empty if it is.
+        signed_by: id of the key that signed it; empty before.
+        facts: provenance as recorded at registration.
+    """
+
+    serving_reason: str
+    features: list[str]
+    classes: list[str]
+    files: list[FileShown]
+    findings: list[FindingShown]
+    decisions: list[DecisionShown]
+    signed_by: str
+    facts: dict[str, object]
+    tampered_reason: str
+
+
+class SignedStatement(_Answer):
+    """The in-toto statement of a version in its DSSE envelope, and the key to check it with."""
+
+    envelope: str
+    approval: str
+    public_key: str
+    key_id: str
+
+
+class Verified(_Answer):
+    """A version whose bytes and signatures are as they were."""
+
+    workspace: str
+    name: str
+    version: int
+    digest: str
+    files: int
+    bytes: int
+    key_id: str
+
+
+# ---- inside ----
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file of a model, sealed already; `path` is relative to the model's folder."""
+
+    path: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a version comes from, as recorded by whoever registers it; kept sealed and signed.
+
+    Attributes:
+        datasets: digests of the datasets that its run has seen.
+        parameters: of its training.
+    """
+
+    run_id: str = ""
+    experiment: str = ""
+    source: str = ""
+    datasets: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "run_id": self.run_id,
+            "experiment": self.experiment,
+            "source": self.source,
+            "datasets": list(self.datasets),
+            "parameters": dict(self.parameters),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How the checks of a version stand, with the reason where they failed."""
+
+    state: CheckState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servable:
+    """An approved model version whose bytes were verified just now.
+
+    Attributes:
+        digest: hex, of the signed manifest.
+        onnx: its exact ONNX form; None when it can only run confined.
+        files: the original files by name, for the confined form; bytes stay off the disk.
+        features: names in order.
+        feature_types: `FP32`, `INT64`, `BOOL` or `BYTES` for each feature.
+        classes: labels of a classifier in the order of the probabilities; empty for a regressor.
+    """
+
+    model: str
+    version: int
+    digest: str
+    onnx: bytes | None
+    features: tuple[str, ...]
+    feature_types: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    files: Mapping[str, Path | bytes] = field(default_factory=dict)

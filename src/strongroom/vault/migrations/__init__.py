@@ -1,0 +1,1 @@
+"""Numbered changes to the form of the tables, applied by Alembic from `Database.migrate`."""

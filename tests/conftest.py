@@ -1,0 +1,34 @@
+"""What many tests need: a database, a home folder, the published vectors."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strongroom.vault.database import Database
+from strongroom.vault.home import Home
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of published vectors and data sets, kept beside the repository."""
+    folder = Path(__file__).resolve().parents[1] / "../shared/data"
+    if not folder.is_dir():
+        pytest.skip("no folder ../shared/data beside the repository")
+    return folder.resolve()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A new SQLite database holding the tables of every room that the test has imported."""
+    opened = Database.create_for_tests(tmp_path / "test.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A new home folder, opened."""
+    Home.create(tmp_path / "home")
+    with Home.open(tmp_path / "home") as opened:
+        yield opened

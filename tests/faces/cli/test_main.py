@@ -1,0 +1,270 @@
+"""The command line: derived commands against a real server, exit codes, streams, secrets."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.faces.notes import NotesServer, identify
+from tests.faces.serving import Switch
+
+from strongroom import errors
+from strongroom.faces.api.app import build
+from strongroom.faces.api.openapi import every_error
+from strongroom.faces.cli import main, rooms
+from strongroom.faces.cli.derive import is_secret
+from strongroom.gate.operation import DECLARED
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(
+    notes: NotesServer,
+    switch: tuple[Switch, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    passing, port = switch
+    passing.app = build(notes.operations, notes.gate, identify, notes.settings)
+    monkeypatch.setitem(rooms.ROOMS, "note", rooms.Room("tests.faces.notes", "Notes."))
+    for bound in notes.operations:
+        monkeypatch.setitem(DECLARED, bound.declared.name, bound.declared)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("STRONGROOM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("STRONGROOM_SERVER", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("STRONGROOM_API_KEY", "srk_writer")
+    monkeypatch.setenv("STRONGROOM_WORKSPACE", "clinic")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["strongroom", *arguments])
+        code = 0
+        try:
+            main.run()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+# ---- derived commands ----
+
+
+def test_a_declared_operation_is_a_command(run: Run) -> None:
+    code, out, _ = run("note", "add", "a", "--text", "hi", "--json")
+    assert code == 0
+    assert json.loads(out)["name"] == "a"
+    code, out, _ = run("note", "ls", "--colours", "red", "--colours", "blue", "--limit", "5")
+    assert code == 0
+    assert out.splitlines()[0] == "name\ttext\tbytes\tdigest"
+    assert out.splitlines()[1].startswith("a\thi\t0\t")
+
+
+def test_a_file_or_stdin_is_sent_and_a_stream_saved(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("note", "add", "a", "--text", "hi")
+    (tmp_path / "f").write_bytes(b"from a file")
+    assert json.loads(run("note", "upload", "a", str(tmp_path / "f"), "--json")[1])["bytes"] == 11
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from stdin")))
+    assert json.loads(run("note", "upload", "a", "-", "--json")[1])["bytes"] == 10
+    assert run("note", "download", "a", "-o", str(tmp_path / "out"))[0] == 0
+    assert (tmp_path / "out").read_bytes() == b"from stdin"
+
+
+def test_a_stream_goes_to_stdout(run: Run, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    run("note", "add", "a", "--text", "hi")
+    assert run("note", "download", "a")[0] == 0
+
+
+def test_destroying_asks_for_the_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("note", "add", "a", "--text", "hi")
+    code, _, err = run("note", "rm", "a")
+    assert code == 2
+    assert "--yes" in err
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal("b\n"))
+    code, _, err = run("note", "rm", "a")
+    assert code == 2
+    assert "not confirmed" in err
+    assert "a" in run("note", "ls")[1]
+    monkeypatch.setattr(sys, "stdin", Terminal("a\n"))
+    assert run("note", "rm", "a")[0] == 0
+    run("note", "add", "b", "--text", "hi")
+    assert run("note", "rm", "b", "--yes")[0] == 0
+    assert run("note", "ls") == (0, "", "")
+
+
+# ---- exit codes ----
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code"),
+    [
+        (("note", "show", "missing"), {}, 1),
+        (("note", "add", "a"), {}, 2),
+        (("note", "add", "a", "--text", "x", "--colour", "green"), {}, 2),
+        (("note", "upload", "a", "nothing-there"), {}, 2),
+        (("nonsense",), {}, 2),
+        (("note", "ls"), {"STRONGROOM_API_KEY": ""}, 3),
+        (("note", "ls"), {"STRONGROOM_API_KEY": "srk_wrong"}, 3),
+        (("note", "ls"), {"STRONGROOM_API_KEY": "srk_old"}, 3),
+        (("note", "rm", "a", "--yes"), {"STRONGROOM_API_KEY": "srk_reader"}, 4),
+        (("note", "ls"), {"STRONGROOM_SERVER": "http://127.0.0.1:1"}, 7),
+        (("note", "ls"), {"STRONGROOM_SERVER": "http://example.org"}, 2),
+    ],
+)
+def test_exit_codes(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    code: int,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found, out, err = run(*arguments)
+    assert found == code, err
+    assert out == ""
+    assert err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_each_error_ends_with_its_exit_code_and_next_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: type[errors.StrongroomError]
+) -> None:
+    error = (
+        kind("gone", retry_after_seconds=1.0)
+        if issubclass(kind, errors.RateLimitedError)
+        else kind("gone")
+    )
+
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main, "app", fail)
+    code, out, err = run("x")
+    assert (code, out) == (error.exit_code, "")
+    assert error.next_step in err
+    assert error.code in err
+    code, out, err = run("x", "--json")
+    assert json.loads(err)["error"]["code"] == error.code
+    assert error.exit_code in {1, 2, 3, 4, 5, 7}
+
+
+def test_a_fault_of_ours_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("row 17: Jane Roe")
+
+    monkeypatch.setattr(main, "app", fail)
+    code, _, err = run("x")
+    assert code == 1
+    assert "Jane" not in err
+    assert "STRONGROOM_DEBUG" in err
+
+
+# ---- help, colour, quickness ----
+
+
+def test_help_lists_the_rooms_without_importing_them() -> None:
+    code = (
+        "import sys\nfrom strongroom.faces.cli import main\nsys.argv = ['strongroom', '--help']\n"
+        "try:\n    main.run()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in sys.modules if m in {'sqlalchemy', 'pyarrow', 'httpx', 'pydantic'}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for word in rooms.ROOMS:
+        assert word in done.stdout
+
+
+def test_help_is_quick() -> None:
+    command = [sys.executable, "-c", "from strongroom.faces.cli.main import run; run()", "--help"]
+    took = []
+    for _ in range(3):
+        before = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        took.append(time.perf_counter() - before)
+    assert min(took) < 0.5
+
+
+def test_no_colour_off_a_terminal(run: Run) -> None:
+    _, _, err = run("note", "show", "missing")
+    assert "\x1b" not in err
+
+
+def test_control_characters_of_a_server_are_not_printed(run: Run) -> None:
+    run("note", "add", "a", "--text", "\x1b[2Jgone")
+    _, out, _ = run("note", "ls")
+    assert "\x1b" not in out
+
+
+# ---- secrets ----
+
+
+def test_login_keeps_a_key_that_works(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: NotesServer
+) -> None:
+    monkeypatch.setenv("STRONGROOM_API_KEY", "")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("srk_wrong\n"))
+    code, _, err = run("login", "--key-file", "-")
+    assert code in {2, 3}, err  # the test's server has no `whoami`: nothing is kept
+    assert not (tmp_path / "config").exists()
+    assert "srk_wrong" not in err
+
+
+def test_no_command_takes_a_secret_as_a_flag() -> None:
+    import importlib
+
+    for room in rooms.ROOMS.values():
+        importlib.import_module(room.module)
+    for declared in DECLARED.values():
+        if declared.command is None:
+            continue
+        for name, info in declared.input.model_fields.items():
+            if is_secret(name, info):
+                assert name not in declared.command.positional
+
+
+# ---- every room ----
+
+
+def test_every_command_belongs_to_a_known_room_and_can_be_built() -> None:
+    import importlib
+    import pkgutil
+
+    import strongroom.gate
+    import strongroom.services
+
+    for package in (strongroom.gate, strongroom.services):
+        for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            if found.ispkg and importlib.util.find_spec(f"{found.name}.operations"):
+                importlib.import_module(f"{found.name}.operations")
+    seen = set()
+    for declared in DECLARED.values():
+        if declared.command is not None:
+            word = declared.command.words.split()[0]
+            assert word in rooms.ROOMS, f"`{declared.command.words}` is in no room of the CLI"
+            assert declared.command.words not in seen
+            seen.add(declared.command.words)
+    for word in rooms.ROOMS:
+        assert rooms.load(word)
+
+
+def test_the_installed_command_runs() -> None:
+    command = [str(Path(sys.executable).with_name("strongroom")), "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.startswith("strongroom ")

@@ -1,0 +1,210 @@
+"""The parts that need no server: names, credentials, bodies, queries, entry points."""
+
+import base64
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import anyio
+import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message
+
+from strongroom.errors import (
+    RefusedError,
+    SignInError,
+    TooLargeError,
+    TruncatedError,
+    UndeclaredError,
+    ValidationError,
+)
+from strongroom.faces.mlflow import queries, requests
+from strongroom.faces.mlflow.bodies import Incoming
+from strongroom.faces.mlflow.credentials import api_key, require_same_origin, session_secret
+from strongroom.faces.mlflow.places import Place, checked, parse, parse_uri
+
+RUN = "0123456789abcdef0123456789abcdef"
+
+
+def test_the_server_imports_mlflow_only_to_mount_it() -> None:
+    code = (
+        "import strongroom.faces.mlflow.mounting, strongroom.faces.mlflow.routes\n"
+        "import strongroom.faces.mlflow.entrypoints, strongroom.faces.mlflow.tables, sys\n"
+        "assert 'mlflow' not in sys.modules\n"
+        "import mlflow.tracking\n"
+        "assert 'strongroom.faces.mlflow.house' not in sys.modules\n"
+        "from mlflow.tracking import MlflowClient\n"
+        "try:\n"
+        "    MlflowClient('strongroom://mounted').search_experiments()\n"
+        "except Exception as error:\n"
+        "    assert 'no server has mounted MLflow' in str(error), error\n"
+        "else:\n"
+        "    raise AssertionError\n"
+        "from strongroom.errors import InternalError\n"
+        "from strongroom.faces.mlflow.mounting import mount\n"
+        "import mlflow.server\n"
+        "try:\n"
+        "    mount(None)\n"
+        "except InternalError as error:\n"
+        "    assert 'imported before' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+# ---- names ----
+
+
+def test_places_are_parsed_and_written() -> None:
+    for folder in (RUN, f"models/m-{RUN}", "traces/tr-1_A"):
+        place = Place("clinic", "12", folder)
+        assert parse_uri(place.uri) == (place, "")
+        assert parse_uri(f"{place.uri}/a/b c.txt") == (place, "a/b c.txt")
+        assert parse(f"workspaces/clinic/12/{folder}/artifacts/x") == (place, "x")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "workspaces", f"workspaces/clinic/12/{RUN}", f"workspaces/clinic/12/{RUN}/artifactsx",
+        f"workspaces/clinic/12/{RUN.upper()}/artifacts/x", f"workspaces/clinic/-1/{RUN}/artifacts",
+        f"workspaces/CLINIC/12/{RUN}/artifacts", f"/workspaces/clinic/12/{RUN}/artifacts",
+        f"workspaces/clinic/１/{RUN}/artifacts/x"[:30], f"workspaces/clinic/12/{RUN}\n/artifacts",
+        "workspaces/clinic/12/models/../artifacts", f"workspaces/clinic/12/traces/../{RUN}/artifacts",
+        f"x/workspaces/clinic/12/{RUN}/artifacts",
+    ],
+)  # fmt: skip
+def test_other_places_are_none(path: str) -> None:
+    with pytest.raises(ValidationError):
+        parse(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/a", "a/", "a//b", ".", "a/./b", "..", "a\\b", "a%2e", "a\x7f", "a\u202eb", "b" * 256]
+)
+def test_odd_paths_are_refused(path: str) -> None:
+    with pytest.raises(ValidationError):
+        checked(path)
+
+
+def test_plain_paths_are_taken_as_they_are() -> None:
+    for path in ("", "a", "a/b.c/d e", "räksmörgås", "a..b", ".hidden", "x=1&y", "~", "a:b", "#1"):
+        assert checked(path) == path
+
+
+# ---- credentials ----
+
+
+def headers(**named: str) -> Headers:
+    return Headers({name.replace("_", "-"): value for name, value in named.items()})
+
+
+def test_a_key_is_found_in_either_scheme() -> None:
+    basic = base64.b64encode(b"user:key:with:colons").decode()
+    assert api_key(headers(authorization="Bearer key")) == "key"
+    assert api_key(headers(authorization="bEaReR  key ")) == "key"
+    assert api_key(headers(authorization=f"Basic {basic}")) == "key:with:colons"
+    assert api_key(headers()) == ""
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "Bearer", "Bearer ", "Token x", "Basic", "Basic ???", "Basic dXNlcg==", "Basic /w=="],
+)
+def test_what_holds_no_key_is_refused(value: str) -> None:
+    with pytest.raises(SignInError):
+        api_key(headers(authorization=value))
+
+
+def test_two_credentials_are_refused() -> None:
+    twice = Headers(raw=[(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")])
+    with pytest.raises(SignInError):
+        api_key(twice)
+
+
+def test_the_session_is_found_among_cookies() -> None:
+    found = headers(cookie="a=1; __Host-strongroom=secret; b=2")
+    assert session_secret(found, "__Host-strongroom") == "secret"
+    assert session_secret(headers(cookie="x=1"), "__Host-strongroom") == ""
+    assert session_secret(headers(), "__Host-strongroom") == ""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {}, {"origin": "null"}, {"origin": "https://other"}, {"origin": "http://here:8443"},
+        {"origin": "https://here"}, {"origin": "https://here:8443.evil"},
+    ],
+)  # fmt: skip
+def test_a_change_must_come_from_our_own_pages(sent: Mapping[str, str]) -> None:
+    with pytest.raises(RefusedError):
+        require_same_origin("POST", "https", headers(host="here:8443", **sent))
+    require_same_origin("GET", "https", headers(host="here:8443", **sent))
+
+
+def test_our_own_pages_may_change_things() -> None:
+    require_same_origin("POST", "https", headers(host="here:8443", origin="https://here:8443"))
+
+
+# ---- bodies ----
+
+
+def incoming(
+    *pieces: bytes, limit: int = 100, seconds: float = 5.0, broken: bool = False
+) -> Incoming:
+    waiting: list[Message] = [
+        {"type": "http.request", "body": piece, "more_body": index + 1 < len(pieces) or broken}
+        for index, piece in enumerate(pieces)
+    ]
+
+    async def receive() -> Message:
+        if waiting:
+            return waiting.pop(0)
+        if broken:
+            return {"type": "http.disconnect"}
+        await anyio.sleep(60)
+        raise AssertionError
+
+    return Incoming(receive, limit=limit, seconds=seconds)
+
+
+def test_a_body_is_read_whole() -> None:
+    assert anyio.run(incoming(b"ab", b"", b"cd").whole) == b"abcd"
+    assert anyio.run(incoming(b"").whole) == b""
+
+
+def test_a_body_that_breaks_off_dawdles_or_is_too_large_is_refused() -> None:
+    with pytest.raises(TruncatedError):
+        anyio.run(incoming(b"ab", broken=True).whole)
+    with pytest.raises(TooLargeError):
+        anyio.run(incoming(b"x" * 60, b"x" * 60).whole)
+    slow = incoming(seconds=0.05)
+    with pytest.raises(TruncatedError, match="too slowly"):
+        anyio.run(slow.whole)
+
+
+def test_a_request_is_written_anew() -> None:
+    assert requests.checked(b'{"a": 1, "a": 2}') == b'{"a": 2}'
+    assert requests.checked(b"") == b""
+    for body in (b"[]", b"1", b'"{}"', b"{", b"\xff", b"[" * 100_000):
+        with pytest.raises(ValidationError):
+            requests.checked(body)
+
+
+def test_a_query_is_written_anew() -> None:
+    body = b'{"query": "query GetRun { mlflowGetRun { x } }", "operationName": "Other", "x": 1}'
+    found = queries.checked(body)
+    assert found == b'{"query": "query GetRun { mlflowGetRun { x } }", "variables": null}'
+    for other in (
+        "{ mlflowGetRun { x } }",
+        "query GetRun { mlflowSearchRuns { x } }",
+        "query GetRun { ... on Query { mlflowGetRun { x } } }",
+        "query GetRun { mlflowGetRun { x } mlflowGetRun { x } }",
+        "query GetRun { ...f } fragment f on Query { test }",
+    ):
+        with pytest.raises(UndeclaredError):
+            queries.checked(b'{"query": "%s"}' % other.encode())

@@ -1,0 +1,165 @@
+"""A server with MLflow mounted, people with keys, and checks that end as a test wants."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+from tests.gate.gatehouse import Gatehouse
+
+from strongroom.errors import ConflictError
+from strongroom.gate.access.types import Principal
+from strongroom.gate.audit.reading import Filters
+from strongroom.gate.audit.types import Event
+from strongroom.gate.identity.tables import ApiKeyRow
+from strongroom.services.models.types import Checked, CheckState, ModelFile, Provenance
+from strongroom.vault.blobs import BlobStore
+
+EVIL = b"evil bytes"
+"""A file that holds them does not pass the simulated checks."""
+HELD = b"keep waiting"
+"""The checks of a file that holds them do not end."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What was handed over."""
+
+    workspace: str
+    model: str
+    version: int
+    files: tuple[ModelFile, ...]
+    provenance: Provenance
+
+
+@dataclass
+class SimulatedChecks:
+    """In place of the model room: reads the files sealed, and ends at the second look."""
+
+    blobs: BlobStore
+    submissions: dict[str, Submission] = field(default_factory=dict)
+    looks: dict[str, int] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def register(
+        self,
+        session: Session,
+        *,
+        workspace: str,
+        model: str,
+        version: int,
+        files: Sequence[ModelFile],
+        provenance: Provenance,
+        actor: str,
+    ) -> str:
+        assert actor.startswith("usr_")
+        for file in files:
+            assert self.blobs.info(session, file.blob).workspace == workspace
+        submission = Submission(workspace, model, version, tuple(files), provenance)
+        with self.lock:
+            taken = [(it.workspace, it.model, it.version) for it in self.submissions.values()]
+            if (workspace, model, version) in taken:
+                raise ConflictError("that version is there already")
+            name = f"mdl_{len(self.submissions) + 1}"
+            self.submissions[name] = submission
+        return name
+
+    def states(self, session: Session, entries: Sequence[str]) -> Mapping[str, Checked]:
+        return {name: self._state(session, name) for name in entries}
+
+    def _state(self, session: Session, name: str) -> Checked:
+        content = b""
+        for file in self.submissions[name].files:
+            with self.blobs.open(session, file.blob) as reader:
+                content += reader.read(0, 4096)
+        with self.lock:
+            self.looks[name] = self.looks.get(name, 0) + 1
+            pending = self.looks[name] <= 1 or HELD in content
+        if pending:
+            return Checked(CheckState.PENDING)
+        if EVIL in content:
+            return Checked(CheckState.FAILED, "unsafe pickle: calls `os.system`")
+        return Checked(CheckState.PASSED)
+
+
+@dataclass
+class Ward:
+    """What the tests of the MLflow face work with."""
+
+    house: Gatehouse
+    checks: SimulatedChecks
+    url: str
+    folder: Path
+    cookie: str
+    people: dict[str, Principal]
+    keys: dict[str, str]
+    sessions: dict[str, str]
+
+    def call(
+        self,
+        who: str,
+        method: str,
+        path: str,
+        *,
+        workspace: str = "",
+        headers: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> httpx.Response:
+        """A request with the key of `who`; nobody's where that is empty."""
+        sent = dict(headers or {})
+        if who:
+            sent.setdefault("Authorization", f"Bearer {self.keys[who]}")
+        if workspace:
+            sent["X-MLFLOW-WORKSPACE"] = workspace
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            return client.request(method, path, headers=sent, **more)  # type: ignore[arg-type] # httpx's own
+
+    def rpc(self, who: str, path: str, body: object = None, **more: object) -> httpx.Response:
+        """A POST of MLflow's API 2.0."""
+        return self.call(who, "POST", f"/api/2.0/mlflow/{path}", json=body or {}, **more)  # type: ignore[arg-type] # passed on
+
+    def made(self, who: str, path: str, body: object = None, **more: object) -> dict[str, object]:
+        """The answer to a POST that must succeed."""
+        answer = self.rpc(who, path, body, **more)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    def experiment(self, who: str, name: str, **more: object) -> str:
+        """Id of a new experiment."""
+        return str(self.made(who, "experiments/create", {"name": name}, **more)["experiment_id"])
+
+    def run(self, who: str, experiment: str, **more: object) -> dict[str, str]:
+        """The `info` of a new run."""
+        made = self.made(who, "runs/create", {"experiment_id": experiment, **more})
+        return made["run"]["info"]  # type: ignore[index, no-any-return] # JSON
+
+    def put(self, who: str, run: Mapping[str, str], path: str, content: bytes) -> httpx.Response:
+        """Upload an artifact of a run."""
+        return self.call(who, "PUT", self.artifact(run, path), content=content)
+
+    @staticmethod
+    def artifact(run: Mapping[str, str], path: str) -> str:
+        """The route of an artifact of a run."""
+        below = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        return f"/api/2.0/mlflow-artifacts/artifacts/{below}/{path}"
+
+    def events(self, **filters: str) -> list[Event]:
+        """The last records, the oldest first."""
+        with self.house.database.read() as session:
+            found = self.house.log.search(session, Filters(**filters), limit=200)  # type: ignore[arg-type] # text filters only
+        return [it.event for it in sorted(found, key=lambda it: it.index)]
+
+    def expire(self, who: str) -> None:
+        """Let the keys of `who` have expired a second ago."""
+        with self.house.database.write() as session:
+            session.execute(
+                update(ApiKeyRow)
+                .where(ApiKeyRow.owner == self.people[who].id)
+                .values(expires_at=self.house.issuer.now() - timedelta(seconds=1))
+            )
+        self.house.sign_in.forget()

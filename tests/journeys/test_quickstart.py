@@ -1,0 +1,178 @@
+"""The main job, run as a person runs it; each of its claims is checked on what it left behind."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strongroom.engines.ledger.checkpoint import LogKey
+from strongroom.engines.ledger.receipt import Receipt
+from strongroom.engines.ledger.verification import verify_export
+from strongroom.faces.cli.demo_table import PEOPLE_COLUMNS, biopsies_with_people
+from strongroom.faces.cli.quickstart.people import OWNER, PEOPLE, SCIENTIST
+from strongroom.faces.cli.quickstart.steps import FLOOD, ROWS_PER_MINUTE, SEED
+
+SECONDS = 240
+
+
+def run(home: Path) -> dict[str, Any]:
+    """One run with `--once --json`, in an environment with nothing of ours in it."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home.parent)}
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "strongroom.faces.cli.main", "quickstart",
+            "--home", str(home), "--port", "0", "--once", "--json",
+        ],
+        env=environment, capture_output=True, timeout=SECONDS, check=False, text=True,
+    )  # fmt: skip
+    log = home / "log" / "server.log"
+    assert done.returncode == 0, done.stderr + (log.read_text() if log.exists() else "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    found["words"] = done.stderr
+    return found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("quickstart") / "home"
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> dict[str, Any]:
+    return run(home)
+
+
+@pytest.fixture(scope="module")
+def people() -> dict[str, list[str]]:
+    """What stands in the identity columns, as texts."""
+    columns: dict[str, list[str]] = {name: [] for name in PEOPLE_COLUMNS}
+    for batch in biopsies_with_people(SEED):
+        for name, texts in columns.items():
+            texts += [str(value) for value in batch.column(name).to_pylist()]
+    return columns
+
+
+def test_every_step_was_done_and_told(first: dict[str, Any]) -> None:
+    assert sorted(first["steps"]) == [str(number) for number in range(1, 10)]
+    for name, role in PEOPLE.items():
+        assert name in first["words"]
+        assert role in first["words"]
+    for words in ("sign-in", "MLFLOW_TRACKING_URI", "ca.pem", "rm -rf"):
+        assert words in first["words"]
+
+
+def test_the_table_was_taken_in_whole_and_its_people_found(first: dict[str, Any]) -> None:
+    assert (first["dataset"]["rows"], first["dataset"]["columns"]) == (569, 37)
+    assert set(first["personal"]) == set(PEOPLE_COLUMNS)
+
+
+def test_each_sees_what_their_role_allows(
+    first: dict[str, Any], people: dict[str, list[str]]
+) -> None:
+    def cells(who: str, column: str) -> list[str]:
+        view = first["views"][who]
+        if column not in view["columns"]:
+            return []
+        at = view["columns"].index(column)
+        return [row[at] for row in view["rows"]]
+
+    assert cells(OWNER, "name") == people["name"][:2]
+    assert cells(OWNER, "email") == people["email"][:2]
+    for column in ("name", "email", "birth_date", "postcode"):
+        for cell in cells(SCIENTIST, column):
+            assert cell not in people[column]
+    assert cells(SCIENTIST, "mean radius") == cells(OWNER, "mean radius")
+    assert "Reader (rita.reader): refused" in first["words"]
+
+
+def test_the_stock_client_trained_on_masked_rows_and_registered(first: dict[str, Any]) -> None:
+    training = first["training"]
+    assert training["auc"] > 0.97
+    assert training["status"] == "READY"
+    assert len(training["features"]) == 30
+    assert not set(training["features"]) & set(PEOPLE_COLUMNS)
+
+
+def test_the_model_was_checked_signed_and_approved_by_another(first: dict[str, Any]) -> None:
+    model = first["model"]
+    assert model["state"] == "approved"
+    assert model["verdict"] == "clean"
+    assert model["serving"] == "onnx"
+    (decision,) = model["decisions"]
+    assert decision["decision"] == "approved"
+    assert decision["by"] != model["registered_by"]
+    assert any(first["dataset"]["digest"] in name for name in model["facts"]["datasets"])
+
+
+def test_the_malicious_model_was_refused_with_its_reason(first: dict[str, Any]) -> None:
+    assert not first["smuggled"]["payload_ran"]
+    assert "system" in first["smuggled"]["refusal"]
+
+
+def test_the_endpoint_answers_as_the_model_and_refuses_the_rest(first: dict[str, Any]) -> None:
+    outputs = first["prediction"]["outputs"]
+    assert outputs["label"] == first["training"]["labels"]
+    assert list(first["refusals"].values()) == [401, 403, 400]
+    flood = first["flood"]
+    assert sum(flood.values()) == FLOOD
+    assert flood["429"] >= FLOOD - ROWS_PER_MINUTE - 5
+    assert set(flood) == {"200", "429"}
+
+
+def test_both_flipped_bytes_were_noticed(first: dict[str, Any]) -> None:
+    assert first["tampering"]["model"].startswith("integrity.broken")
+    assert first["tampering"]["log"].startswith("integrity.broken")
+
+
+def test_log_and_receipt_verify_without_the_server(first: dict[str, Any]) -> None:
+    folder = Path(first["log"]["folder"])
+    key = LogKey.parse((folder / "log.key").read_text().strip())
+    with (folder / "log.zip").open("rb") as export:
+        verified = verify_export(export, [key])
+    assert verified.checkpoint.size == first["log"]["size"] > 100
+    receipt = Receipt.parse((folder / "receipt.txt").read_text())
+    receipt.verify([key])
+    entry = json.loads(receipt.entry)
+    assert receipt.index == first["prediction"]["index"]
+    assert entry["operation"] == "endpoint.invoke"
+    assert entry["outcome"] == "allowed"
+
+
+def test_nothing_personal_and_no_key_lies_in_clear(
+    first: dict[str, Any], home: Path, people: dict[str, list[str]]
+) -> None:
+    secrets = [text.encode() for column in ("name", "email") for text in people[column][:50]]
+    secrets += [
+        word.encode() for line in first["words"].splitlines()
+        for word in line.split() if word.startswith("srk_") and len(word) > 40
+    ]  # fmt: skip
+    assert len(secrets) > 100
+    for file in home.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert not [secret for secret in secrets if secret in content], file
+
+
+def test_every_refusal_is_on_the_record(first: dict[str, Any], home: Path) -> None:
+    with closing(sqlite3.connect(home / "strongroom.db")) as connection:
+        outcomes = dict(
+            connection.execute("SELECT outcome, count(*) FROM log_entries GROUP BY outcome")
+        )
+    assert outcomes["refused"] >= FLOOD - ROWS_PER_MINUTE
+    assert outcomes["failed"] >= 2
+    assert outcomes["allowed"] > outcomes["failed"]
+
+
+def test_a_second_run_finds_what_is_there(first: dict[str, Any], home: Path) -> None:
+    second = run(home)
+    assert second["dataset"]["existed"]
+    assert second["dataset"]["version"] == first["dataset"]["version"]
+    assert int(second["training"]["version"]) == int(first["training"]["version"]) + 1
+    assert second["model"]["state"] == "approved"
+    assert second["log"]["size"] > first["log"]["size"]

@@ -1,0 +1,46 @@
+"""Killed at each durable step of taking a table in: all of it is there afterwards, or nothing."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.services.data.dataroom import dataroom
+from tests.services.data.killed_adding import CSV, MOMENTS, ROWS
+
+from strongroom.services.data.types import DatasetReference, ListDatasets
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed(tmp_path: Path, moment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.services.data.killed_adding", str(tmp_path), moment],
+        cwd=REPOSITORY,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    kept = moment == "committed, not answered"
+    with dataroom(tmp_path, owner="omar") as room:
+        listed = room.call(room.owner, "data.ls", ListDatasets(workspace="clinic")).datasets
+        assert [d.name for d in listed] == (["before", "patients"] if kept else ["before"])
+        report = room.blobs.sweep()
+        assert (report.missing, report.changed) == ((), ())
+        assert len(room.files()) == (2 if kept else 1)
+        events = [event for event in room.house.events() if event.operation == "data.add"]
+        assert [event.details["dataset"] for event in events if event.outcome == "allowed"] == (
+            ["clinic/before", "clinic/patients"] if kept else ["clinic/before"]
+        )
+        if kept:
+            assert room.table(room.owner).num_rows == ROWS
+        # The same call again does what it should have done.
+        again = room.add(CSV, "patients")
+        assert (again.version, again.rows, again.existed) == (1, ROWS, kept)
+        shown = room.call(
+            room.owner, "data.show", DatasetReference(workspace="clinic", name="patients")
+        )
+        assert len(shown.versions) == 1

@@ -1,0 +1,279 @@
+"""Jobs: nothing acknowledged is lost, nothing runs twice at once, failures say why."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huey.exceptions import HueyException
+
+from strongroom.errors import (
+    BusyError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+    ValidationError,
+)
+from strongroom.services.jobs import queue as queue_module
+from strongroom.services.jobs.queue import JobContext, Jobs, _JsonSerializer
+from strongroom.services.jobs.tables import JobRow
+from strongroom.services.jobs.types import JobState
+from strongroom.vault.database import Database
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database.create_for_tests(tmp_path / "test.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def jobs(database: Database) -> Iterator[Jobs]:
+    jobs = Jobs(database)
+    yield jobs
+    jobs.stop()
+
+
+def ask(jobs: Jobs, database: Database, kind: str, payload: dict[str, Any] | None = None) -> str:
+    with database.write() as session:
+        return jobs.enqueue(session, kind, payload or {}, "clinic", "usr_1")
+
+
+def test_a_job_runs_after_the_commit(jobs: Jobs, database: Database) -> None:
+    seen: list[JobContext] = []
+
+    def double(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        seen.append(context)
+        context.progress("half way")
+        return {"value": payload["value"] * 2}
+
+    jobs.register_kind("double", double)
+    jobs.start()
+    job_id = ask(jobs, database, "double", {"value": 21})
+    status = jobs.wait(job_id, 10)
+    assert (status.state, status.result, status.attempts) == (JobState.DONE, {"value": 42}, 1)
+    assert status.progress == "half way"
+    assert (seen[0].workspace, seen[0].actor) == ("clinic", "usr_1")
+
+
+def test_a_rolled_back_caller_leaves_no_job(jobs: Jobs, database: Database) -> None:
+    ran = threading.Event()
+
+    def handler(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        ran.set()
+        return {}
+
+    jobs.register_kind("never", handler)
+    jobs.start()
+
+    def fail() -> str:
+        with database.write() as session:
+            job_id = jobs.enqueue(session, "never", {}, "clinic", "usr_1")
+            raise LookupError(job_id)
+
+    with pytest.raises(LookupError) as caught:
+        fail()
+    with pytest.raises(NotFoundError):
+        jobs.status(str(caught.value.args[0]))
+    assert not ran.wait(0.3)
+
+
+def test_rows_of_a_dead_server_run_again(database: Database) -> None:
+    dead = Jobs(database)
+    dead.register_kind("work", lambda _context, _payload: {})
+    waiting = ask(dead, database, "work")
+    running = ask(dead, database, "work")
+    spent = ask(dead, database, "work")
+    assert dead._claim(running) is not None
+    with database.write() as session:
+        row = session.get_one(JobRow, spent)
+        row.state, row.attempts = JobState.RUNNING, 3
+    alive = Jobs(database)
+    alive.register_kind("work", lambda _context, _payload: {"by": "the next server"})
+    alive.start()
+    try:
+        assert alive.wait(waiting, 10).attempts == 1
+        again = alive.wait(running, 10)
+        assert (again.state, again.attempts) == (JobState.DONE, 2)
+        assert alive.wait(spent, 10).error == "the server ended during the last attempt"
+    finally:
+        alive.stop()
+
+
+def test_a_living_servers_jobs_are_left_alone_until_the_lease_is_out(database: Database) -> None:
+    now = [1_000_000.0]
+    first = Jobs(database, is_only_server=False, clock=lambda: now[0])
+    first.register_kind("work", lambda _context, _payload: {})
+    job_id = ask(first, database, "work")
+    assert first._claim(job_id) is not None
+    second = Jobs(database, is_only_server=False, clock=lambda: now[0])
+    second._take_over(at_start=True)
+    assert second.status(job_id).state == JobState.RUNNING
+    assert second._claim(job_id) is None
+    now[0] += queue_module.LEASE_SECONDS - 1
+    first._renew()
+    now[0] += queue_module.LEASE_SECONDS - 1
+    second._take_over(at_start=False)
+    assert second.status(job_id).state == JobState.RUNNING
+    now[0] += 2
+    second._take_over(at_start=False)
+    assert second.status(job_id).state == JobState.QUEUED
+
+
+def test_a_passing_trouble_is_tried_again_and_a_lasting_one_given_up(
+    jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_feed", _without_delay(jobs))
+
+    def shaky(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        if context.attempt <= payload["failures"]:
+            raise BusyError("the disk is busy")
+        return {}
+
+    jobs.register_kind("shaky", shaky)
+    jobs.start()
+    passing = ask(jobs, database, "shaky", {"failures": 2})
+    lasting = ask(jobs, database, "shaky", {"failures": 9})
+    assert jobs.wait(passing, 20).attempts == 3
+    status = jobs.wait(lasting, 20)
+    assert (status.state, status.attempts) == (JobState.FAILED, 3)
+    assert status.error == "storage.busy: the disk is busy"
+
+
+def _without_delay(jobs: Jobs) -> Any:  # noqa: ANN401 # stands for a method
+    feed = Jobs._feed
+    return lambda job_id, _delay=0.0: feed(jobs, job_id)
+
+
+def test_failures_say_why_without_data(
+    jobs: Jobs, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+
+    def refuse(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        raise ValidationError("column `age` is missing")
+
+    def break_down(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("patient Jane Roe")
+
+    def answer_no_json(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"value": object()}
+
+    kinds = (refuse, break_down, answer_no_json)
+    for handler in kinds:
+        jobs.register_kind(handler.__name__, handler)
+    jobs.start()
+    found = [jobs.wait(ask(jobs, database, handler.__name__), 10) for handler in kinds]
+    assert [status.state for status in found] == [JobState.FAILED] * 3
+    assert [status.attempts for status in found] == [1, 1, 1]
+    assert [status.error for status in found] == [
+        "request.field: column `age` is missing",
+        "internal: RuntimeError",
+        "internal: TypeError",
+    ]
+
+
+def test_cancelling(jobs: Jobs, database: Database) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        started.set()
+        go_on.wait(10)
+        context.progress("next step")
+        return {}
+
+    jobs.register_kind("slow", slow)
+    queued = ask(jobs, database, "slow")
+    with database.write() as session:
+        jobs.cancel(session, session.get_one(JobRow, queued))
+    assert jobs.status(queued).state == JobState.CANCELLED
+    jobs.start()
+    running = ask(jobs, database, "slow")
+    assert started.wait(10)
+    with database.write() as session:
+        jobs.cancel(session, session.get_one(JobRow, running))
+    assert jobs.status(running).state == JobState.RUNNING
+    go_on.set()
+    assert jobs.wait(running, 10).state == JobState.CANCELLED
+
+
+def test_waiting_ends(jobs: Jobs, database: Database) -> None:
+    jobs.register_kind("work", lambda _context, _payload: {})
+    job_id = ask(jobs, database, "work")
+    with pytest.raises(UnavailableError, match="not finished"):
+        jobs.wait(job_id, 0.05)
+    with pytest.raises(NotFoundError):
+        jobs.wait("job_absent", 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "message"),
+    [
+        ("absent", {}, "no job kind `absent`"),
+        ("work", {"x": object()}, "must be JSON"),
+        ("work", {"x": float("nan")}, "must be JSON"),
+        ("work", {"x": "y" * 300_000}, "too large"),
+    ],
+)
+def test_bad_requests_leave_nothing(
+    jobs: Jobs, database: Database, kind: str, payload: dict[str, Any], message: str
+) -> None:
+    jobs.register_kind("work", lambda _context, _payload: {})
+    with pytest.raises(ValidationError, match=message):
+        ask(jobs, database, kind, payload)
+    with database.read() as session:
+        assert session.query(JobRow).count() == 0
+
+
+def test_a_kind_has_one_handler(jobs: Jobs) -> None:
+    jobs.register_kind("work", lambda _context, _payload: {})
+    with pytest.raises(ConflictError):
+        jobs.register_kind("work", lambda _context, _payload: {})
+
+
+def test_many_jobs_each_run_once(jobs: Jobs, database: Database) -> None:
+    ran: list[int] = []
+
+    def count(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        ran.append(payload["n"])
+        return {}
+
+    jobs.register_kind("count", count)
+    jobs.start()
+    with database.write() as session:
+        ids = [jobs.enqueue(session, "count", {"n": n}, "clinic", "usr_1") for n in range(100)]
+    for job_id in ids:
+        assert jobs.wait(job_id, 30).state == JobState.DONE
+    assert sorted(ran) == list(range(100))
+
+
+def test_messages_are_json_and_never_pickles(jobs: Jobs) -> None:
+    message = jobs._huey.serialize_task(jobs._task.s("job_1"))
+    assert json.loads(message)[1].endswith("job")
+    hostile = b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94."
+    with pytest.raises(ValueError, match="decode"):
+        _JsonSerializer().deserialize(hostile)
+    with pytest.raises(HueyException):
+        jobs._huey.deserialize_task(b'["id", "os.system", null, 0, 0, null, ["id"], {}]')
+
+
+def test_stop_leaves_waiting_jobs_for_the_next_start(database: Database) -> None:
+    jobs = Jobs(database, threads=1)
+    release = threading.Event()
+    jobs.register_kind("slow", lambda _context, _payload: {"waited": release.wait(5)})
+    jobs.start()
+    first, second = ask(jobs, database, "slow"), ask(jobs, database, "slow")
+    while jobs.status(first).state != JobState.RUNNING:
+        time.sleep(0.01)
+    threading.Timer(0.2, release.set).start()
+    jobs.stop()
+    assert jobs.status(first).state == JobState.DONE
+    assert jobs.status(second).state == JobState.QUEUED
+    jobs.start()
+    assert jobs.wait(second, 10).state == JobState.DONE
+    jobs.stop()
