@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.postgres import postgres_server
 
 from strongroom.vault.database import Database
 from strongroom.vault.home import Home
@@ -16,6 +17,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder ../shared/data beside the repository")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[str]:
+    """URL of a PostgreSQL server on which databases may be made."""
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -80,9 +80,11 @@ def test_a_file_or_stdin_is_sent_and_a_stream_saved(
     assert (tmp_path / "out").read_bytes() == b"from stdin"
 
 
-def test_a_stream_goes_to_stdout(run: Run, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_a_stream_goes_to_stdout(run: Run, tmp_path: Path) -> None:
     run("note", "add", "a", "--text", "hi")
-    assert run("note", "download", "a")[0] == 0
+    (tmp_path / "f").write_bytes(b"some text")
+    run("note", "upload", "a", str(tmp_path / "f"))
+    assert run("note", "download", "a")[:2] == (0, "some text")
 
 
 def test_destroying_asks_for_the_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

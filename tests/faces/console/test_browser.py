@@ -13,9 +13,18 @@ CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")
 
 PAGES = (
-    "/", "/w/clinic/models", "/w/clinic/models/trap/1", "/w/clinic/jobs", "/w/clinic/data", "/w/clinic/data/patients", "/w/clinic/log", "/w/clinic/people",
-    "/w/clinic/people?action=addDataset", "/w/clinic/data/missing", "/sign-in",
-)  # fmt: skip
+    "/",
+    "/w/clinic/data",
+    "/w/clinic/data/patients",
+    "/w/clinic/data/missing",
+    "/w/clinic/models",
+    "/w/clinic/models/trap/1",
+    "/w/clinic/jobs",
+    "/w/clinic/log",
+    "/w/clinic/people",
+    "/w/clinic/people?action=addDataset",
+    "/sign-in",
+)
 
 
 @pytest.fixture(scope="module")

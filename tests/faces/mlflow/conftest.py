@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from tests.faces.mlflow.ward import SimulatedChecks, Ward
 from tests.faces.serving import serving
@@ -59,8 +60,12 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         )  # fmt: skip
         mounting.start()
         assert mounting.wait(120)
-        with serving(mounting) as port:
-            yield Ward(
-                house, checks, f"http://127.0.0.1:{port}", folder, COOKIE, people, keys, sessions
-            )
+        with (
+            serving(mounting) as port,
+            # Without a context for TLS, which would cost more than most requests.
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{port}", timeout=30, verify=False, trust_env=False
+            ) as client,
+        ):
+            yield Ward(house, checks, client, folder, COOKIE, people, keys, sessions)
     database.close()

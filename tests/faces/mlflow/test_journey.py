@@ -15,8 +15,9 @@ def test_a_data_scientist_works_with_the_stock_client(ward: Ward, tmp_path: Path
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
+    script = Path(__file__).with_name("journey.py")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(Path(__file__).with_name("journey.py")), str(tmp_path)],
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path)],
         env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]

@@ -73,8 +73,9 @@ def test_places_are_parsed_and_written() -> None:
         "", "workspaces", f"workspaces/clinic/12/{RUN}", f"workspaces/clinic/12/{RUN}/artifactsx",
         f"workspaces/clinic/12/{RUN.upper()}/artifacts/x", f"workspaces/clinic/-1/{RUN}/artifacts",
         f"workspaces/CLINIC/12/{RUN}/artifacts", f"/workspaces/clinic/12/{RUN}/artifacts",
-        f"workspaces/clinic/１/{RUN}/artifacts/x"[:30], f"workspaces/clinic/12/{RUN}\n/artifacts",
-        "workspaces/clinic/12/models/../artifacts", f"workspaces/clinic/12/traces/../{RUN}/artifacts",
+        f"workspaces/clinic/\uff11/{RUN}/artifacts/x", f"workspaces/clinic/12/{RUN}\n/artifacts",
+        "workspaces/clinic/12/models/../artifacts",
+        f"workspaces/clinic/12/traces/../{RUN}/artifacts",
         f"x/workspaces/clinic/12/{RUN}/artifacts",
     ],
 )  # fmt: skip

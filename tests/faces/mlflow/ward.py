@@ -92,12 +92,17 @@ class Ward:
 
     house: Gatehouse
     checks: SimulatedChecks
-    url: str
+    client: httpx.Client
     folder: Path
     cookie: str
     people: dict[str, Principal]
     keys: dict[str, str]
     sessions: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Origin of the server."""
+        return str(self.client.base_url).rstrip("/")
 
     def call(
         self,
@@ -115,8 +120,7 @@ class Ward:
             sent.setdefault("Authorization", f"Bearer {self.keys[who]}")
         if workspace:
             sent["X-MLFLOW-WORKSPACE"] = workspace
-        with httpx.Client(base_url=self.url, timeout=30) as client:
-            return client.request(method, path, headers=sent, **more)  # type: ignore[arg-type] # httpx's own
+        return self.client.request(method, path, headers=sent, **more)  # type: ignore[arg-type] # httpx's own
 
     def rpc(self, who: str, path: str, body: object = None, **more: object) -> httpx.Response:
         """A POST of MLflow's API 2.0."""

@@ -1,11 +1,6 @@
-"""Database and log on PostgreSQL: the same promises by the same code.
-
-Runs where `STRONGROOM_TEST_POSTGRES` holds the URL of a server on which databases may be made,
-for instance `postgresql://postgres@127.0.0.1:5432/postgres`.
-"""
+"""Database and log on PostgreSQL: the same promises by the same code."""
 
 import io
-import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -26,16 +21,12 @@ from strongroom.vault.database import Base, Database, UtcDateTime
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY = LogKey("example.com/log", PRIVATE.public_key().public_bytes_raw())
-SERVER = os.environ.get("STRONGROOM_TEST_POSTGRES", "")
-
-pytestmark = pytest.mark.skipif(not SERVER, reason="STRONGROOM_TEST_POSTGRES names no server")
-
 
 @pytest.fixture
-def url() -> Iterator[str]:
+def url(postgres_server_url: str) -> Iterator[str]:
     """A database of its own, dropped afterwards."""
     name = f"strongroom_test_{secrets.token_hex(4)}"
-    server = make_url(SERVER).set(drivername="postgresql+psycopg")
+    server = make_url(postgres_server_url).set(drivername="postgresql+psycopg")
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))

@@ -382,3 +382,8 @@ def test_frames_that_are_no_json_are_refused() -> None:
         frames.encode({"x": float("nan")})
     with pytest.raises(frames.FrameError):
         frames.decode_head(b"[" * 100_000)
+
+
+def test_each_layer_is_documented() -> None:
+    page = (HERE.parents[2] / "docs/sandbox.md").read_text()
+    assert {name for name in sandbox.LAYERS if f"`{name}`" not in page} == set()

@@ -15,7 +15,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from strongroom.engines.scanning.pickle_stack import PickleStack, drop, whole
-from strongroom.engines.scanning.reading import LimitError, Limits, MalformedError, Reader
+from strongroom.engines.scanning.reading import (
+    FrameError,
+    LimitError,
+    Limits,
+    MalformedError,
+    Reader,
+)
 from strongroom.engines.scanning.symbols import Call, How, Items, Made, Opaque, Persistent, Symbol
 
 _NO_FRAME = sys.maxsize
@@ -85,7 +91,7 @@ class PickleMachine(PickleStack):
             self._start = self._reader.offset
             if self._start >= self._frame_end:
                 if self._start > self._frame_end:
-                    raise MalformedError("an opcode crosses the end of its frame")
+                    raise FrameError("an opcode crosses the end of its frame")
                 self._frame_end = _NO_FRAME
             code = take(1)
             if code == b".":
@@ -221,7 +227,7 @@ class PickleMachine(PickleStack):
     def _inline_array(self, wrapper: Made) -> None:
         at = self._reader.offset
         if self._frame_end != _NO_FRAME and at != self._frame_end:
-            raise MalformedError("an array begins inside a frame")
+            raise FrameError("an array begins inside a frame")
         self._frame_end = _NO_FRAME
         self._watcher.on_array(wrapper, self._reader)
         array = Made("call", Symbol("numpy", "ndarray"), ())
@@ -244,7 +250,7 @@ class PickleMachine(PickleStack):
     def _op_frame(self) -> None:
         size = self._u8()
         if self._frame_end != _NO_FRAME:
-            raise MalformedError("a frame begins inside a frame")
+            raise FrameError("a frame begins inside a frame")
         self._frame_end = self._reader.offset + size
 
     def _op_buffer(self) -> None:

@@ -13,6 +13,7 @@ from strongroom.engines.scanning.findings import Finding, Verdict
 from strongroom.engines.scanning.joblib_arrays import read_array
 from strongroom.engines.scanning.pickle_machine import PickleMachine
 from strongroom.engines.scanning.reading import (
+    FrameError,
     LimitError,
     Limits,
     MalformedError,
@@ -236,7 +237,7 @@ def _streams(watch: _Watch, reader: Reader) -> str | None:
         try:
             value = watch.run(reader)
         except MalformedError as error:
-            if watch.trial and not watch.acted:
+            if watch.trial and not watch.acted and not isinstance(error, FrameError):
                 return None
             if count and not watch.acted:
                 says = f"holds bytes after the last pickle, from byte {start}"

@@ -57,6 +57,13 @@ class MalformedError(Exception):
     """The bytes are not what their format demands."""
 
 
+class FrameError(MalformedError):
+    """A pickle uses its frames as no pickler does.
+
+    CPython's two unpicklers then read different bytes, so it is never taken for something else.
+    """
+
+
 class Budget:
     """What is left, over one scan, of bytes that decompression may yield."""
 
@@ -161,7 +168,7 @@ class Reader:
             left -= len(chunk)
 
     def line(self, limit: int) -> bytes:
-        """Bytes up to and without the next newline.
+        """Bytes up to and without the next newline, or to the end of the file.
 
         Raises:
             MalformedError: if no newline follows within `limit` bytes.
@@ -171,6 +178,10 @@ class Reader:
         if place < 0:
             ahead = self.peek(limit)
             place = ahead.find(b"\n")
+        if place < 0 and len(ahead) < limit:
+            # At the end of the file Python's unpickler takes what is there, less one byte.
+            self._at += len(ahead)
+            return ahead[:-1]
         if place < 0:
             raise MalformedError("line without an end")
         self._at += place + 1

@@ -98,11 +98,11 @@ _PROBLEM: Json = {
 
 
 def every_error() -> list[type[errors.StrongroomError]]:
-    """All errors of the tree, parents before children."""
+    """All errors of the tree that are loaded, parents before children."""
     found: list[type[errors.StrongroomError]] = [errors.StrongroomError]
     for kind in found:
         found.extend(kind.__subclasses__())
-    return [kind for kind in found if kind.__module__ == errors.__name__]
+    return [kind for kind in found if kind.__module__.startswith("strongroom.")]
 
 
 def _problem_responses() -> Iterator[tuple[str, Json]]:

@@ -124,7 +124,7 @@ def scan(
     sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="Exit 6 from this severity on.", metavar="SEVERITY")
-    ] = "review",
+    ] = "medium",
     as_json: Json = False,
 ) -> None:
     """Scan model files for code that would run when they are loaded, without loading them."""

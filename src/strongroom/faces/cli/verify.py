@@ -20,7 +20,7 @@ def run_verify(path: Path, *, key: str | None, as_json: bool) -> None:
     log_key = _key(key or os.environ.get(KEY_VARIABLE))
     try:
         with path.open("rb") as file:
-            start = file.read(MAX_RECEIPT_BYTES + 1)
+            start = _receipt_in(file.read(MAX_RECEIPT_BYTES + 1))
             if start.startswith(HEADER.encode()):
                 found = _receipt(start, log_key)
             elif start.startswith(b"PK"):
@@ -41,6 +41,19 @@ def run_verify(path: Path, *, key: str | None, as_json: bool) -> None:
         raise CallerError(f"cannot read `{path}`: {error.strerror}") from error
     output.words(f"verified: {found['verified']} of the log `{output.clean(log_key.name)}`")
     output.data(found, as_json=as_json)
+
+
+def _receipt_in(content: bytes) -> bytes:
+    """The receipt in the JSON that `audit prove --json` prints; other content as it is.
+
+    The key that stands beside it there is not used: it comes from the same hand.
+    """
+    if not content.startswith(b"{"):
+        return content
+    try:
+        return str(json.loads(content)["receipt"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return content
 
 
 def _receipt(text: bytes, key: LogKey) -> dict[str, Any]:

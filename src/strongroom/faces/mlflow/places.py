@@ -10,7 +10,7 @@ MAX_SEGMENT_CHARACTERS = 255
 SCHEME = "mlflow-artifacts:/"
 
 _FOLDER = re.compile(
-    r"workspaces/(?P<workspace>[a-z0-9][a-z0-9-]{0,61}[a-z0-9])/(?P<experiment>\d{1,19})/"
+    r"workspaces/(?P<workspace>[a-z0-9][a-z0-9-]{0,61}[a-z0-9])/(?P<experiment>[0-9]{1,19})/"
     r"(?P<folder>[0-9a-f]{32}|models/m-[0-9a-f]{32}|traces/[A-Za-z0-9_-]{1,64})/artifacts"
     r"(?:/(?P<path>.*))?",
     re.DOTALL,

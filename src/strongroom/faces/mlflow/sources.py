@@ -15,7 +15,7 @@ from strongroom.faces.mlflow.tables import RegistrationRow
 
 _RUNS = re.compile(r"runs:/([0-9a-f]{32})(?:/(.*))?", re.DOTALL)
 _LOGGED_MODEL = re.compile(r"models:/(m-[0-9a-f]{32})")
-_VERSION = re.compile(r"models:/([^/]+)/(\d{1,9})")
+_VERSION = re.compile(r"models:/([^/]+)/([0-9]{1,9})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ def in_workspace(_store: object, caller: Caller, _arguments: Arguments) -> Seque
 def experiment(caller: Caller, experiment_id: object) -> Entity:
     """An experiment; an id that cannot be one does not get into the log."""
     text = str(experiment_id)
-    return caller.entity("Experiment", text if text.isdecimal() and len(text) < 20 else UNKNOWN)
+    plain = text.isascii() and text.isdecimal() and len(text) < 20
+    return caller.entity("Experiment", text if plain else UNKNOWN)
 
 
 def _experiments(caller: Caller, ids: Iterable[object]) -> Sequence[Entity]:

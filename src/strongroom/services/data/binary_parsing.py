@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from strongroom.errors import TableError, TooLargeError
 from strongroom.services.data.incoming import IncomingFile
+from strongroom.services.data.ipc_messages import CheckedMessages
 from strongroom.services.data.parsing import (
     ParsedTable,
     ParseLimits,
@@ -32,7 +33,8 @@ def parse_arrow(file: IncomingFile, limits: ParseLimits) -> ParsedTable:
     is_file = file.peek(len(_MAGIC)).startswith(_MAGIC)
     if is_file:
         file.read(8)  # the magic and two bytes of padding
-    reader = with_errors(lambda: pa.ipc.open_stream(pa.PythonFile(file, mode="r")), file)
+    messages = CheckedMessages(file, limits.message_bytes)
+    reader = with_errors(lambda: pa.ipc.open_stream(pa.PythonFile(messages, mode="r")), file)
 
     def batches() -> Iterator[pa.RecordBatch]:
         yield from reader

@@ -304,7 +304,7 @@ def python_paths() -> tuple[list[str], list[str]]:
     # sys.path also names a distribution's own folders (dist-packages); never the current one.
     search += [p for p in sys.path if p.endswith("-packages") and p not in search]
     libraries = [str(Path(sys.base_prefix) / "lib"), "/lib", "/lib64", "/usr/lib", "/usr/lib64"]
-    extra = ["/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"]
+    extra = ["/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime"]
     readable += [*search, str(Path(package_root) / "strongroom"), *libraries, *extra]
     readable.remove(package_root)
     wanted = dict.fromkeys(os.path.normpath(p) for p in readable if Path(p).exists())

@@ -1,5 +1,6 @@
 """Who takes part in the quickstart: one person a role, each with a key shown once."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +63,8 @@ def assemble(server: Hosted, operator: Client) -> Cast:
     for name, role in PEOPLE.items():
         if name not in known:
             operator.call("user.create", name=name)
-        operator.call("role.grant", workspace=WORKSPACE, principal=name, role=role)
+        with suppress(ConflictError):  # they hold it already
+            operator.call("role.grant", workspace=WORKSPACE, principal=name, role=role)
         for key in operator.call("token.ls", user=name)["keys"]:
             if key["purpose"] == PURPOSE and key["state"] == "active":
                 operator.call("token.revoke", key=key["id"])

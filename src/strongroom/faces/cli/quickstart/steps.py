@@ -192,7 +192,8 @@ class Asker:
                 }
             ]
         }  # fmt: skip
-        return self._http(key).post(f"v2/models/{MODEL}/infer", json=body)
+        with self._http(key) as http:
+            return http.post(f"v2/models/{MODEL}/infer", json=body)
 
     def flood(self, key: str, row: list[float]) -> list[int]:
         """Many requests, one after the other over one connection; their statuses."""
