@@ -1,4 +1,4 @@
-"""The reference pages list exactly what the code has: errors, settings, commands, routes.
+"""The reference pages list exactly what the code has: errors, settings, own commands.
 
 `python -m tests.test_reference_pages` writes the generated parts anew.
 """
@@ -6,7 +6,6 @@
 import importlib
 import importlib.util
 import pkgutil
-import re
 from pathlib import Path
 from typing import get_args
 
@@ -15,24 +14,19 @@ import pytest
 from strongroom import settings
 from strongroom.faces.api.openapi import every_error
 from strongroom.faces.cli import rooms
-from strongroom.gate.operation import DECLARED, Operation
 from strongroom.settings import Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _MARKS = ("<!-- generated: begin -->\n", "<!-- generated: end -->\n")
 
 
-def operations() -> list[Operation]:
-    """Every declared operation, by name."""
+def import_rooms() -> None:
+    """Rooms have errors of their own."""
     for parent in ("strongroom.gate", "strongroom.services"):
         package = importlib.import_module(parent)
         for found in pkgutil.iter_modules(package.__path__, f"{parent}."):
             if found.ispkg and importlib.util.find_spec(f"{found.name}.operations"):
                 importlib.import_module(f"{found.name}.operations")
-    return sorted(
-        (o for o in DECLARED.values() if o.handler.__module__.startswith("strongroom.")),
-        key=lambda declared: declared.name,
-    )
 
 
 def _cell(text: str) -> str:
@@ -40,7 +34,7 @@ def _cell(text: str) -> str:
 
 
 def errors_table() -> str:
-    operations()  # rooms have errors of their own
+    import_rooms()
     rows = ["| code | status | exit | when | what to do |", "|---|---|---|---|---|"]
     for kind in sorted(every_error(), key=lambda kind: (kind.status, kind.code, kind.__name__)):
         if kind.__name__ != "StrongroomError":
@@ -62,32 +56,9 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def commands_table() -> str:
-    rows = ["| command | does | operation |", "|---|---|---|"]
-    for declared in operations():
-        if declared.command is not None:
-            arguments = [name.upper() for name in declared.command.positional]
-            if declared.command.body is not None:
-                arguments.append(declared.command.body.upper())
-            line = " ".join(["strongroom", declared.command.words, *arguments])
-            rows.append(f"| `{line}` | {_cell(declared.summary)} | `{declared.name}` |")
-    return "\n".join(rows) + "\n"
-
-
-def routes_table() -> str:
-    rows = ["| method | path under `/api/v1` | does | action |", "|---|---|---|---|"]
-    for declared in operations():
-        if declared.route is not None:
-            route = f"{declared.route.method} | `{declared.route.path}`"
-            rows += [f"| {route} | {_cell(declared.summary)} | `{declared.action}` |"]
-    return "\n".join(rows) + "\n"
-
-
 PAGES = {
     "errors.md": errors_table,
     "settings.md": settings_table,
-    "cli.md": commands_table,
-    "api.md": routes_table,
 }
 
 
@@ -114,14 +85,6 @@ def test_own_commands_are_on_the_page() -> None:
     for name in get_command(app).commands:  # type: ignore[attr-defined] # the root is a group
         if name not in rooms.ROOMS:
             assert f"`strongroom {name}" in text, name
-
-
-def test_no_page_of_these_has_a_dead_link() -> None:
-    for page in (*PAGES, "console.md"):
-        text = (DOCS / page).read_text("utf-8")
-        for target in re.findall(r"\]\(([^)#]+)", text):
-            if not target.startswith("http"):
-                assert (DOCS / target).exists(), f"{page}: {target}"
 
 
 if __name__ == "__main__":

@@ -50,6 +50,17 @@ class Settings:
     ] = "before_answer"
 
 
+_CHOICES = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "record_predictions": ("before_answer", "batched"),
+}
+_MAY_BE_ZERO = {"port", "min_free_bytes", "key_cache_seconds", "decision_cache_seconds"}
+_MAXIMUM = {
+    "port": 65_535, "key_cache_seconds": 60, "decision_cache_seconds": 60,
+    "api_key_days": 3_650, "session_hours": 8_760, "link_minutes": 1_440,
+}  # fmt: skip
+
+
 def declared() -> dict[str, object]:
     """Name of each setting and its annotation `Annotated[type, reason]`, in order."""
     return get_type_hints(Settings, include_extras=True)
@@ -64,15 +75,29 @@ def _convert(name: str, kind: type, value: object) -> object:
             number = int(value)
             if number < 0:
                 raise ValueError
-            return number
+            return _in_range(name, number)
         if kind is str and isinstance(value, str):
-            return value
+            return _chosen(name, value)
         if kind is Path and isinstance(value, str | Path):
             return Path(value)
         raise ValueError
     except ValueError:
         kind_name = {int: "a whole number from 0", str: "a text", Path: "a path"}[kind]
         raise ValidationError(f"setting `{name}` must be {kind_name}") from None
+
+
+def _in_range(name: str, number: int) -> int:
+    if number == 0 and name not in _MAY_BE_ZERO:
+        raise ValidationError(f"setting `{name}` must not be 0")
+    if number > _MAXIMUM.get(name, number):
+        raise ValidationError(f"setting `{name}` may be at most {_MAXIMUM[name]}")
+    return number
+
+
+def _chosen(name: str, text: str) -> str:
+    if text not in _CHOICES.get(name, (text,)):
+        raise ValidationError(f"setting `{name}` must be one of: {', '.join(_CHOICES[name])}")
+    return text
 
 
 def load(environment: Mapping[str, str] | None = None, **flags: object) -> Settings:

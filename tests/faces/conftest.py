@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.faces.house import House, housed
 from tests.faces.notes import NotesServer
 from tests.faces.serving import Switch, serving
 
@@ -21,3 +22,10 @@ def switch() -> Iterator[tuple[Switch, int]]:
     passing = Switch()
     with serving(passing) as port:
         yield passing, port
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A server over the real rooms; tests add to it and leave what they find."""
+    with housed(tmp_path_factory.mktemp("house")) as running:
+        yield running

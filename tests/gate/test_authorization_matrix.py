@@ -51,7 +51,7 @@ data.add           Workspace    x   x   .   x   .   .   .   .   .   .
 data.ls            Workspace    x   x   x   x   x   .   x   x   .   .
 data.show          Dataset      x   x   x   x   x   .   x   x   .   .
 data.read          Dataset      x   x   .   x   x   .   x   .   .   .
-data.classify      Dataset      x   x   .   .   .   .   x   .   .   .
+data.classify      Dataset      x   .   .   .   .   .   x   .   .   .
 data.rm            Dataset      x   x   .   .   .   .   .   .   .   .
 model.ls           Workspace    x   x   x   x   x   .   x   x   .   .
 model.show         ModelVersion x   x   x   x   x   .   x   x   .   .

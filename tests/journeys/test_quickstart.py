@@ -16,7 +16,7 @@ from strongroom.engines.ledger.receipt import Receipt
 from strongroom.engines.ledger.verification import verify_export
 from strongroom.faces.cli.demo_table import PEOPLE_COLUMNS, biopsies_with_people
 from strongroom.faces.cli.quickstart.people import OWNER, PEOPLE, SCIENTIST
-from strongroom.faces.cli.quickstart.steps import FLOOD, ROWS_PER_MINUTE, SEED
+from strongroom.faces.cli.quickstart.steps import REFUSED, SEED
 
 SECONDS = 240
 
@@ -118,11 +118,9 @@ def test_the_malicious_model_was_refused_with_its_reason(first: dict[str, Any]) 
 def test_the_endpoint_answers_as_the_model_and_refuses_the_rest(first: dict[str, Any]) -> None:
     outputs = first["prediction"]["outputs"]
     assert outputs["label"] == first["training"]["labels"]
-    assert list(first["refusals"].values()) == [401, 403, 400]
-    flood = first["flood"]
-    assert sum(flood.values()) == FLOOD
-    assert flood["429"] >= FLOOD - ROWS_PER_MINUTE - 5
-    assert set(flood) == {"200", "429"}
+    assert sorted(first["refusals"].values()) == [400, 401, 403]
+    assert set(first["flood"]) == {"200", "429"}
+    assert first["flood"]["429"] == REFUSED
 
 
 def test_both_flipped_bytes_were_noticed(first: dict[str, Any]) -> None:
@@ -164,7 +162,8 @@ def test_every_refusal_is_on_the_record(first: dict[str, Any], home: Path) -> No
         outcomes = dict(
             connection.execute("SELECT outcome, count(*) FROM log_entries GROUP BY outcome")
         )
-    assert outcomes["refused"] >= FLOOD - ROWS_PER_MINUTE
+    assert outcomes["refused"] >= 7  # a view, an approval, a log, and at the endpoint four kinds
+    assert first["refusals_on_record"] >= REFUSED
     assert outcomes["failed"] >= 2
     assert outcomes["allowed"] > outcomes["failed"]
 

@@ -10,12 +10,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from strongroom.engines.crypto.signing import SigningKey
 from strongroom.engines.ledger.checkpoint import LogKey
-from strongroom.errors import HomeError, NotFoundError
+from strongroom.errors import (
+    HomeError,
+    KeyUnavailableError,
+    NotFoundError,
+    TamperedError,
+    ValidationError,
+)
 from strongroom.gate.access.decider import Access
 from strongroom.gate.audit.log import AuditLog
 from strongroom.gate.identity.issuing import Issuer
@@ -24,7 +30,7 @@ from strongroom.gate.operation import Gate
 from strongroom.settings import Settings
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
-from strongroom.vault.home import Home
+from strongroom.vault.home import DATABASE_FILE, Home
 from strongroom.vault.keys import SYSTEM, Keyring, WorkspaceKeyRow
 from strongroom.vault.roots import LocalRoot, read_passphrase
 
@@ -63,17 +69,19 @@ def open_foundation(settings: Settings) -> Iterator[Foundation]:
             Home.create(settings.home)
         home = stack.enter_context(Home.open(settings.home))
         home.require_free(settings.min_free_bytes)
-        database = Database.open(settings.database_url or home.database_url)
+        database = _open_database(settings, home)
         stack.callback(database.close)
         database.migrate()
         keyring = Keyring(_root(settings, home, database), cache_seconds=settings.key_cache_seconds)
         _ensure_system_key(database, keyring)
         blobs = BlobStore(
-            settings.blob_url or home.blobs, keyring, database, max_bytes=settings.max_upload_bytes
-        )
-        # What a crash left behind: files without a row. The home's lock says nobody writes now.
-        blobs.sweep()
+            settings.blob_url or home.blobs, keyring, database,
+            max_bytes=settings.max_upload_bytes, reserve_bytes=settings.min_free_bytes,
+        )  # fmt: skip
         log = stack.enter_context(_open_log(settings, database, keyring))
+        # What a crash left behind: files without a row. The home's lock says nobody writes now,
+        # and by now keys and log have shown that this is the database of these files.
+        blobs.sweep()
         access = Access(database, cache_seconds=settings.decision_cache_seconds)
         issuer = Issuer(keyring.secret("api-key-pepper"))
         sign_in = SignIn(
@@ -84,6 +92,39 @@ def open_foundation(settings: Settings) -> Iterator[Foundation]:
         yield Foundation(
             settings, home, database, keyring, blobs, log, access, gate, issuer, sign_in
         )
+
+
+def _open_database(settings: Settings, home: Home) -> Database:
+    """The database of the home. An empty one is taken only by a home that was never served.
+
+    In the place of a lost one it would hide the loss, and the sweep would take all that is stored
+    for leftovers.
+
+    Raises:
+        HomeError: it is lost, or `database_url` names another.
+        ValidationError: `database_url` is not understood.
+    """
+    # Made before the first request is answered.
+    is_used = (home.tls / "ca.pem").exists()
+    # A URL may hold a password, so it is not shown.
+    place = "setting `database_url`" if settings.database_url else f"`{home.path / DATABASE_FILE}`"
+    lost = HomeError(
+        f"the database of this home is not there: {place}",
+        next_step="restore it from its backup, or correct the setting `database_url`",
+    )
+    if is_used and not settings.database_url and not (home.path / DATABASE_FILE).exists():
+        raise lost
+    try:
+        database = Database.open(settings.database_url or home.database_url)
+    except ValueError as error:
+        raise ValidationError(f"setting `database_url`: {error}") from None
+    if is_used:
+        with database.read() as session:
+            tables = inspect(session.connection()).get_table_names()
+        if WorkspaceKeyRow.__tablename__ not in tables:
+            database.close()
+            raise lost
+    return database
 
 
 def _root(settings: Settings, home: Home, database: Database) -> LocalRoot:
@@ -114,6 +155,14 @@ def _ensure_system_key(database: Database, keyring: Keyring) -> None:
     with database.write() as session:
         if not keyring.versions(session, SYSTEM):
             keyring.create_workspace_key(session, SYSTEM)
+        try:
+            keyring.new_object_key(session, SYSTEM, "first use")
+        except TamperedError:
+            raise KeyUnavailableError(
+                "the root key does not open the keys of this home",
+                next_step="restore root.key from the home's backup; if it is the right one, the "
+                "database was changed",
+            ) from None
 
 
 def _open_log(settings: Settings, database: Database, keyring: Keyring) -> AuditLog:

@@ -10,8 +10,10 @@ One origin, TLS always:
 
 import json
 import os
+import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +25,12 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from strongroom import logs
-from strongroom.errors import PortInUseError, UnavailableError
+from strongroom.errors import UnavailableError
 from strongroom.faces.api import app as api
 from strongroom.faces.console import app as console
 from strongroom.faces.foundation import Foundation, open_foundation
 from strongroom.faces.inference.app import InferenceApp
+from strongroom.faces.listening import listen
 from strongroom.faces.mlflow.mounting import Mounting, Pieces
 from strongroom.faces.mlflow.routes import owns as owned_by_mlflow
 from strongroom.gate.identity.accounts import Accounts
@@ -200,10 +203,28 @@ def serve(settings: Settings, *, on_ready: Callable[[Running], None] | None = No
                 json.dumps({"url": running.url, "ca": str(running.authority), "pid": os.getpid()})
             )
             try:
-                server.run(sockets=[listener])
+                with _ending_in_order():
+                    server.run(sockets=[listener])
             finally:
                 address.unlink(missing_ok=True)
     _log.info("stopped")
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let SIGTERM end the block and not the process.
+
+    Uvicorn stops at the signal and then raises it once more: at its default, that would end the
+    process with the log unclosed, jobs cut off and workers left behind.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal comes here
+        return
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Server(uvicorn.Server):
@@ -234,27 +255,6 @@ def _configuration(app: ASGIApp, certificate: ServerCertificate) -> uvicorn.Conf
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return config
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on `host` and `port` (0: any free one).
-
-    Raises:
-        PortInUseError: something listens there already.
-        UnavailableError: the address is not one of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        if error.errno == 98 or "in use" in str(error).lower():  # EADDRINUSE
-            raise PortInUseError(f"port {port} on `{host}` is in use") from None
-        raise UnavailableError(f"cannot listen on `{host}`: {error.strerror}") from None
-    return listener
 
 
 def _origin(settings: Settings, listener: socket.socket) -> str:

@@ -86,6 +86,7 @@ class BlobStore:
         keyring: gives the workspace keys.
         database: for leases and sweeps; rows are written in the callers' own sessions.
         max_bytes: plaintext bytes of one blob.
+        reserve_bytes: of a local disk, never filled with blobs.
         now: the time, aware of its zone.
     """
 
@@ -96,9 +97,10 @@ class BlobStore:
         database: Database,
         *,
         max_bytes: int = _DEFAULT_MAX_BYTES,
+        reserve_bytes: int = 0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.folder = open_folder(location)
+        self.folder = open_folder(location, reserve_bytes)
         self.max_bytes = max_bytes
         self._keyring = keyring
         self._database = database

@@ -28,7 +28,7 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -112,7 +112,10 @@ class Database:
         Raises: ValueError for another kind of database or one in memory; UnavailableError
             where it cannot be reached.
         """
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ValueError("it is not the URL of a database") from None  # it may hold a password
         kind = parsed.get_backend_name()
         if kind == "sqlite":
             if not parsed.database or parsed.database == ":memory:" or parsed.query:

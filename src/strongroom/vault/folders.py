@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 
-from strongroom.errors import TamperedError, UnavailableError
+from strongroom.errors import StorageFullError, TamperedError, UnavailableError
 from strongroom.vault.durable import sync_file, sync_folder, write_all, write_error
 
 ID_LENGTH = 32
@@ -91,8 +91,9 @@ def is_id(name: str) -> bool:
 class LocalUpload:
     """A file being written; locked from its creation to its release."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve_bytes: int = 0) -> None:
         self._path = path
+        self._reserve_bytes = reserve_bytes
         self._descriptor: int | None = None
         try:
             self._descriptor = _create_locked(path)
@@ -111,9 +112,19 @@ class LocalUpload:
         if self._descriptor is None:
             raise ValueError("the object is finished")
         try:
+            self._require_room(self._descriptor, len(content))
             write_all(self._descriptor, content)
         except OSError as error:
             raise write_error(error) from None
+
+    def _require_room(self, descriptor: int, size: int) -> None:
+        if not self._reserve_bytes:
+            return
+        disk = os.fstatvfs(descriptor)
+        if disk.f_bavail * disk.f_frsize - size < self._reserve_bytes:
+            raise StorageFullError(
+                f"the last {self._reserve_bytes >> 20} MiB of the disk are kept for the database"
+            )
 
     def finish(self) -> None:
         """Return once the file and its name are on the disk."""
@@ -172,10 +183,17 @@ class LocalDownload:
 
 
 class LocalFolder:
-    """Objects as files `ab/ab...`, in 256 folders so that none grows too long."""
+    """Objects as files `ab/ab...`, in 256 folders so that none grows too long.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder, made where it is not there.
+        reserve_bytes: of the disk, never filled with objects: without room for the database
+            nothing could be recorded or deleted any more.
+    """
+
+    def __init__(self, root: Path, reserve_bytes: int = 0) -> None:
         self._root = root
+        self._reserve_bytes = reserve_bytes
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for number in range(256):
@@ -192,7 +210,7 @@ class LocalFolder:
 
     def create(self, name: str) -> LocalUpload:
         """Begin a new file, mode 0600."""
-        return LocalUpload(self.path(name))
+        return LocalUpload(self.path(name), self._reserve_bytes)
 
     def open(self, name: str) -> LocalDownload:
         """Open a file for reading."""
@@ -360,12 +378,12 @@ class RemoteFolder:
         return removed
 
 
-def open_folder(location: Path | str) -> Folder:
-    """The folder at a path, or at the URL of an object store."""
+def open_folder(location: Path | str, reserve_bytes: int = 0) -> Folder:
+    """The folder at a path, or at the URL of an object store, which reserves nothing."""
     if isinstance(location, Path):
-        return LocalFolder(location)
+        return LocalFolder(location, reserve_bytes)
     if location.startswith("file://"):
-        return LocalFolder(Path(location.removeprefix("file://")))
+        return LocalFolder(Path(location.removeprefix("file://")), reserve_bytes)
     return RemoteFolder(location)
 
 

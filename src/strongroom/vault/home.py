@@ -26,6 +26,9 @@ from strongroom.errors import HomeError, HomeInUseError, HomeNewerError, Storage
 FORMAT = 1
 """The form of the folder that this version writes; it reads no newer one."""
 
+DATABASE_FILE = "strongroom.db"
+"""The home's own database."""
+
 _MARK = "strongroom home"
 _FOLDERS = ("blobs", "tls", "log", "run")
 _MAX_HOME_JSON_BYTES = 4096
@@ -104,7 +107,7 @@ class Home:
     @property
     def database_url(self) -> str:
         """URL of the home's own SQLite database."""
-        return f"sqlite:///{self.path / 'strongroom.db'}"
+        return f"sqlite:///{self.path / DATABASE_FILE}"
 
     @property
     def blobs(self) -> Path:

@@ -222,6 +222,13 @@ def test_words_say_what_is_called_with_what() -> None:
     assert finding.rule.atlas.startswith("AML.T")
 
 
+@pytest.mark.parametrize("text", [b"os", b"\\x6fs", b"\\157s", b"'os'"])
+def test_names_through_escapes(text: bytes) -> None:
+    quoted = text if text.startswith(b"'") else b"'" + text + b"'"
+    program = b"S" + quoted + b"\nS'system'\n\x93)R."
+    assert_malicious(b"\x80\x04" + program, "SR-PKL-001")
+
+
 def test_unknown_class_goes_to_a_person_not_to_the_police() -> None:
     class Mine:
         pass
@@ -242,6 +249,13 @@ def test_allowed_name_in_an_unknown_use_goes_to_a_person() -> None:
 def test_function_kept_as_an_attribute_counts() -> None:
     vectorizer = CountVectorizer(tokenizer=os.system)
     assert_malicious(pickle.dumps(vectorizer), "SR-PKL-001")
+
+
+@pytest.mark.parametrize("tool", [getattr, functools.partial(getattr, str), functools.partial])
+def test_a_tool_of_the_protocol_kept_for_later(tool: Callable[..., Any]) -> None:
+    report = scan(pickle.dumps(CountVectorizer(tokenizer=tool)))
+    assert report.verdict is Verdict.REVIEW
+    assert rules(report) == {"SR-PKL-005"}
 
 
 def test_vectorizer_that_opens_what_a_request_names() -> None:

@@ -242,6 +242,7 @@ JSON = {"Content-Type": "application/json"}
         (b'{"name":"a","text":"x","weight":-Infinity}', 400),
         (b'{"name":"a","text":"x","weight":1e999}', 400),
         (b'{"name":"a","text":"x","weight":' + b"9" * 5000 + b"}", 400),
+        (b'{"name":"a","text":"x","weight":9007199254740992}', 400),
         (b'{"name":"a","text":"\\ud800"}', 400),
         (b'{"name":"a","text":"\\u0000"}', 400),
         (b'{"name":"a","text":"\xff"}', 400),
@@ -294,6 +295,8 @@ def test_another_media_type_is_415(web: httpx.Client, headers: dict[str, str]) -
     [
         ("limit=0", 422),
         ("limit=x", 422),
+        ("limit=9007199254740992", 422),
+        ("limit=" + "9" * 5000, 422),
         ("limit=", 422),
         ("limit=1&limit=2", 400),
         ("nonsense=1", 422),

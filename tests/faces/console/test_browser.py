@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from tests.faces.console.conftest import House
+from tests.faces.house import House
 
 CHROMIUM = Path("/usr/bin/chromium")
 

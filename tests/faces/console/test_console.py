@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.faces.console.conftest import House, post
+from tests.faces.house import House, post
 
 from strongroom.engines.ledger.checkpoint import LogKey
 from strongroom.engines.ledger.receipt import Receipt

@@ -44,6 +44,7 @@ class Site:
     port: int
     key: str
     reader_key: str
+    client: httpx.Client
 
     def call(
         self, path: str, body: Json = None, *, key: str | None = "", **options: Json
@@ -53,11 +54,9 @@ class Site:
             headers["Authorization"] = f"Bearer {key or self.key}"
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         if body is None:
-            return httpx.get(f"{self.base}/clinic/{path}", headers=headers, timeout=30)
+            return self.client.get(f"{self.base}/clinic/{path}", headers=headers)
         headers.setdefault("Content-Type", "application/json")
-        return httpx.post(
-            f"{self.base}/clinic/{path}", headers=headers, content=content, timeout=30
-        )
+        return self.client.post(f"{self.base}/clinic/{path}", headers=headers, content=content)
 
     def alive(self) -> None:
         answer = self.call("tumour/score", {"rows": [ROW]})
@@ -99,7 +98,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             identity=house.sign_in, access=house.access, log=house.log, runners=runners,
             max_body_bytes=MAX_BODY, request_seconds=1.0,
         )  # fmt: skip  # one call
-        with socket.create_server(("127.0.0.1", 0)) as listening:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            httpx.Client(timeout=30, trust_env=False) as client,
+        ):
             config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False)
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -109,7 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             port = listening.getsockname()[1]
             yield Site(
                 house, runners, f"http://127.0.0.1:{port}/endpoints", port,
-                make_key(house, engineer), make_key(house, reader),
+                make_key(house, engineer), make_key(house, reader), client,
             )  # fmt: skip  # one call
             server.should_exit = True
             thread.join()
@@ -261,7 +263,7 @@ def test_no_key_wrong_key_wrong_role_wrong_place(site: Site) -> None:
     assert (event.outcome, event.reason, event.action) == (
         Outcome.REFUSED, "refused", "invokeEndpoint",
     )  # fmt: skip  # a triple
-    elsewhere = httpx.post(
+    elsewhere = site.client.post(
         f"{site.base}/other/tumour/score", json=body, headers={"X-API-Key": site.key}
     )
     assert elsewhere.status_code == 403
@@ -417,19 +419,21 @@ def test_other_paths_are_not_there(site: Site, path: str, status: int) -> None:
 def test_odd_requests(site: Site) -> None:
     url, key = f"{site.base}/clinic/tumour/score", {"X-API-Key": site.key}
     body = {"rows": [ROW]}
-    assert httpx.put(url, json=body, headers=key).status_code == 404
-    assert httpx.get(url, headers=key).status_code == 404
+    assert site.client.put(url, json=body, headers=key).status_code == 404
+    assert site.client.get(url, headers=key).status_code == 404
     both = {**key, "Authorization": f"Bearer {site.key}"}
-    assert httpx.post(url, json=body, headers=both).status_code == 400
-    assert httpx.post(url, json=body, headers={"Authorization": "Basic eA=="}).status_code == 401
-    assert httpx.post(url, json=body, headers={"X-API-Key": "x" * 10_000}).status_code == 401
-    assert httpx.post(url, json=body, headers={"X-API-Key": ""}).status_code == 401
+    assert site.client.post(url, json=body, headers=both).status_code == 400
+    assert (
+        site.client.post(url, json=body, headers={"Authorization": "Basic eA=="}).status_code == 401
+    )
+    assert site.client.post(url, json=body, headers={"X-API-Key": "x" * 10_000}).status_code == 401
+    assert site.client.post(url, json=body, headers={"X-API-Key": ""}).status_code == 401
     csv = {**key, "Content-Type": "text/csv"}
-    assert httpx.post(url, content=b"1,2", headers=csv).status_code == 415
+    assert site.client.post(url, content=b"1,2", headers=csv).status_code == 415
     packed = {**key, "Content-Encoding": "gzip"}
-    assert httpx.post(url, json=body, headers=packed).status_code == 415
+    assert site.client.post(url, json=body, headers=packed).status_code == 415
     binary = {**key, "Inference-Header-Content-Length": "10"}
-    assert httpx.post(url, json=body, headers=binary).status_code == 400
+    assert site.client.post(url, json=body, headers=binary).status_code == 400
     site.alive()
 
 

@@ -62,9 +62,8 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         assert mounting.wait(120)
         with (
             serving(mounting) as port,
-            # Without a context for TLS, which would cost more than most requests.
             httpx.Client(
-                base_url=f"http://127.0.0.1:{port}", timeout=30, verify=False, trust_env=False
+                base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False
             ) as client,
         ):
             yield Ward(house, checks, client, folder, COOKIE, people, keys, sessions)

@@ -3,6 +3,7 @@
 import secrets
 from urllib.parse import quote
 
+import httpx
 import pytest
 from tests.faces.mlflow.ward import EVIL, HELD, Ward
 
@@ -201,6 +202,27 @@ def test_a_truncated_upload_leaves_nothing(ward: Ward, run: dict[str, str]) -> N
         if last and last[-1].outcome is Outcome.FAILED:
             break
     assert read(ward, run, "half.bin") == 404
+
+
+@pytest.mark.parametrize("at", [0.1, 0.9])
+def test_a_changed_byte_is_noticed_and_recorded(ward: Ward, run: dict[str, str], at: float) -> None:
+    content = secrets.token_bytes(3 * 2**20)
+    before = {it for it in (ward.folder / "blobs").rglob("*") if it.is_file()}
+    assert ward.put("alice", run, "big.bin", content).status_code == 200
+    (blob,) = {it for it in (ward.folder / "blobs").rglob("*") if it.is_file()} - before
+    with blob.open("r+b") as file:
+        file.seek(int(blob.stat().st_size * at))
+        byte = file.read(1)[0]
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 1]))
+    try:
+        answer = ward.call("alice", "GET", ward.artifact(run, "big.bin"))
+        assert answer.status_code == 400
+        assert "not what was" in answer.text or "changed" in answer.text or "keep" in answer.text
+    except httpx.RemoteProtocolError:
+        assert at > 0.5  # some of it had been sent
+    last = [it for it in ward.events() if it.operation == "mlflow.readArtifact"][-1]
+    assert (last.outcome, last.reason) == (Outcome.FAILED, "integrity.broken")
 
 
 # ---- once registered ----

@@ -81,7 +81,7 @@ class SimulatedChecks:
             pending = self.looks[name] <= 1 or HELD in content
         if pending:
             return Checked(CheckState.PENDING)
-        if EVIL in content:
+        if EVIL in content or b"posix" in content:
             return Checked(CheckState.FAILED, "unsafe pickle: calls `os.system`")
         return Checked(CheckState.PASSED)
 

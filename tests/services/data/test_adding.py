@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.services.data.dataroom import DataRoom
+from tests.services.data.dataroom import DataRoom, dataroom
 
 from strongroom.errors import (
     CallerError,
@@ -164,6 +164,7 @@ BAD: list[tuple[str, bytes, type[CallerError], str]] = [
     ("JSON type change", b'{"a":1}\n{"a":"SECRET"}\n', TableError, "changed from"),
     ("JSON key twice", b'{"a":1,"a":2}\n', TableError, "twice"),
     ("JSON not UTF-8", b'{"a":"\xff"}\n', TableError, "UTF-8"),
+    ("JSON name not UTF-8", b'{"a\xff":1}\n', TableError, "UTF-8"),
     ("JSON new field", b'{"a":1}\n' * 400_000 + b'{"a":1,"b":2}\n', TableError, "field"),
     ("deep JSON", b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"\n", TableError, "nested"),
     ("deep JSON lists", b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", TableError, "nested"),
@@ -177,20 +178,27 @@ BAD: list[tuple[str, bytes, type[CallerError], str]] = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def empty_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataRoom]:
+    """One room for all bad inputs: each must leave it as it was."""
+    with dataroom(tmp_path_factory.mktemp("bad")) as built:
+        yield built
+
+
 @pytest.mark.parametrize(
     ("content", "error", "words"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
 )
 def test_bad_input_is_explained_and_changes_nothing(
-    room: DataRoom, content: bytes, error: type[CallerError], words: str
+    empty_room: DataRoom, content: bytes, error: type[CallerError], words: str
 ) -> None:
     with pytest.raises(error) as caught:
-        room.add(content)
+        empty_room.add(content)
     assert words in caught.value.message
     assert "SECRET" not in caught.value.message
-    assert room.files() == []
-    listed = room.call(room.owner, "data.ls", ListDatasets(workspace="clinic"))
+    assert empty_room.files() == []
+    listed = empty_room.call(empty_room.owner, "data.ls", ListDatasets(workspace="clinic"))
     assert listed.datasets == []
-    failed = room.house.events()[-2]
+    failed = empty_room.house.events()[-2]
     assert (failed.operation, failed.outcome) == ("data.add", "failed")
     assert failed.reason == caught.value.code
 

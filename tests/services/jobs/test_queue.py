@@ -178,6 +178,50 @@ def test_failures_say_why_without_data(
     ]
 
 
+def test_a_database_that_is_busy_loses_no_job(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    now = [1_000_000.0]
+    jobs = Jobs(database, clock=lambda: now[0])
+    monkeypatch.setattr(jobs, "_feed", _without_delay(jobs))
+    ran: list[int] = []
+
+    def work(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        ran.append(context.attempt)
+        return {}
+
+    jobs.register_kind("work", work)
+    failures = {"_claim": 2, "_finish": 1}
+
+    def failing(name: str) -> Any:  # noqa: ANN401 # stands for a method
+        real = getattr(jobs, name)
+
+        def method(*arguments: object) -> object:
+            if failures[name]:
+                failures[name] -= 1
+                raise BusyError("the database is busy with other writers")
+            return real(*arguments)
+
+        return method
+
+    for name in failures:
+        monkeypatch.setattr(jobs, name, failing(name))
+    jobs.start()
+    try:
+        job_id = ask(jobs, database, "work")
+        while failures["_finish"]:
+            time.sleep(0.01)
+        assert jobs.status(job_id).state == JobState.RUNNING
+        jobs._renew()
+        now[0] += queue_module.LEASE_SECONDS + 1
+        jobs._take_over(at_start=False)
+        assert jobs.wait(job_id, 10).state == JobState.DONE
+        assert ran == [1, 2]
+    finally:
+        jobs.stop()
+
+
 def test_cancelling(jobs: Jobs, database: Database) -> None:
     started, go_on = threading.Event(), threading.Event()
 

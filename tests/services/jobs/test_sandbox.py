@@ -337,7 +337,7 @@ def test_a_worker_that_cannot_start_says_why() -> None:
         sandbox.Worker("probes:start_adder", {}, code=[HERE], limits=SMALL)
 
 
-def test_confined_processes_die_with_the_server() -> None:
+def test_confined_processes_die_with_the_server(tmp_path: Path) -> None:
     script = (
         "import sys, os; from pathlib import Path; from strongroom.services.jobs import sandbox\n"
         f"w = sandbox.Worker('probes:start_adder', {{'base': 1}}, code=[Path({str(HERE)!r})])\n"
@@ -346,7 +346,11 @@ def test_confined_processes_die_with_the_server() -> None:
         ".start()\nimport time; time.sleep(0.3); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     group = int(done.stdout)
     deadline = time.monotonic() + 5
@@ -354,9 +358,11 @@ def test_confined_processes_die_with_the_server() -> None:
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
-            return
+            break
         time.sleep(0.02)
-    pytest.fail("a confined process outlived its server")
+    else:
+        pytest.fail("a confined process outlived its server")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_layers_start_fast() -> None:

@@ -97,7 +97,16 @@ class ModelRoom:
         provenance: Provenance | None = None,
     ) -> str:
         """Register a version; its checks are queued."""
-        sealed = self.seal(files)
+        return self.register_sealed(self.seal(files), model, version, provenance)
+
+    def register_sealed(
+        self,
+        sealed: list[ModelFile],
+        model: str = "iris",
+        version: int = 1,
+        provenance: Provenance | None = None,
+    ) -> str:
+        """Register files that are sealed already."""
         with self.house.database.write() as session:
             return self.room.register(
                 session,

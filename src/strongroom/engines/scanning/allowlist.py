@@ -149,6 +149,8 @@ def objection(call: Call) -> Danger | None:
     if not isinstance(target, Symbol):
         return Danger(_UNKNOWN_USE, "calls or changes something that is itself computed")
     target = canonical(target)
+    if call.how == "build" and (kept := _kept_tool(call.args)) is not None:
+        return Danger(_UNKNOWN_USE, f"keeps `{kept}` to be called later")
     if call.how == "build" and target.module.startswith("scipy.stats."):
         refused = _distribution(call)
         if refused is not None:
@@ -277,11 +279,13 @@ def _partial(call: Call) -> str | None:
     if call.how == "call":
         plain = call.args is not None and len(call.args) == 1
         if plain and call.args and isinstance(call.args[0], Symbol):
-            return None if may_be_named(call.args[0]) else f"binds `{call.args[0]}`"
+            bound = call.args[0]
+            is_fit = may_be_named(bound) and bound not in _TOOLS
+            return None if is_fit else f"binds `{bound}`"
         return "binds arguments to something computed"
     if call.how == "build" and call.args and isinstance(call.args[0], tuple):
         function = call.args[0][0] if call.args[0] else None
-        if isinstance(function, Symbol) and may_be_named(function):
+        if isinstance(function, Symbol) and may_be_named(function) and function not in _TOOLS:
             return None
         if isinstance(function, Made):
             return None  # judged where it was made
@@ -349,3 +353,29 @@ _STRICT: dict[str, Callable[[Call], str | None]] = {
     },
 }
 STRICT_NAMES = frozenset(_STRICT)
+
+# Pickles call these while they load; no model keeps one as an attribute.
+_TOOLS = frozenset(
+    Symbol(module, name)
+    for module, name in (
+        ("builtins", "getattr"),
+        ("copyreg", "_reconstructor"),
+        ("copyreg", "__newobj__"),
+        ("_codecs", "encode"),
+        ("functools", "partial"),
+    )
+)
+
+
+def _kept_tool(args: tuple[object, ...] | None) -> Symbol | None:
+    """A tool of the pickle protocol among the attributes that a state sets, or None."""
+    for state in args or ():
+        parts = state if isinstance(state, tuple) else (state,)
+        for part in parts:
+            if isinstance(part, Symbol) and part in _TOOLS:
+                return part
+            for pair in part.items if isinstance(part, Items) else ():
+                value = pair[1] if isinstance(pair, tuple) and len(pair) == 2 else pair
+                if isinstance(value, Symbol) and value in _TOOLS:
+                    return value
+    return None

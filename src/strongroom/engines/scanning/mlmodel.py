@@ -61,7 +61,7 @@ def read_mlmodel(data: bytes, limits: Limits) -> MlmodelFacts:
     problems: list[Problem] = []
     pickles: set[str] = set()
     for name, settings in flavors.items():
-        if name not in _FLAVORS:
+        if not isinstance(name, str) or name not in _FLAVORS:
             says = f"has the flavor `{str(name)[:80]}`, whose loader is not known here"
             problems.append(Problem("SR-MLF-001", says, None, str(name)[:200]))
         if isinstance(settings, dict):
@@ -74,7 +74,7 @@ def read_mlmodel(data: bytes, limits: Limits) -> MlmodelFacts:
 def _flavor(settings: dict[object, object]) -> list[Problem]:
     problems = []
     loader = settings.get("loader_module")
-    if loader is not None and loader not in _LOADERS:
+    if loader is not None and not (isinstance(loader, str) and loader in _LOADERS):
         shown = str(loader)[:80]
         if str(loader).startswith(_CODE_LOADERS):
             says = f"is loaded by `{shown}`, which runs the code that the folder brings"
@@ -149,7 +149,7 @@ def check_conda(data: bytes) -> list[Problem]:
     problems = []
     channels = environment.get("channels")
     for channel in channels if isinstance(channels, list) else []:
-        if channel not in _CHANNELS:
+        if not isinstance(channel, str) or channel not in _CHANNELS:
             says = "installs from a conda channel that is not a common one"
             problems.append(Problem("SR-MLF-004", says, None, _without_secret(str(channel))))
     lines: list[str] = []

@@ -36,7 +36,14 @@ from strongroom.engines.scanning.reading import (
     size_of,
 )
 from strongroom.engines.scanning.skops_schema import check_skops_schema
-from strongroom.engines.scanning.sniffing import HEAD_BYTES, TAIL_BYTES, is_script, is_text, sniff
+from strongroom.engines.scanning.sniffing import (
+    HEAD_BYTES,
+    TAIL_BYTES,
+    is_script,
+    is_text,
+    promised_format,
+    sniff,
+)
 from strongroom.engines.scanning.weights import (
     check_gguf,
     check_keras_config,
@@ -142,6 +149,9 @@ class _Scan:
         format_, data_only = self._by_content(name, opener, size, depth, head)
         if size is None:
             size = Reader(opener()).drain()
+        promised = promised_format(name)
+        if promised is not None and promised not in format_:
+            self._add("SR-FMT-003", name, f"is named like {promised}, but is {format_}")
         self._files.append(FileReport(printable(name), format_, data_only, size))
 
     def _by_content(
@@ -158,14 +168,24 @@ class _Scan:
             self._findings.extend(tried[1])
             if sniff(head) is None:
                 return tried[0], False
+            says = "is a pickle to whoever loads it as one, and something else to others"
+            self._add("SR-PKL-013", name, says, 0)
         kind = sniff(head)
         if kind == "zip" or (kind is None and size is not None and _zip_behind(opener, size)):
             return self._zip(name, opener, size, depth)
         if kind == "tar":
             return self._tar(name, opener, size, depth)
         packed = compression_of(head)
-        if packed is not None and self._unpacks(opener, packed):
-            return self._compressed(name, opener, packed, depth)
+        if packed is not None:
+            files, findings = len(self._files), len(self._findings)
+            try:
+                return self._compressed(name, opener, packed, depth)
+            except MalformedError:
+                # A text may begin like zlib; but what was found in it before it broke counts.
+                is_text_after_all = packed == "zlib" and is_text(Reader(opener()), _TEXT_BYTES)
+                if len(self._findings) > findings or not is_text_after_all:
+                    raise
+                del self._files[files:]
         return self._plain(name, opener, head, kind)
 
     def _plain(self, name: str, opener: Opener, head: bytes, kind: str | None) -> tuple[str, bool]:
@@ -189,6 +209,9 @@ class _Scan:
             return "safetensors", True
         if head[0] == 0x08 and self._onnx(name, opener):  # ir_version, the first field of a model
             return "onnx", True
+        if name.lower().endswith(".onnx"):
+            self._add("SR-ONX-003", name, "cannot be walked as an ONNX model")
+            return "unknown", False
         if name.lower().endswith(_PICKLE_ENDINGS):
             return self._pickle(name, opener), False
         if is_text(Reader(opener()), _TEXT_BYTES):
@@ -345,16 +368,6 @@ class _Scan:
             return opener  # type: ignore[return-value] # openers of known size are seekable
         data = _whole(opener(), self._limits.nested_bytes)
         return lambda: io.BytesIO(data)
-
-    def _unpacks(self, opener: Opener, packed: str) -> bool:
-        """Whether a stream really is what its first bytes promise; text may begin alike."""
-        if packed != "zlib":
-            return True
-        try:
-            Decompressed(opener(), packed, self._limits, self._budget).read(1)
-        except MalformedError:
-            return False
-        return True
 
     def _compressed(self, name: str, opener: Opener, packed: str, depth: int) -> tuple[str, bool]:
         if not can_open(packed):

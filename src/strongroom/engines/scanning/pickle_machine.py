@@ -25,6 +25,7 @@ from strongroom.engines.scanning.reading import (
 from strongroom.engines.scanning.symbols import Call, How, Items, Made, Opaque, Persistent, Symbol
 
 _NO_FRAME = sys.maxsize
+_STOP = ord(".")
 _WRAPPER = Symbol("joblib.numpy_pickle", "NumpyArrayWrapper")
 _RECONSTRUCTOR = Symbol("copyreg", "_reconstructor")
 _NEWOBJ = Symbol("copyreg", "__newobj__")
@@ -73,7 +74,8 @@ class PickleMachine(PickleStack):
         self._inline_arrays = inline_arrays
         self._protocol = 0
         self._frame_end = _NO_FRAME
-        self._handlers = self._table()
+        table = self._table()
+        self._handlers = [table.get(bytes([code])) for code in range(256)]
         self.opcodes = 0
         self.acted = False
         self.saw_array = False
@@ -85,27 +87,31 @@ class PickleMachine(PickleStack):
             MalformedError: the real machine would fail here, or this one cannot follow.
             LimitError: it is too long, too deep or holds too much.
         """
-        handlers, take = self._handlers, self._reader.take
-        limits = self._limits
-        while True:
-            self._start = self._reader.offset
-            if self._start >= self._frame_end:
-                if self._start > self._frame_end:
-                    raise FrameError("an opcode crosses the end of its frame")
-                self._frame_end = _NO_FRAME
-            code = take(1)
-            if code == b".":
-                return self._pop()
-            handler = handlers.get(code)
-            if handler is None:
-                raise MalformedError(f"no opcode has the byte {code[0]:#04x}")
-            handler()
-            self.opcodes += 1
-            if not self.opcodes & 0x3FF:
-                self._check(opcodes_left, limits)
+        reader, handlers = self._reader, self._handlers
+        next_opcode = reader.opcode
+        count = 0
+        try:
+            while True:
+                code = next_opcode()
+                if reader.opcode_at >= self._frame_end:
+                    if reader.opcode_at > self._frame_end:
+                        raise FrameError("an opcode crosses the end of its frame")
+                    self._frame_end = _NO_FRAME
+                handler = handlers[code]
+                if handler is None:
+                    if code == _STOP:
+                        return self._pop()
+                    raise MalformedError(f"no opcode has the byte {code:#04x}")
+                handler()
+                count += 1
+                if not count & 0x3FF:
+                    self._check(count, opcodes_left)
+        finally:
+            self.opcodes = count
 
-    def _check(self, opcodes_left: int, limits: Limits) -> None:
-        if self.opcodes > opcodes_left:
+    def _check(self, count: int, opcodes_left: int) -> None:
+        limits = self._limits
+        if count > opcodes_left:
             raise LimitError("more opcodes than the limit")
         if len(self._stack) + self._depth_below > limits.stack:
             raise LimitError("deeper stack than the limit")
@@ -126,7 +132,7 @@ class PickleMachine(PickleStack):
             self._watcher.on_oddity(
                 "SR-PKL-006",
                 "takes the name of what it imports from a value, not from its text",
-                self._start,
+                self._reader.opcode_at,
             )
             self.acted = True
             self._push(Symbol("?", "?"))
@@ -138,7 +144,7 @@ class PickleMachine(PickleStack):
                 module = IMPORT_MAPPING[module]
         symbol = Symbol(module, name)
         self._held += 160
-        self._watcher.on_global(symbol, self._start)
+        self._watcher.on_global(symbol, self._reader.opcode_at)
         self._push(symbol)
 
     def _op_global(self) -> None:
@@ -159,7 +165,7 @@ class PickleMachine(PickleStack):
         if code <= 0:
             raise MalformedError("extension code below one")
         says = f"takes what stands under extension code {code}, which the file does not tell"
-        self._watcher.on_oddity("SR-PKL-008", says, self._start)
+        self._watcher.on_oddity("SR-PKL-008", says, self._reader.opcode_at)
         self.acted = True
         self._push(Symbol("copyreg", f"extension {code}"))
 
@@ -169,13 +175,13 @@ class PickleMachine(PickleStack):
 
     def _make(self, how: How, target: object, args: object) -> None:
         known = args if isinstance(args, tuple) else None
-        self._act(Call(how, target, known, self._start))
+        self._act(Call(how, target, known, self._reader.opcode_at))
         self._held += 200
         if known is not None and len(known) >= 2 and target == _GETATTR:  # object, name
             owner, name = known[:2]
             if isinstance(owner, Symbol) and isinstance(name, str):
                 symbol = Symbol(owner.module, f"{owner.name}.{name}")
-                self._watcher.on_global(symbol, self._start)
+                self._watcher.on_global(symbol, self._reader.opcode_at)
                 self._push(symbol)
                 return
         if known and target in (_RECONSTRUCTOR, _NEWOBJ):
@@ -215,7 +221,7 @@ class PickleMachine(PickleStack):
         target = self._top()
         if not isinstance(target, Made | Symbol | Persistent):
             return
-        self._act(Call("build", target, (state,), self._start))
+        self._act(Call("build", target, (state,), self._reader.opcode_at))
         if not isinstance(target, Made):
             return
         _merge_state(target, state)
@@ -235,7 +241,7 @@ class PickleMachine(PickleStack):
 
     def _persistent(self, key: object) -> None:
         self._watcher.on_oddity(
-            "SR-PKL-009", "asks its loader for an object by a persistent id", self._start
+            "SR-PKL-009", "asks its loader for an object by a persistent id", self._reader.opcode_at
         )
         self._push(Persistent(key))
 
@@ -255,7 +261,7 @@ class PickleMachine(PickleStack):
 
     def _op_buffer(self) -> None:
         self._watcher.on_oddity(
-            "SR-PKL-015", "takes a buffer that is kept outside the file", self._start
+            "SR-PKL-015", "takes a buffer that is kept outside the file", self._reader.opcode_at
         )
         self._push(Opaque("buffer"))
 

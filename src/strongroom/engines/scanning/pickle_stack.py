@@ -3,6 +3,7 @@
 Source: CPython 3.11, `Lib/pickle.py`, `Lib/pickletools.py`, `Modules/_pickle.c`.
 """
 
+import re
 import struct
 from abc import ABC, abstractmethod
 
@@ -31,7 +32,6 @@ class PickleStack(ABC):
         self._depth_below = 0
         self._memo: dict[int, object] = {}
         self._held = 0
-        self._start = 0
 
     @abstractmethod
     def _act(self, call: Call) -> None:
@@ -222,7 +222,7 @@ class PickleStack(ABC):
             self._held += 8 * len(values)
             target.add(values)
         elif isinstance(target, Made | Symbol | Persistent):
-            self._act(Call(how, target, tuple(values[:16]), self._start))
+            self._act(Call(how, target, tuple(values[:16]), self._reader.opcode_at))
 
     def _op_append(self) -> None:
         value = self._pop()
@@ -274,12 +274,25 @@ def whole(text: bytes) -> object:
         return Opaque("int", len(text))
 
 
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.|\n))", re.DOTALL)
+_ESCAPED = {b"n": "\n", b"r": "\r", b"t": "\t", b"a": "\a", b"b": "\b", b"f": "\f", b"v": "\v"}
+
+
 def _unescape(line: bytes) -> str:
     """A protocol-0 string with its escapes resolved, as `codecs.escape_decode` does."""
-    try:
-        return line.decode("unicode-escape") if b"\\" in line else line.decode("latin-1")
-    except UnicodeDecodeError:
-        return line.decode("latin-1")
+
+    def resolve(found: re.Match[bytes]) -> bytes:
+        if found[1]:
+            return bytes([int(found[1], 16)])
+        if found[2]:
+            return bytes([int(found[2], 8) & 0xFF])
+        if found[3] in (b"\\", b"'", b'"'):
+            return found[3]
+        if found[3] == b"\n":
+            return b""
+        return _ESCAPED[found[3]].encode() if found[3] in _ESCAPED else found[0]
+
+    return _ESCAPE.sub(resolve, line).decode("latin-1")
 
 
 def pairs(values: list[object]) -> list[object]:

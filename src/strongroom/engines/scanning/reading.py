@@ -93,11 +93,25 @@ class Reader:
         self._at = 0
         self._base = 0
         self.end: int | None = None
+        self.opcode_at = 0
 
     @property
     def offset(self) -> int:
         """Absolute position of the next byte."""
         return self._base + self._at
+
+    def opcode(self) -> int:
+        """The next byte; its offset is kept as `opcode_at`.
+
+        Raises:
+            MalformedError: at the end.
+        """
+        at = self._at
+        self.opcode_at = self._base + at
+        if at < len(self._window) and self.end is None:
+            self._at = at + 1
+            return self._window[at]
+        return self._take_slowly(1)[0]
 
     def take(self, count: int) -> bytes:
         """Exactly `count` bytes.

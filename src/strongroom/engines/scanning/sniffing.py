@@ -1,6 +1,8 @@
-"""What a file is, by its content. Its name is never asked."""
+"""What a file is, by its content. Its name decides nothing, and is told where it deceives."""
 
 import codecs
+import re
+from pathlib import PurePosixPath
 
 from strongroom.engines.scanning.reading import Reader
 
@@ -32,7 +34,30 @@ _MAGIC = (
 )
 _TAR_MAGIC_AT = 257
 _PYC_MAGIC_END = b"\r\n"
+# Tab, line feed, form feed and carriage return are the control characters that texts have.
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _SCRIPT_ENDINGS = (".py", ".pyw", ".sh", ".bash", ".ps1", ".bat", ".cmd", ".js")
+# What a name promises; only told where it is not kept.
+_PROMISES = {
+    ".onnx": "onnx",
+    ".safetensors": "safetensors",
+    ".skops": "skops",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".gguf": "gguf",
+    ".png": "image",
+    ".jpg": "image",
+    ".json": "text",
+    ".yaml": "text",
+    ".txt": "text",
+    ".md": "text",
+    ".csv": "text",
+}
+
+
+def promised_format(name: str) -> str | None:
+    """The format that the ending of a name promises, or None if it promises none."""
+    return _PROMISES.get(PurePosixPath(name).suffix.lower())
 
 
 def sniff(head: bytes) -> str | None:
@@ -70,7 +95,7 @@ def is_text(reader: Reader, limit: int) -> bool:
                 return True
             reader.skip(len(data))
             decoder.decode(data)
-            if b"\x00" in data:
+            if _CONTROLS.search(data):
                 return False
     except UnicodeDecodeError:
         return False

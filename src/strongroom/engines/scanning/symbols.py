@@ -122,7 +122,8 @@ def kind_of(value: object) -> str:
     """A word for the kind of a value, the alphabet of argument shapes.
 
     `None`, `int` (bool too), `float`, `str`, `bytes`, `tuple`, `list`, `dict`, `set`, `object`
-    for anything made, and `@module.name` for a global: which function is handed over matters.
+    for anything made, `persistent` for what a torch archive keeps elsewhere, and `@module.name`
+    for a global: which function is handed over matters.
     """
     if isinstance(value, Symbol):
         return f"@{value}"
@@ -132,6 +133,8 @@ def kind_of(value: object) -> str:
         return "set" if value.kind == "frozenset" else value.kind
     if isinstance(value, Opaque):
         return value.kind
+    if isinstance(value, Persistent):
+        return "persistent"
     if value is None:
         return "None"
     if isinstance(value, int):

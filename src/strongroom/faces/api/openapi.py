@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema
 from strongroom import errors
 from strongroom.faces.api.endpoint import RECEIPT_HEADER, WORKSPACE_HEADER
 from strongroom.faces.api.problems import MEDIA_TYPE
+from strongroom.faces.api.requests import MAX_INTEGER
 from strongroom.gate.operation import Body, BoundOperation, Operation, Stream
 
 PREFIX = "/api/v1"
@@ -135,10 +136,25 @@ def _schemas(routed: list[Operation]) -> tuple[dict[tuple[str, str], Json], dict
             )
     generator = GenerateJsonSchema(ref_template=_SCHEMES)
     schemas, definitions = generator.generate_definitions(cast("Any", wanted))
+    for schema in [*schemas.values(), *definitions.values()]:
+        _bound_integers(schema)
     return (
         {cast("tuple[str, str]", key): value for key, value in schemas.items()},
         cast("dict[str, Json]", definitions),
     )
+
+
+def _bound_integers(schema: object) -> None:
+    """State the range that `requests` holds whole numbers to, in each integer below."""
+    if isinstance(schema, list):
+        for one in schema:
+            _bound_integers(one)
+    elif isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            schema["maximum"] = min(schema.get("maximum", MAX_INTEGER), MAX_INTEGER)
+            schema["minimum"] = max(schema.get("minimum", -MAX_INTEGER), -MAX_INTEGER)
+        for one in list(schema.values()):
+            _bound_integers(one)
 
 
 def _operation(

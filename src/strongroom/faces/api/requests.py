@@ -19,6 +19,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MAX_JSON_DEPTH = 32
 MAX_JSON_VALUES = 200_000
+MAX_INTEGER = 2**53 - 1
+"""Beyond it two readers of JSON may see two numbers (RFC 7493, section 2.2)."""
 MAX_NAMED_FAULTS = 5
 MAX_QUERY_FIELDS = 100
 
@@ -38,6 +40,13 @@ def _real(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise CallerError("a number in the JSON body is out of range")
+    return number
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) > MAX_INTEGER:
+        raise CallerError("a whole number in the JSON body is out of range")
     return number
 
 
@@ -88,6 +97,7 @@ def read_json(body: bytes) -> dict[str, Any]:
             object_pairs_hook=_object,
             parse_constant=_constant,
             parse_float=_real,
+            parse_int=_integer,
         )
     except UnicodeDecodeError:
         raise CallerError("the body is not UTF-8") from None
@@ -183,10 +193,10 @@ def build(
     for name, value in text.items():
         try:
             together[name] = from_text(model.model_fields[name], value)
-            json.dumps(together[name], allow_nan=False)
+            read_json(json.dumps({name: together[name]}, allow_nan=False).encode())
         except PydanticError as error:
             faults += [_fault({**fault, "loc": (name,)}) for fault in error.errors()]
-        except ValueError:  # also pydantic's PydanticSerializationError
+        except (ValueError, CallerError):  # among them pydantic's PydanticSerializationError
             faults.append(f"`{name}`: not a value that can be taken")
     if not faults:
         try:

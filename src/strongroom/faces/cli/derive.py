@@ -23,6 +23,11 @@ PREFIX = "/api/v1"
 SECRET_NAMES = frozenset({"password", "passphrase", "secret", "token"})
 _TEXT_MEDIA = ("text/", "application/json", "application/x-ndjson")
 
+_HINTS: dict[str, Callable[[str, Any], str]] = {
+    "link.create": lambda server, link: f"open once: {server}/sign-in?link={link['token']}",
+}
+"""What a person does next with an answer, said on stderr."""
+
 _CONNECTION = {
     "json_": (options.Json, False),
     "server": (options.Server, None),
@@ -104,6 +109,8 @@ def _run(declared: Operation, command: Command, given: dict[str, Any]) -> None:
             with output.progress(command.words) as shown:
                 answer = client.call(shape, source, progress=shown, **fields)
             output.data(answer, as_json=as_json)
+            if declared.name in _HINTS:
+                output.words(_HINTS[declared.name](client.profile.server, answer))
         if client.last_receipt is not None and sys.stderr.isatty():
             output.words(f"recorded as entry {client.last_receipt} of the log")
 

@@ -93,7 +93,8 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     columns = _columns(rows)
-    sys.stdout.write("\t".join(clean(name) for name in columns) + "\n")
+    if columns != ["field", "value"]:
+        sys.stdout.write("\t".join(clean(name) for name in columns) + "\n")
     for row in rows:
         sys.stdout.write("\t".join(_cell(row.get(name)) for name in columns) + "\n")
 

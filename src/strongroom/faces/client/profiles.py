@@ -14,6 +14,8 @@ from strongroom.errors import CallerError, UsageError
 
 DEFAULT_PROFILE = "default"
 DEFAULT_SERVER = "https://127.0.0.1:8443"
+RUNNING_IN_HOME = Path("run") / "server.json"
+"""Where a server on this machine says its address while it runs, within its home folder."""
 CA_IN_HOME = Path("tls") / "ca.pem"
 """The server's own certificate authority, within its home folder."""
 MAX_FILE_BYTES = 2**20
@@ -131,6 +133,16 @@ def secret_from_file(path: str) -> str:
         raise CallerError(f"cannot read the key in `{file}`") from error
 
 
+def _running(home: Path) -> str:
+    """The address of the server that runs on `home`; empty where it does not say one."""
+    try:
+        with (home / RUNNING_IN_HOME).open(encoding="utf-8") as file:
+            address = json.loads(file.read(4096))["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return address if isinstance(address, str) else ""
+
+
 def resolve(
     *,
     name: str | None = None,
@@ -142,12 +154,17 @@ def resolve(
     """What to use: arguments over variables over the stored profile over the defaults.
 
     Variables: STRONGROOM_PROFILE, STRONGROOM_SERVER, STRONGROOM_API_KEY_FILE,
-    STRONGROOM_API_KEY, STRONGROOM_CA_FILE, STRONGROOM_WORKSPACE, STRONGROOM_HOME. A stored key
-    goes only to the server that it was stored for.
+    STRONGROOM_API_KEY, STRONGROOM_CA_FILE, STRONGROOM_WORKSPACE, STRONGROOM_HOME. Where none of
+    them names a server, the one that runs on this home folder is taken. A stored key goes only to
+    the server that it was stored for.
     """
     environment = os.environ if environment is None else environment
     kept = stored(name or environment.get("STRONGROOM_PROFILE") or DEFAULT_PROFILE, environment)
-    server = (server or environment.get("STRONGROOM_SERVER") or kept.server).rstrip("/")
+    home = Path(environment.get("STRONGROOM_HOME") or "~/.strongroom").expanduser()
+    server = server or environment.get("STRONGROOM_SERVER")
+    if not server and kept == Profile():
+        server = _running(home)
+    server = (server or kept.server).rstrip("/")
     same = server == kept.server.rstrip("/")
     key = kept.key if same else ""
     if path := environment.get("STRONGROOM_API_KEY_FILE"):
@@ -155,9 +172,7 @@ def resolve(
     elif given := environment.get("STRONGROOM_API_KEY"):
         key = given.strip()
     ca = ca or environment.get("STRONGROOM_CA_FILE") or (kept.ca if same else "")
-    if not ca:
-        home = Path(environment.get("STRONGROOM_HOME") or "~/.strongroom").expanduser()
-        if (home / CA_IN_HOME).is_file():
-            ca = str(home / CA_IN_HOME)
+    if not ca and (home / CA_IN_HOME).is_file():
+        ca = str(home / CA_IN_HOME)
     workspace = workspace or environment.get("STRONGROOM_WORKSPACE") or kept.workspace
     return Profile(server, key, ca, workspace)

@@ -62,7 +62,7 @@ def moment(value: object) -> str:
 
 def label(name: str) -> str:
     """A field's name in words."""
-    return name.replace("_", " ")
+    return {"facts": "provenance"}.get(name, name.replace("_", " "))
 
 
 def is_time(name: str) -> bool:

@@ -158,8 +158,7 @@ class InferenceApp:
         self._access = access
         self._runners = runners
         self._waits = record_before_answer
-        self._max_body_bytes = max_body_bytes
-        self._request_seconds = request_seconds
+        self._bodies = requests.Bodies(limit=max_body_bytes, seconds=request_seconds)
         self._clock = clock
         self._buckets = TokenBuckets(time.monotonic)
         self._predictions = Predictions()
@@ -270,9 +269,7 @@ class InferenceApp:
         key = (call.principal.id, live.workspace, live.endpoint)
         per_second, burst = live.rows_per_minute / 60, float(live.rows_per_minute)
         self._buckets.take(key, per_second=per_second, burst=burst)
-        body = await requests.read_body(
-            headers, receive, limit=self._max_body_bytes, seconds=self._request_seconds
-        )
+        body = await self._bodies.read(headers, receive)
         asked = way.read(body, live.schema)
         if asked.rows > 1:
             self._buckets.take(key, per_second=per_second, burst=burst, cost=float(asked.rows - 1))
@@ -358,8 +355,8 @@ class InferenceApp:
 
 def _commitment(nonce: bytes, body: bytes, answer: bytes) -> str:
     """SHA-256 over the nonce, then each part after its length in 8 bytes."""
-    sizes = (len(part).to_bytes(8, "big") for part in (body, answer))
-    return hashlib.sha256(b"".join((nonce, next(sizes), body, next(sizes), answer))).hexdigest()
+    asked, answered = len(body).to_bytes(8, "big"), len(answer).to_bytes(8, "big")
+    return hashlib.sha256(b"".join((nonce, asked, body, answered, answer))).hexdigest()
 
 
 def _way_of(rest: tuple[str, ...], endpoint: str, live: Live | None) -> _Format:

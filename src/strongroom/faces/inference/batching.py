@@ -19,7 +19,8 @@ from strongroom.services.endpoints.runners import Batch, Live, Prediction
 
 # More rows than this leave the loop for a thread: others must not wait for them.
 _ROWS_IN_LOOP = 256
-_BEHIND_SECONDS = 0.05
+_BEHIND_SECONDS = 0.1
+_SLICE = 64
 
 _events = structlog.get_logger(__name__)
 
@@ -130,12 +131,15 @@ class Records:
         self._behind.append(event)
 
     def _submit_behind(self) -> None:
-        behind, self._behind = self._behind, []
-        for event in behind:
+        """A slice at a time: sealing them all at once would hold up the requests of this turn."""
+        now, self._behind = self._behind[:_SLICE], self._behind[_SLICE:]
+        for event in now:
             try:
                 self._log.submit(event).add_done_callback(_note_failure)
             except StrongroomError as error:
                 _events.error("prediction_not_recorded", code=error.code)
+        if self._behind:
+            asyncio.get_running_loop().call_soon(self._submit_behind)
 
     def _watch(self) -> None:
         turn, self._turn = self._turn, []

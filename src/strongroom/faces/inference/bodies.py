@@ -159,6 +159,8 @@ def _table(tensor: _Tensor, schema: InputSchema) -> tuple[Batch, int]:
         values = _decode(_numbers, tensor.data)
         if len(values) != shape[0] * width:
             raise ValidationError("the shape of `input` does not fit its data")
+        if shape[0] == 1:
+            return schema.check_row(values), 1
         table = np.array(values, dtype=np.float64).reshape(shape[0], width)
     else:
         nested = _decode(_number_rows, tensor.data)
@@ -258,6 +260,8 @@ def _rows(data: msgspec.Raw, schema: InputSchema) -> Asked:
     width = len(schema.features)
     if schema.is_matrix and not schema.has_truth_values:
         numbers = _decode(_number_rows, data)
+        if len(numbers) == 1:
+            return Asked(schema.check_row(numbers[0]), 1)
         schema.check_count(len(numbers))
         if any(len(row) != width for row in numbers):
             raise ValidationError(f"each row must have {width} values, one for each feature")

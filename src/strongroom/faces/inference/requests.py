@@ -9,9 +9,16 @@ from strongroom.errors import (
     CallerError,
     MediaTypeError,
     SignInError,
+    SlowError,
     TooLargeError,
     TruncatedError,
 )
+
+_TICK_SECONDS = 1.0
+_HEADERS = frozenset({
+    b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding",
+    b"inference-header-content-length",
+})  # fmt: skip  # names only
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,36 +32,59 @@ class Headers:
     length: int | None
 
 
-class SlowError(CallerError):
-    """The caller did not send the request in time."""
+class Bodies:
+    """Reads bodies, each within a limit of size and of time. Belongs to one event loop.
 
-    code = "request.slow"
-    status = 408
-    next_step = "send the request without pauses"
-
-
-async def read_body(headers: Headers, receive: Receive, *, limit: int, seconds: float) -> bytes:
-    """The whole body, at most `limit` bytes, arrived within `seconds`.
-
-    Raises: TooLargeError, TruncatedError, SlowError.
+    One timer looks after all that wait, once a second: a timer for each would cost the ordinary
+    request, whose body is there already, more than reading it.
     """
-    if headers.length is not None and headers.length > limit:
-        raise TooLargeError(f"the body is over the limit of {limit} bytes")
-    try:
-        async with asyncio.timeout(seconds):
-            return await _arrived(receive, limit)
-    except TimeoutError:
-        raise SlowError("the request took too long to arrive") from None
 
+    def __init__(self, *, limit: int, seconds: float) -> None:
+        """`limit` in bytes; a body may be up to a second later than `seconds`."""
+        self._limit = limit
+        self._seconds = seconds
+        self._deadlines: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._is_ticking = False
 
-async def _arrived(receive: Receive, limit: int) -> bytes:
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
+    async def read(self, headers: Headers, receive: Receive) -> bytes:
+        """The whole body. Raises: TooLargeError, TruncatedError, SlowError."""
+        limit = self._limit
+        if headers.length is not None and headers.length > limit:
+            raise TooLargeError(f"the body is over the limit of {limit} bytes")
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 # an ASGI server runs each request in a task
+        loop = task.get_loop()
+        self._deadlines[task] = loop.time() + self._seconds
+        if not self._is_ticking:
+            self._is_ticking = True
+            loop.call_later(_TICK_SECONDS, self._tick, loop)
+        try:
+            message = await receive()
+            if message["type"] != "http.request" or message.get("more_body", False):
+                return await _rest_of(message, receive, limit)
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise  # the server stops
+            task.uncancel()
+            raise SlowError("the request took too long to arrive") from None
+        finally:
+            del self._deadlines[task]
+            self._late.discard(task)
         body: bytes = message.get("body", b"")
         if len(body) > limit:
             raise TooLargeError(f"the body is over the limit of {limit} bytes")
         return body
-    return await _rest_of(message, receive, limit)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for task, deadline in self._deadlines.items():
+            if now >= deadline and task not in self._late:
+                self._late.add(task)
+                task.cancel()
+        self._is_ticking = bool(self._deadlines)
+        if self._is_ticking:
+            loop.call_later(_TICK_SECONDS, self._tick, loop)
 
 
 async def _rest_of(message: Message, receive: Receive, limit: int) -> bytes:
@@ -75,6 +105,8 @@ def read_headers(raw: list[tuple[bytes, bytes]]) -> Headers:
     credential: str | None = None
     length: int | None = None
     for name, value in raw:
+        if name not in _HEADERS:
+            continue
         if name == b"authorization" or name == b"x-api-key":
             if credential is not None:
                 raise CallerError("send one credential, in one header")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from strongroom.errors import ConflictError, NotFoundError, RefusedError
+from strongroom.errors import ConflictError, NotFoundError, RefusedError, TamperedError
 from strongroom.faces.mlflow import lookups
 from strongroom.faces.mlflow.caller import Caller, OpenCall, opened
 from strongroom.faces.mlflow.guard import CALLS_PER_MINUTE, in_mlflow_schema
@@ -117,6 +117,18 @@ class ArtifactShelf:
             reader = self._blobs.open(session, row.blob)
             admission.note(folder=place.folder, bytes=row.size, blob=row.blob)
             return reader
+
+    def chunks(self, caller: Caller, place: Place, reader: BlobReader) -> Iterator[bytes]:
+        """The bytes of an opened file; where they are found to be changed, that is recorded.
+
+        Raises:
+            TamperedError: they are not what was stored. What came before it was.
+        """
+        try:
+            yield from reader.chunks()
+        except TamperedError:
+            with self._admitted(caller, place, "readArtifact", "readArtifact"):
+                raise
 
     def entries(self, caller: Caller, place: Place, directory: str) -> list[Listed]:
         """What is directly in a directory, directories first; empty for a file or nothing."""

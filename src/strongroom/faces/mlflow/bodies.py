@@ -90,10 +90,12 @@ def replayed(body: bytes, receive: Receive) -> Receive:
 
 async def send_chunks(
     send: Send,
-    chunks: Iterator[bytes],
+    chunk: bytes,
+    others: Iterator[bytes],
     in_thread: Callable[[Callable[[], bytes]], Awaitable[bytes]],
 ) -> None:
-    """Send a body that is read, opened or computed in a thread, piece by piece."""
-    while chunk := await in_thread(lambda: next(chunks, b"")):
+    """Send a body whose first piece is there, and whose others are made in a thread."""
+    while chunk:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        chunk = await in_thread(lambda: next(others, b""))
     await send({"type": "http.response.body", "body": b"", "more_body": False})

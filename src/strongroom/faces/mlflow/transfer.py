@@ -114,8 +114,12 @@ class Transfer:
         send: Send,
     ) -> None:
         find = partial(self._find, template, parts, _query(scope))
-        path, reader = await self._in_thread(partial(self._open, caller, find))
+        place, path, reader = await self._in_thread(partial(self._open, caller, find))
         with reader:
+            chunks = self._house.shelf.chunks(caller, place, reader)
+            # Before the answer begins, so that a file damaged at its start is an error and not
+            # a broken connection.
+            first = await self._in_thread(lambda: next(chunks, b""))
             await send(
                 {
                     "type": "http.response.start",
@@ -126,15 +130,15 @@ class Transfer:
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
                 return
-            await send_chunks(send, reader.chunks(), self._in_thread)
+            await send_chunks(send, first, chunks, self._in_thread)
 
     def _open(
         self, caller: Caller, find: Callable[[], tuple[Place, str]]
-    ) -> tuple[str, BlobReader]:
+    ) -> tuple[Place, str, BlobReader]:
         place, path = find()
         if not path:
             raise ValidationError("the artifact path names no file")
-        return path, self._house.shelf.open(caller, place, path)
+        return place, path, self._house.shelf.open(caller, place, path)
 
     def _find(
         self, template: str, parts: Mapping[str, str], query: Mapping[str, str]

@@ -39,7 +39,10 @@ from strongroom.gate.workspaces.types import (
 )
 from strongroom.vault.keys import SYSTEM
 
-RESERVED_NAMES = frozenset({"default", "server", SYSTEM})
+RESERVED_NAMES = frozenset(
+    # The last four MLflow takes for parts of its own addresses.
+    {"default", "server", SYSTEM, "workspaces", "api", "ajax-api", "static-files"}
+)
 """`default` is what a client means that names no workspace; `server` names the server's role, and
 `SYSTEM` the key of the server's own secrets."""
 

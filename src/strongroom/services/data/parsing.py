@@ -50,10 +50,11 @@ def checked(
         TableError: column names that are empty, twice or too long; no rows; invalid values.
         TooLargeError: too many columns.
     """
-    if len(schema.names) > limits.columns:
+    names: list[str] = with_errors(lambda: schema.names, file)
+    if len(names) > limits.columns:
         raise TooLargeError(f"the table has more than {limits.columns} columns")
     check_schema(schema)
-    for name in schema.names:
+    for name in names:
         if len(name) > MAX_COLUMN_NAME or not name.isprintable():
             raise TableError(
                 f"a column name has more than {MAX_COLUMN_NAME} characters or unprintable ones"

@@ -110,7 +110,7 @@ class DatasetReference(_Request):
 
     workspace: WorkspaceName
     name: DatasetName
-    version: int = Field(default=0, ge=0, strict=False, description="0 is the newest")
+    version: int = Field(default=0, ge=0, le=2**31 - 1, strict=False, description="0 is the newest")
 
 
 class ListDatasets(_Request):

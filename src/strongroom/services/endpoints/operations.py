@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from strongroom.services.models.types import Servable
 from strongroom.vault.database import Database
 
 
+@lru_cache(maxsize=4_096)
 def endpoint_entity_of(workspace: str, endpoint: str) -> Entity:
     """One endpoint as a resource."""
     return Entity("Endpoint", f"{workspace}/{endpoint}", workspace)

@@ -58,8 +58,8 @@ class InputSchema:
         is_matrix: bool = True,
     ) -> "InputSchema":
         """Put a schema together. Raises: ValidationError for a range of an unknown feature."""
-        if len(features) != len(types) or len(set(features)) != len(features):
-            raise ValidationError("the model's features are not distinct")
+        if not features or len(features) != len(types) or len(set(features)) != len(features):
+            raise ValidationError("the model's features are not known, or not distinct")
         if unknown := sorted(ranges.keys() - set(features)):
             raise ValidationError(f"the model has no feature `{unknown[0]}` to set a range for")
         low = np.array([ranges.get(name, (-np.inf, np.inf))[0] for name in features])
@@ -72,6 +72,23 @@ class InputSchema:
             raise ValidationError("there is no row to predict")
         if rows > self.max_rows:
             raise TooLargeError(f"{rows} rows are more than this endpoint's {self.max_rows}")
+
+    def check_row(self, row: list[float]) -> Column:
+        """One row of numbers, as the model takes it: shape (1, features).
+
+        The usual call has one row, and for it plain Python is faster than arrays.
+
+        Raises: ValidationError naming the feature.
+        """
+        limit = self._float_max
+        if (
+            self._is_bounded
+            or len(row) != len(self.features)
+            # A sum is NaN where a member is; infinities are over the limit.
+            or not (-limit <= min(row) and max(row) <= limit and sum(row) == sum(row))
+        ):
+            return self.check_numbers(np.array([row], dtype=np.float64))
+        return np.array([row], dtype=self.float_type)
 
     def check_numbers(self, table: NDArray[np.float64]) -> Column:
         """A table of numbers, shape (rows, features), as the model takes it.

@@ -52,7 +52,7 @@ class DeployModel(_Request):
     workspace: Workspace
     endpoint: EndpointName
     model: ModelName
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=2**31 - 1)
 
 
 class EndpointReference(_Request):

@@ -31,14 +31,18 @@ def main(plan_text: str) -> None:
     plan = confinement.Plan.loads(plan_text)
     started = time.perf_counter()
     host_uid = os.getuid()
+    # The guard's way back to the scratch folder: `pivot_root` below changes its tree as well.
+    scratch = Path(plan.scratch)
+    around = os.open(scratch.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     entered = confinement.separate()
     ended, alive = os.pipe()
     child = os.fork()
     if child:
         os.close(alive)
         os.close(plan.answer)
-        _guard(child, ended, plan.request)
+        _guard(child, ended, plan.request, lambda: _remove(scratch.name, around))
     os.close(ended)
+    os.close(around)
     os.set_inheritable(alive, False)
     code = 70
     try:
@@ -52,8 +56,16 @@ def main(plan_text: str) -> None:
         os._exit(code)
 
 
-def _guard(child: int, ended: int, request: int) -> None:
+def _remove(name: str, around: int) -> None:
+    """Remove the scratch folder in place of a server that has gone."""
+    import shutil
+
+    shutil.rmtree(name, ignore_errors=True, dir_fd=around)
+
+
+def _guard(child: int, ended: int, request: int, clean: Callable[[], None]) -> None:
     """Wait until the child ends, or the server has gone; then say how it ended, and exit."""
+    server = os.getppid()
     poll = select.poll()
     poll.register(ended, 0)  # only POLLHUP: no process holds the other end any more
     poll.register(request, 0)
@@ -65,6 +77,8 @@ def _guard(child: int, ended: int, request: int) -> None:
             if not poll.poll(200):
                 os.kill(child, 9)
     _, status, usage = os.wait4(child, 0)
+    if os.getppid() != server:
+        clean()
     report = {
         "exit": os.waitstatus_to_exitcode(status),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 4),

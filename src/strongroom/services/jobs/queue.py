@@ -38,6 +38,7 @@ from strongroom.vault.database import Database
 
 LEASE_SECONDS = 30.0
 _SWEEP_SECONDS = 10.0
+_CLAIM_AGAIN_SECONDS = 1.0
 _MAX_PAYLOAD_BYTES = 256 * 2**10
 _TASK = "job"
 
@@ -244,7 +245,13 @@ class Jobs:
             self._fed.discard(job_id)
         if self._stopping.is_set():
             return  # the row is still queued; the next start feeds it
-        claimed = self._claim(job_id)
+        try:
+            claimed = self._claim(job_id)
+        except StrongroomError as problem:
+            # The database is busy or away, and the row is as it was: later again.
+            _log.warning("job_not_claimed", job=job_id, code=problem.code)
+            self._feed(job_id, _CLAIM_AGAIN_SECONDS)
+            return
         if claimed is None:
             return
         context, kind, payload = claimed
@@ -263,7 +270,13 @@ class Jobs:
             # A fault of ours: its words may hold data, so only its kind is kept.
             state, error = JobState.FAILED, f"internal: {type(problem).__name__}"
             _log.exception("job_fault", job=job_id, kind=kind)
-        self._finish(job_id, state, error, result if not error else {}, delay)
+        try:
+            self._finish(job_id, state, error, result if not error else {}, delay)
+        except StrongroomError as problem:
+            # Its end could not be written: without a lease renewed it is taken over and done again.
+            _log.error("job_not_finished", job=job_id, code=problem.code)
+            with self._changed:
+                self._mine.discard(job_id)
 
     def _handler(self, kind: str) -> Handler:
         try:

@@ -58,7 +58,7 @@ class ModelReference(_Request):
 
     workspace: WorkspaceName
     name: ModelName
-    version: int = Field(ge=1, strict=False)
+    version: int = Field(ge=1, le=2**31 - 1, strict=False)
 
 
 class ListModels(_Request):

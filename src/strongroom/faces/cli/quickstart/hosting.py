@@ -15,6 +15,7 @@ import httpx
 
 from strongroom.errors import HomeError, UnavailableError
 from strongroom.faces.foundation import open_foundation
+from strongroom.faces.listening import listen
 from strongroom.gate.identity.bootstrap import bootstrap, local_key
 from strongroom.settings import Settings
 
@@ -42,7 +43,12 @@ def prepare(settings: Settings) -> tuple[str, bool]:
     """Make or open the home, and a key for its operator.
 
     Returns: the key, and whether the home was new.
+
+    Raises:
+        PortInUseError, UnavailableError: the server could not listen; nothing was made.
+        HomeError: the home cannot be used.
     """
+    listen(settings.host, settings.port).close()
     with open_foundation(settings) as foundation:
         first = bootstrap(
             foundation.database, foundation.log, foundation.issuer,

@@ -5,6 +5,8 @@ import os
 import ssl
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +48,9 @@ MODEL = "diagnosis"
 ENDPOINT = "diagnosis"
 SEED = 20_260_101
 ROWS_PER_MINUTE = 60
-FLOOD = 90
+FLOOD = 1_000
+"""Requests at most; far more than any machine could need to be told to wait."""
+REFUSED = 20
 SCIENTIST_SECONDS = 180
 SHOWN_COLUMNS = ("name", "birth_date", "email", "postcode", "mean radius", "diagnosis")
 
@@ -195,11 +199,14 @@ class Asker:
         with self._http(key) as http:
             return http.post(f"v2/models/{MODEL}/infer", json=body)
 
-    def flood(self, key: str, row: list[float]) -> list[int]:
-        """Many requests, one after the other over one connection; their statuses."""
+    def flood(self, key: str, row: list[float]) -> Counter[int]:
+        """Requests one after the other, until enough of them were told to wait; by status."""
         body = {"rows": [row]}
+        statuses: Counter[int] = Counter()
         with self._http(key) as http:
-            return [http.post("score", json=body).status_code for _ in range(FLOOD)]
+            while statuses[httpx.codes.TOO_MANY_REQUESTS] < REFUSED and statuses.total() < FLOOD:
+                statuses[http.post("score", json=body).status_code] += 1
+        return statuses
 
     def _http(self, key: str) -> httpx.Client:
         return httpx.Client(
@@ -239,17 +246,17 @@ def deploy_and_predict(stage: Stage, training: dict[str, Any]) -> int:
             raise InternalError(f"this should have been refused: {who}")
         stage.tell.refused(who, f"{response.status_code} {response.json()['error']}")
     statuses = asker.flood(keys[SCIENTIST], rows[0])
-    limited = statuses.count(httpx.codes.TOO_MANY_REQUESTS)
+    limited = statuses[httpx.codes.TOO_MANY_REQUESTS]
     if not limited:
         raise InternalError("a flood was not refused")
     stage.tell.refused(
-        f"a flood of {FLOOD}",
-        f"{statuses.count(httpx.codes.OK)} answered, {limited} told to wait (429)",
+        f"a flood of {statuses.total()}",
+        f"{statuses[httpx.codes.OK]} answered, {limited} told to wait (429)",
     )
     stage.tell.keep(
         prediction={"outputs": outputs, "index": index},
         refusals={who: response.status_code for who, response in refused.items()},
-        flood={str(status): statuses.count(status) for status in sorted(set(statuses))},
+        flood={str(status): count for status, count in sorted(statuses.items())},
     )
     return index
 
@@ -311,4 +318,23 @@ def verify(stage: Stage, index: int) -> None:
     stage.must_be_refused(
         f"{people.PEOPLE[READER]} reading the log", lambda: stage.cast[READER].call("audit.tail")
     )
-    stage.tell.keep(log={"size": verified.checkpoint.size, "folder": str(folder), "entry": entry})
+    refusals = refusals_on_record(auditor, at_least=REFUSED)
+    stage.tell.fact(f"{refusals} refused predictions are on the record")
+    stage.tell.keep(
+        log={"size": verified.checkpoint.size, "folder": str(folder), "entry": entry},
+        refusals_on_record=refusals,
+    )
+
+
+def refusals_on_record(auditor: Client, at_least: int) -> int:
+    """How many refused predictions the log holds.
+
+    Those of a flood are counted for a second, then recorded with their number.
+    """
+    found = 0
+    deadline = time.monotonic() + 5
+    while found < at_least and time.monotonic() < deadline:
+        page = auditor.call("audit.search", action="invokeEndpoint", outcome="refused", limit=500)
+        found = sum(int(entry["details"].get("count", 1)) for entry in page["entries"])
+        time.sleep(0.1)
+    return found

@@ -1,4 +1,4 @@
-"""A console over the real rooms: identity, workspaces, datasets and log, served with TLS."""
+"""A server over the real rooms, with the HTTP interface and the console, in this process."""
 
 import time
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from tests.faces.serving import certificates, serving
 
-from strongroom.faces.console.app import routes
+from strongroom.faces.api import app as api
+from strongroom.faces.console import app as console
 from strongroom.faces.foundation import Foundation, open_foundation
 from strongroom.gate.access.types import Principal
 from strongroom.gate.identity.accounts import Accounts
@@ -50,6 +50,7 @@ class House:
     address: str
     ca: Path
     operator: Principal
+    api_key: str
 
     def call(
         self, operation: str, principal: Principal | None = None, /, **fields: object
@@ -93,9 +94,9 @@ def post(
     return web.post(path, data=form, headers=sent)
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("console")
+@contextmanager
+def housed(folder: Path) -> Iterator[House]:
+    """A running house in `folder`, with a workspace, people, a dataset and two models."""
     ca, certificate, key = certificates(folder)
     settings = Settings(home=folder / "home", min_free_bytes=0)
 
@@ -134,10 +135,16 @@ def _built(settings: Settings, ca: Path, certificate: Path, key: Path) -> Iterat
             ComplianceOperations(foundation.log),
         ]  # fmt: skip
         operations = [bound for room in rooms for bound in operations_of(room)]
-        app = Starlette(routes=routes(operations, foundation.gate, foundation.sign_in, settings))
+        app = api.build(
+            operations, foundation.gate, foundation.sign_in.identify, settings,
+            log=foundation.log,
+            faces=console.routes(operations, foundation.gate, foundation.sign_in, settings),
+        )  # fmt: skip
         with serving(app, certificate=certificate, key=key) as port:
             operator = foundation.sign_in.identify(first.api_key)
-            made = House(foundation, operations, f"https://localhost:{port}", ca, operator)
+            made = House(
+                foundation, operations, f"https://localhost:{port}", ca, operator, first.api_key
+            )  # fmt: skip
             made.call("workspace.create", name="clinic", description="Breast biopsies")
             made.call("user.create", name="reader")
             made.call("role.grant", workspace="clinic", principal="reader", role="Reader")

@@ -1,0 +1,67 @@
+"""Registers a model and dies by SIGKILL at a chosen moment of its checks; run by `test_crashes.py`.
+
+python -m tests.services.models.killed_checking FOLDER MOMENT
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.services.models.modelroom import PLAIN, modelroom
+
+from strongroom.services.models.checking import Checker
+from strongroom.services.models.files import ModelFiles
+from strongroom.services.models.operations import ModelOperations
+from strongroom.services.models.registry import Registry
+from strongroom.vault.blobs import BlobStore
+
+
+def die() -> None:
+    """End as a power cut would end the process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def dying(place: type, name: str, *, before: bool) -> None:
+    """Let the method `name` of `place` kill the process, before or after its work."""
+    original: Callable[..., Any] = getattr(place, name)
+
+    def wrapped(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 # passed on
+        if before:
+            die()
+        result = original(*arguments, **named)
+        die()
+        return result
+
+    setattr(place, name, wrapped)
+
+
+MOMENTS: dict[str, Callable[[], None]] = {
+    "registering, not committed": lambda: dying(Registry, "register", before=False),
+    "while it is hashed": lambda: dying(ModelFiles, "manifest", before=False),
+    "scanned, nothing stored": lambda: dying(Checker, "_decide", before=True),
+    "report sealed, no row": lambda: dying(BlobStore, "put", before=False),
+    "rows written, not committed": lambda: dying(Checker, "_record", before=False),
+    "decided, job not finished": lambda: dying(Checker, "_decide", before=False),
+}
+
+
+def main(folder: Path, moment: str) -> None:
+    """Register and check until death."""
+    with modelroom(folder, start_jobs=False) as room:
+        files = room.seal(PLAIN)
+        MOMENTS[moment]()
+        entry = room.register_sealed(files)
+        assert isinstance(room.room, ModelOperations)
+        room.jobs.start()
+        room.wait(entry)
+        time.sleep(60)
+    sys.exit("it was meant to die")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
