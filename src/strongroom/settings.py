@@ -22,7 +22,9 @@ class Settings:
     home: Annotated[Path, "one folder holds all that must be kept"] = Path("~/.strongroom")
     host: Annotated[str, "loopback: nothing is open to others by default"] = "127.0.0.1"
     port: Annotated[int, "TCP port, 0 picks a free one; TLS always"] = 8443
-    names: Annotated[str, "comma list of host names beyond loopback that the certificate holds"] = ""
+    names: Annotated[str, "comma list of host names beyond loopback that the certificate holds"] = (
+        ""
+    )
     database_url: Annotated[str, "SQLAlchemy URL; empty: SQLite in the home folder"] = ""
     blob_url: Annotated[str, "object store URL; empty: a folder in the home folder"] = ""
     root_passphrase_file: Annotated[str, "file with a passphrase that wraps the root key"] = ""

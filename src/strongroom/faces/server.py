@@ -43,6 +43,7 @@ from strongroom.services.compliance.operations import ComplianceOperations
 from strongroom.services.data.operations import DataOperations
 from strongroom.services.endpoints.operations import EndpointOperations
 from strongroom.services.endpoints.runners import Runners
+from strongroom.services.endpoints.watching import Watch
 from strongroom.services.jobs.operations import JobOperations
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.sandbox import Limits, required_layers
@@ -155,13 +156,16 @@ def built(foundation: Foundation) -> Iterator[Built]:
         ready={"mlflow": lambda: _require_ready(mlflow)},
         faces=console.routes(operations, foundation.gate, foundation.sign_in, settings),
     )  # fmt: skip
+    watch = Watch(endpoints, models, runners, foundation.database)
+    models.start()
     mlflow.start()
     jobs.start()
+    endpoints.restore(foundation.database)
+    watch.start()
     try:
-        models.start()
-        endpoints.restore(foundation.database)
         yield Built(Front(inference, mlflow, rest), operations, jobs, mlflow)
     finally:
+        watch.stop()
         jobs.stop(SHUTDOWN_SECONDS)
         runners.close()
 

@@ -22,6 +22,7 @@ from strongroom.vault.database import Base, Database, UtcDateTime
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY = LogKey("example.com/log", PRIVATE.public_key().public_bytes_raw())
 
+
 @pytest.fixture
 def url(postgres_server_url: str) -> Iterator[str]:
     """A database of its own, dropped afterwards."""

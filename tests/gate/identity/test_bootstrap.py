@@ -3,9 +3,9 @@
 import pytest
 from tests.gate.gatehouse import Gatehouse
 
-from strongroom.errors import NotFoundError
+from strongroom.errors import NotFoundError, SignInError
 from strongroom.gate.access.types import SERVER, PrincipalKind, workspace_entity
-from strongroom.gate.identity.bootstrap import bootstrap, local_link
+from strongroom.gate.identity.bootstrap import FirstPerson, bootstrap, local_link
 from strongroom.gate.identity.types import Nothing
 from strongroom.gate.workspaces.types import CreateWorkspace
 
@@ -33,6 +33,32 @@ def test_there_is_no_second_first_person(house: Gatehouse) -> None:
     again = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
     assert again is None
     assert house.events() == []
+
+
+def test_a_key_that_nobody_ever_used_may_be_lost_and_is_replaced(house: Gatehouse) -> None:
+    def again() -> FirstPerson | None:
+        return bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+
+    lost = again()
+    first = again()
+    assert lost is not None
+    assert first is not None
+    assert first.id == lost.id
+    for secret in (lost.api_key, lost.link):
+        with pytest.raises(SignInError):
+            (house.sign_in.sign_in if secret == lost.link else house.sign_in.identify)(secret)
+    assert house.sign_in.identify(first.api_key).id == first.id
+    # From now on there is somebody.
+    assert again() is None
+    assert house.sign_in.identify(first.api_key).id == first.id
+
+
+def test_a_link_that_was_used_counts_too(house: Gatehouse) -> None:
+    first = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+    assert first is not None
+    house.sign_in.sign_in(first.link)
+    again = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+    assert again is None
 
 
 def test_a_record_that_cannot_be_written_leaves_nobody(

@@ -14,6 +14,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sqlalchemy.orm import Session
 
 from strongroom.errors import NotFoundError, StateError, StrongroomError
 from strongroom.services.models.types import Servable
@@ -85,6 +86,7 @@ class Shelf:
 
     models: dict[tuple[str, int], Servable] = field(default_factory=dict)
     error: StrongroomError | None = None
+    fallen: dict[tuple[str, str, int], StrongroomError] = field(default_factory=dict)
 
     def put(self, servable: Servable) -> None:
         self.models[servable.model, servable.version] = servable
@@ -98,6 +100,11 @@ class Shelf:
         if found.digest == "unapproved":
             raise StateError("the model version is not approved")
         return found
+
+    def require_standing(self, session: Session, workspace: str, model: str, version: int) -> None:
+        assert session.is_active
+        if (workspace, model, version) in self.fallen:
+            raise self.fallen[workspace, model, version]
 
 
 def full_shelf() -> Shelf:

@@ -25,6 +25,7 @@ ROOMS = {
     "user": Room(_IDENTITY, "People and service identities."),
     "token": Room(_IDENTITY, "API keys."),
     "workspace": Room(_WORKSPACES, "Workspaces."),
+    "key": Room("strongroom.gate.workspaces.keys", "The key of a workspace."),
     "role": Room(_WORKSPACES, "Who holds which role."),
     "access": Room(_WORKSPACES, "Who may do what, and why."),
     "data": Room("strongroom.services.data.operations", "Datasets, their columns and views."),

@@ -96,7 +96,7 @@ def guarded(act: Callable[[], Result], server: str = "") -> Result:
 
 
 class Reader(RawIOBase):
-    """Pieces as a readable file, for Arrow."""
+    """Pieces as a readable file, for Arrow, which takes a short read for the end."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -107,13 +107,14 @@ class Reader(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 # a writable buffer
-        """Fill `buffer` from the pieces; 0 at the end."""
-        while not self._rest:
-            piece = next(self._pieces, b"")
-            if not piece:
-                return 0
-            self._rest = piece
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
+        """Fill all of `buffer` from the pieces; less only at the end."""
+        filled = 0
+        while filled < len(buffer):
+            self._rest = self._rest or next(self._pieces, b"")
+            if not self._rest:
+                break
+            count = min(len(buffer) - filled, len(self._rest))
+            buffer[filled : filled + count] = self._rest[:count]
+            self._rest = self._rest[count:]
+            filled += count
+        return filled

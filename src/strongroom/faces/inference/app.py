@@ -326,7 +326,7 @@ class InferenceApp:
     def _absent(self, call: _Call) -> StrongroomError:
         if self._runners.fault(call.workspace, call.endpoint):
             return UnavailableError(
-                "the model deployed here could not be loaded",
+                "the model deployed here does not answer for now",
                 next_step="see `strongroom endpoint show` for the reason, or roll back",
             )
         return NotFoundError("no model is deployed at this address")

@@ -7,7 +7,8 @@ call is on the record.
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from strongroom.errors import NotFoundError
 from strongroom.gate.access import grants
@@ -17,7 +18,7 @@ from strongroom.gate.access.types import PrincipalKind
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
 from strongroom.gate.identity.accounts import Accounts, create_account
 from strongroom.gate.identity.issuing import Issuer
-from strongroom.gate.identity.tables import AccountRow, ApiKeyRow
+from strongroom.gate.identity.tables import AccountRow, ApiKeyRow, LinkRow
 from strongroom.gate.operation import Recorder, new_request_id
 from strongroom.vault.database import Database
 
@@ -52,17 +53,23 @@ def bootstrap(
     """Make the first person, or nothing where there is somebody.
 
     Account, grant, key, link and record are one transaction: after a crash there is either
-    nobody, and the next start does it again, or all of it; a key or link that was not shown is
-    then lost, and `local_link` makes another.
+    nobody, and the next start does it again, or all of it. Key and link may then have been lost
+    before they were shown, so while nobody has come with either, they are replaced.
     """
     with database.write() as session:
-        if session.scalar(select(AccountRow.id).limit(1)) is not None:
-            return None
+        known = session.scalars(select(AccountRow).limit(2)).all()
         now = issuer.now()
-        account = create_account(
-            session, name, PrincipalKind.PERSON, by="", now=now, random=issuer.random
-        )
-        grants.grant(session, account.id, OPERATOR, SERVER_WIDE, by=account.id, now=now)
+        if not known:
+            account = create_account(
+                session, name, PrincipalKind.PERSON, by="", now=now, random=issuer.random
+            )
+            grants.grant(session, account.id, OPERATOR, SERVER_WIDE, by=account.id, now=now)
+        elif len(known) == 1 and known[0].name == name and not _somebody_came(session):
+            account = known[0]
+            session.execute(update(ApiKeyRow).values(revoked_at=now))
+            session.execute(update(LinkRow).values(expires_at=now))
+        else:
+            return None
         key, secret = issuer.api_key(
             session,
             account.id,
@@ -76,6 +83,15 @@ def bootstrap(
             session, _event(issuer, "server.bootstrap", account.id, key=key.id, link=link.id)
         )
         return FirstPerson(account.id, account.name, secret, link_secret)
+
+
+def _somebody_came(session: Session) -> bool:
+    """Whether any key or link was ever used."""
+    used = (
+        select(ApiKeyRow.id).where(ApiKeyRow.last_used_at.is_not(None)),
+        select(LinkRow.id).where(LinkRow.used_at.is_not(None)),
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in used)
 
 
 def local_link(

@@ -232,7 +232,8 @@ class EndpointOperations:
             _existing(session, request.workspace, request.endpoint)
         live = self._runners.get(request.workspace, request.endpoint)
         if live is None:
-            raise UnavailableError("no model is deployed at this endpoint")
+            fault = self._runners.fault(request.workspace, request.endpoint)
+            raise UnavailableError(fault or "no model is deployed at this endpoint")
         batch = batch_of_rows(live.schema, request.rows)
         labels, probabilities = live.harden(live.runner.predict(batch))
         servable = live.servable
@@ -284,14 +285,12 @@ class EndpointOperations:
         with database.read() as session:
             rows = session.scalars(select(EndpointRow).where(EndpointRow.live != "")).all()
             pairs = [(row, session.get_one(DeploymentRow, row.live)) for row in rows]
-        return sum(
-            self._runners.restore(
-                row.workspace,
-                row.name,
-                deployed.digest,
-                lambda row=row, deployed=deployed: self._build(row, deployed),  # type: ignore[misc] # bound now
-            )
-            for row, deployed in pairs
+        return sum(self.load(row, deployed) for row, deployed in pairs)
+
+    def load(self, row: EndpointRow, deployed: DeploymentRow) -> bool:
+        """Verify and load one deployment and let it answer; whether it does, see `restore`."""
+        return self._runners.restore(
+            row.workspace, row.name, deployed.digest, lambda: self._build(row, deployed)
         )
 
     # ---- parts ----

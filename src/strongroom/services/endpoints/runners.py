@@ -308,6 +308,7 @@ class Runners:
         self._limits = replace(limits or sandbox.Limits(), wall_seconds=request_seconds)
         self._live: dict[tuple[str, str], Live] = {}
         self._faults: dict[tuple[str, str], str] = {}
+        self._suspended: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def load(self, servable: Servable) -> Runner:
@@ -320,7 +321,7 @@ class Runners:
         with self._lock:
             before = self._live.get(key)
             self._live[key] = live
-            self._faults.pop(key, None)
+            self._forget(key)
         if before is not None and before.runner is not live.runner:
             before.runner.close()
 
@@ -332,13 +333,37 @@ class Runners:
         """Why nothing answers there though something is deployed; or empty."""
         return self._faults.get((workspace, endpoint), "")
 
+    def places(self) -> set[tuple[str, str]]:
+        """Workspace and endpoint of all that answer."""
+        with self._lock:
+            return set(self._live)
+
+    def may_load(self, workspace: str, endpoint: str) -> bool:
+        """Whether loading is worth another try: not where the model itself was at fault."""
+        place = (workspace, endpoint)
+        return place not in self._faults or place in self._suspended
+
     def remove(self, workspace: str, endpoint: str) -> None:
         """Nothing answers there any more."""
         with self._lock:
             live = self._live.pop((workspace, endpoint), None)
-            self._faults.pop((workspace, endpoint), None)
+            self._forget((workspace, endpoint))
         if live is not None:
             live.runner.close()
+
+    def suspend(self, workspace: str, endpoint: str, reason: str) -> None:
+        """Nothing answers there until the reason is gone; the model leaves the memory."""
+        with self._lock:
+            live = self._live.pop((workspace, endpoint), None)
+            self._faults[workspace, endpoint] = reason
+            self._suspended.add((workspace, endpoint))
+        if live is not None:
+            _log.warning("endpoint_suspended", endpoint=endpoint, reason=reason)
+            live.runner.close()
+
+    def _forget(self, place: tuple[str, str]) -> None:
+        self._faults.pop(place, None)
+        self._suspended.discard(place)
 
     def restore(
         self, workspace: str, endpoint: str, digest: str, build: Callable[[], Live]
@@ -353,6 +378,7 @@ class Runners:
             _log.error("endpoint_not_loaded", endpoint=endpoint, code=error.code)
             with self._lock:
                 self._faults[workspace, endpoint] = f"{error.code}: {error.message}"
+                self._suspended.discard((workspace, endpoint))
             return False
         self.put(live)
         return True

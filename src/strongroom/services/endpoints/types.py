@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from sqlalchemy.orm import Session
 
 from strongroom.services.models.types import Servable
 
@@ -134,5 +135,15 @@ class ServableModels(Protocol):
             StateError: it is not approved.
             TamperedError: its bytes are not what was signed.
             KeyUnavailableError: the workspace's key is disabled.
+        """
+        ...
+
+    def require_standing(self, session: Session, workspace: str, model: str, version: int) -> None:
+        """Return if a version that was loaded may go on answering; reads no bytes of it.
+
+        Raises:
+            StateError: it is no longer approved.
+            NotFoundError: it is gone.
+            KeyUnavailableError: the workspace's key is disabled or destroyed.
         """
         ...

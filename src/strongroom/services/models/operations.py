@@ -94,6 +94,7 @@ class ModelOperations:
 
         self._database = database
         self._blobs = blobs
+        self._keyring = keyring
         self._keys = ModelKeys(keyring)
         self._now = now
         self._registry = Registry(blobs, keyring, jobs, now)
@@ -140,6 +141,18 @@ class ModelOperations:
     def servable(self, workspace: str, model: str, version: int) -> Servable:
         """An approved version, verified and opened; see `Verifier.servable`."""
         return self._verifier.servable(workspace, model, version)
+
+    def require_standing(self, session: Session, workspace: str, model: str, version: int) -> None:
+        """Return if a version that an endpoint holds may go on answering; reads no bytes of it.
+
+        Raises:
+            StateError: it is no longer approved.
+            NotFoundError: it is gone.
+            KeyUnavailableError: the workspace's key is disabled or destroyed.
+        """
+        self._keyring.require_enabled(session, workspace)
+        row = self._registry.find(session, workspace, model, version)
+        self._require_state(row, ModelState.APPROVED)
 
     def rewrap(self, session: Session, workspace: str) -> int:
         """After a rotation: bring the room's own keys to the newest version; how many changed."""
