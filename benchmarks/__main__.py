@@ -1,6 +1,7 @@
 """Run the benchmarks: `python -m benchmarks [name …]`; all of them without a name."""
 
 import importlib
+import os
 import sys
 
 ALL = ("sealing", "log_appends", "decisions", "guarded_prediction")
@@ -11,6 +12,7 @@ def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in ALL]:
         print(f"no benchmark `{unknown[0]}`; there are: {', '.join(ALL)}", file=sys.stderr)
         return 2
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # or ONNX Runtime reports to its maker
     for name in names or ALL:
         print(f"\n== {name} ==", flush=True)
         importlib.import_module(f"benchmarks.{name}").main()

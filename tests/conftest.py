@@ -1,5 +1,6 @@
 """What many tests need: a database, a home folder, the published vectors."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from tests.postgres import postgres_server
 
 from strongroom.vault.database import Database
 from strongroom.vault.home import Home
+
+# Tests load ONNX Runtime themselves, too: no test reports to its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ from strongroom.faces.api.openapi import every_error
 from strongroom.faces.client import failures
 from strongroom.faces.client.client import Client
 from strongroom.faces.client.profiles import Profile, resolve, store, stored
+from strongroom.faces.client.transfer import Reader
 
 
 @pytest.fixture
@@ -326,3 +327,12 @@ def test_the_client_loads_no_server() -> None:
 
 def test_tampering_keeps_its_exit_code() -> None:
     assert failures.by_code()["integrity.broken"] is TamperedError
+
+
+def test_a_reader_fills_all_that_is_asked_for() -> None:
+    # Arrow takes a short read for the end of the stream; pieces are as the network gives them.
+    reader = Reader(iter([b"ab", b"", b"never reached"]))
+    assert (reader.read(5), reader.read(5)) == (b"ab", b"")
+    reader = Reader(b"%03d" % number for number in range(100))
+    assert reader.read(200) == b"".join(b"%03d" % number for number in range(67))[:200]
+    assert reader.read(200)[-3:] == b"099"

@@ -32,6 +32,7 @@ from strongroom.faces.mlflow.house import House
 from strongroom.faces.mlflow.mounting import Pieces
 from strongroom.faces.mlflow.routes import UI_PREFIX, Kind, Route, RouteTable, at_root
 from strongroom.faces.mlflow.transfer import Transfer
+from strongroom.faces.mlflow.waiting import until_checked
 from strongroom.gate.access.types import ANONYMOUS, Principal, PrincipalKind, workspace_entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.limits import TokenBuckets
@@ -158,6 +159,10 @@ class MlflowGate:
             body = queries.checked(body)
         else:
             body = requests.checked(body)
+        if scope["method"] == "GET":
+            await until_checked(
+                path, scope["query_string"], workspace, self._house.checks.is_pending
+            )
         with calling(caller):
             await self._pass(scope, path, workspace, replayed(body, receive), send, len(body))
 

@@ -42,6 +42,10 @@ class ModelChecks(Protocol):
         """How the checks stand, by the id that `register` gave; unknown ones are left out."""
         ...
 
+    def is_pending(self, workspace: str, model: str, version: int) -> bool:
+        """Whether there is such a version whose checks have yet to end."""
+        ...
+
 
 def provenance(run: Foreign, *, experiment: str, source: str) -> Provenance:
     """Where a model comes from, as its run recorded it; `run` is None where none is known."""

@@ -5,6 +5,7 @@ answers in place.
 """
 
 import math
+import os
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -87,6 +88,9 @@ class OnnxRunner:
             features: names in order; a model with one input for each takes columns.
         Raises: ValidationError when the runtime does not take it, or its inputs are others.
         """
+        # From its first import on, ONNX Runtime reports models and machine to its maker, and keeps
+        # an identity in ~/.cache; switching it off afterwards is too late.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -132,6 +132,7 @@ def confine(plan: Plan, entered: list[str], host_uid: int) -> tuple[list[str], s
 ALLOWED_VARIABLES = frozenset({
     "HOME", "TMPDIR", "LANG", "LC_CTYPE", "PATH", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS", "PYTHONHASHSEED", "LOKY_MAX_CPU_COUNT", "POLARS_MAX_THREADS",
+    "ORT_DISABLE_TELEMETRY",
 })  # fmt: skip  # names only
 
 

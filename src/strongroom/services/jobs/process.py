@@ -326,7 +326,13 @@ class Process:
 
 
 def _environment() -> dict[str, str]:
-    return {"LANG": "C.UTF-8", "PATH": "/nonexistent", **dict.fromkeys(_SINGLE_THREADED, "1")}
+    return {
+        "LANG": "C.UTF-8",
+        "PATH": "/nonexistent",
+        # Read when the library is loaded: nobody is told about a hospital's models.
+        "ORT_DISABLE_TELEMETRY": "1",
+        **dict.fromkeys(_SINGLE_THREADED, "1"),
+    }
 
 
 def _open(source: Path | bytes) -> int:

@@ -138,6 +138,11 @@ class ModelOperations:
         """How the checks of versions stand, by the id that `register` gave."""
         return self._registry.states(session, entries)
 
+    def is_pending(self, workspace: str, model: str, version: int) -> bool:
+        """Whether there is such a version whose checks have yet to end."""
+        with self._database.read() as session:
+            return self._registry.is_pending(session, workspace, model, version)
+
     def servable(self, workspace: str, model: str, version: int) -> Servable:
         """An approved version, verified and opened; see `Verifier.servable`."""
         return self._verifier.servable(workspace, model, version)

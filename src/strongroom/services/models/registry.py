@@ -175,6 +175,14 @@ class Registry:
             return Checked(CheckState.FAILED, row.reason)
         return Checked(CheckState.PASSED)
 
+    def is_pending(self, session: Session, workspace: str, model: str, version: int) -> bool:
+        """Whether there is such a version whose checks have yet to end."""
+        try:
+            row = self.find(session, workspace, model, version)
+        except NotFoundError:
+            return False
+        return self._checked(session, row).state is CheckState.PENDING
+
     def unchecked(self, session: Session) -> list[ModelEntryRow]:
         """Quarantined versions whose job is over or lost, as a crash or a fault leaves them."""
         rows = session.scalars(

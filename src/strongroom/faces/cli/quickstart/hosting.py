@@ -55,6 +55,8 @@ def prepare(settings: Settings) -> tuple[str, bool]:
             api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
         )  # fmt: skip
         if first is not None:
+            # From here on it counts as received: the server will not make another in its place.
+            foundation.sign_in.identify(first.api_key)
             return first.api_key, True
         key = local_key(
             foundation.database, foundation.log, foundation.issuer,

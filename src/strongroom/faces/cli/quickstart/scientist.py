@@ -21,6 +21,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import requests
+import sklearn
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -33,6 +34,8 @@ MODEL = "diagnosis"
 EXPERIMENT = "diagnosis"
 TARGET = "diagnosis"
 TIMEOUT_SECONDS = 60
+REQUIREMENTS = [f"scikit-learn=={sklearn.__version__}"]
+"""Said, so that MLflow need not load the model in another process to find out."""
 
 
 def read_view() -> tuple[pd.DataFrame, str, str]:
@@ -78,6 +81,7 @@ def train() -> dict[str, Any]:
             name="model",
             signature=infer_signature(x_test, model.predict(x_test)),
             input_example=x_test.head(5),
+            pip_requirements=REQUIREMENTS,
         )
     registered = mlflow.register_model(logged.model_uri, MODEL)
     version = mlflow.MlflowClient().get_model_version(MODEL, registered.version)
@@ -114,7 +118,9 @@ def smuggle() -> dict[str, Any]:
         mark = Path(folder) / "the-payload-ran"
         with mlflow.start_run():
             logged = mlflow.sklearn.log_model(
-                LogisticRegression().fit([[0.0], [1.0]], [0, 1]), name="model"
+                LogisticRegression().fit([[0.0], [1.0]], [0, 1]),
+                name="model",
+                pip_requirements=REQUIREMENTS,
             )
             local = Path(mlflow.artifacts.download_artifacts(logged.model_uri, dst_path=folder))
             (local / "model.pkl").write_bytes(pickle.dumps(Smuggled(mark)))
