@@ -12,7 +12,7 @@ from typing import IO, Any
 import structlog
 
 _SECRET = re.compile(
-    r"srk_[A-Za-z0-9_-]{4,}"  # API keys
+    r"sr[ksl]_[A-Za-z0-9_-]{4,}"  # API keys, console sessions, one-time links
     r"|(?i:\b(?:bearer|basic)\s+[A-Za-z0-9+/=_.~-]{8,})"  # Authorization headers
     r"|(?i:([?&](?:token|key|link)=)[^&\s\"]+)"  # one-time links
     r"|(?i:/sign-in/[A-Za-z0-9_-]{8,})"

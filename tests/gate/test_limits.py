@@ -1,7 +1,7 @@
 import pytest
 
 from strongroom.errors import RateLimitedError
-from strongroom.gate.limits import TokenBuckets
+from strongroom.gate.limits import Tally, TokenBuckets
 
 
 class Clock:
@@ -51,3 +51,14 @@ def test_memory_is_bounded() -> None:
     for key in range(1000):
         buckets.take(key, per_second=1, burst=1)
     assert len(buckets._buckets) == 10
+
+
+def test_a_tally_counts_what_it_does_not_record() -> None:
+    clock = Clock()
+    tally = Tally(clock, per_minute=2)
+    assert [tally.admit("ann") for _ in range(5)] == [0, 0, None, None, None]
+    assert tally.admit("bob") == 0
+    clock.now += 30
+    assert tally.admit("ann") == 3
+    clock.now += 30
+    assert tally.admit("ann") == 0

@@ -1,5 +1,6 @@
 """The gate: identify → decide → do → record, and that no path leaves out the record."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -356,6 +357,26 @@ def test_too_many_calls_are_refused_and_recorded(tmp_path: Path) -> None:
         assert 0 < refused.value.retry_after_seconds <= 20
         assert (last(house).outcome, last(house).actor) == (Outcome.REFUSED, ann.id)
         perform(house, bob, "read")  # each caller has their own bucket
+    database.close()
+
+
+def test_refusals_of_a_flood_do_not_fill_the_log(tmp_path: Path) -> None:
+    database = Database.create_for_tests(tmp_path / "flooded.db")
+    with gatehouse(database, calls_per_minute=3) as house:
+        house.workspace("clinic")
+        ann, bob = house.person("ann", "Reader"), house.person("bob", "Reader")
+        before = len(house.events())
+        for _ in range(200):
+            with contextlib.suppress(RateLimitedError):
+                perform(house, ann, "read")
+        for _ in range(200):
+            with pytest.raises((RateLimitedError, UndeclaredError)):
+                house.gate.refuse_undeclared(bob, "GET /nothing", "r")
+        mine = [event for event in house.events()[before:] if event.actor == ann.id]
+        others = [event for event in house.events()[before:] if event.actor == bob.id]
+        # The admitted calls, a minute's refusals, and what refills meanwhile.
+        assert 60 < len(mine) < 80
+        assert 60 < len(others) < 80
     database.close()
 
 

@@ -36,6 +36,7 @@ class Served:
     Attributes:
         settings: `STRONGROOM_…` variables of the process, by the name of the setting.
         prefix: a command that the server is run by.
+        seen_at: where the home is seen from here, if the prefix sees it elsewhere.
         url: its origin, while it runs.
         operator: key of the first person.
         keys: of people, by name.
@@ -44,10 +45,16 @@ class Served:
     home: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
+    seen_at: Path | None = None
     url: str = ""
     operator: str = field(default="", repr=False)
     keys: dict[str, str] = field(default_factory=dict, repr=False)
     process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def folder(self) -> Path:
+        """The home as seen from here."""
+        return self.seen_at or self.home
 
     @property
     def output(self) -> Path:
@@ -60,13 +67,21 @@ class Served:
         return self.home.with_name(f"{self.home.name}.stderr")
 
     @property
+    def temporary(self) -> Path:
+        """Where the servers on this home may put temporary files."""
+        return self.home.with_name(f"{self.home.name}.tmp")
+
+    @property
     def ca(self) -> Path:
         """What clients trust."""
-        return self.home / "tls" / "ca.pem"
+        return self.folder / "tls" / "ca.pem"
 
     def environment(self) -> dict[str, str]:
         """The environment of the process: nothing of ours but the settings."""
         chosen = {f"STRONGROOM_{name.upper()}": value for name, value in self.settings.items()}
+        if self.seen_at is None:
+            self.temporary.mkdir(exist_ok=True)
+            chosen["TMPDIR"] = str(self.temporary)
         return {"PATH": os.environ["PATH"], "HOME": str(self.home.parent), **chosen}
 
     # ---- the process ----
@@ -84,7 +99,7 @@ class Served:
     def start(self, *, mlflow: bool = True) -> None:
         """Start the process; return once it answers, MLflow included unless told otherwise."""
         process = self.launch()
-        address = self.home / "run" / "server.json"
+        address = self.folder / "run" / "server.json"
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:
@@ -177,11 +192,12 @@ def serving(
     *,
     mlflow: bool = True,
     prefix: Sequence[str] = (),
+    seen_at: Path | None = None,
     people: Mapping[str, str] | None = None,
     **settings: str,
 ) -> Iterator[Served]:
     """A server on a new home, with the workspace `clinic` and people, each with a role."""
-    served = Served(home, {"min_free_bytes": "0", **settings}, prefix)
+    served = Served(home, {"min_free_bytes": "0", **settings}, prefix, seen_at)
     try:
         served.start(mlflow=mlflow)
         served.workspace(WORKSPACE)

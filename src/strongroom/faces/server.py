@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from strongroom import logs
 from strongroom.errors import UnavailableError
 from strongroom.faces.api import app as api
+from strongroom.faces.connections import BoundedConnection
 from strongroom.faces.console import app as console
 from strongroom.faces.foundation import Foundation, open_foundation
 from strongroom.faces.inference.app import InferenceApp
@@ -249,7 +250,7 @@ class _Server(uvicorn.Server):
 
 def _configuration(app: ASGIApp, certificate: ServerCertificate) -> uvicorn.Config:
     config = uvicorn.Config(
-        app, http="httptools", loop="uvloop", lifespan="off", ws="none", log_config=None,
+        app, http=BoundedConnection, loop="uvloop", lifespan="off", ws="none", log_config=None,
         access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=1024,
         ssl_certfile=str(certificate.certificate), ssl_keyfile=str(certificate.key),

@@ -1,4 +1,4 @@
-"""Token buckets in memory: how much one caller may ask in a time."""
+"""Token buckets in memory: how much one caller may ask in a time, and how much is recorded."""
 
 import threading
 from collections import OrderedDict
@@ -46,3 +46,34 @@ class TokenBuckets:
                 "too many calls in too short a time",
                 retry_after_seconds=(cost - tokens) / per_second,
             )
+
+
+class Tally:
+    """Chooses what of a flood goes on the record, and counts the rest.
+
+    A record is a durable write, so who is refused for asking too much must not be able to fill
+    the disk with refusals. What was not recorded is stated in the next record of that key.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], *, per_minute: float, max_keys: int = 10_000
+    ) -> None:
+        """`per_minute`: records of one key; `clock` gives seconds that never go back."""
+        self._buckets = TokenBuckets(clock, max_keys)
+        self._per_minute = per_minute
+        self._max_keys = max_keys
+        self._missed: OrderedDict[object, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def admit(self, key: object) -> int | None:
+        """How many went unrecorded since the last record of `key`; None where this one does too."""
+        try:
+            self._buckets.take(key, per_second=self._per_minute / 60, burst=self._per_minute)
+        except RateLimitedError:
+            with self._lock:
+                self._missed[key] = self._missed.pop(key, 0) + 1
+                if len(self._missed) > self._max_keys:
+                    self._missed.popitem(last=False)
+            return None
+        with self._lock:
+            return self._missed.pop(key, 0)

@@ -31,6 +31,7 @@ from sqlalchemy.orm import Session
 
 from strongroom.errors import (
     InternalError,
+    RateLimitedError,
     RefusedError,
     SignInError,
     StrongroomError,
@@ -45,7 +46,7 @@ from strongroom.gate.access.types import (
     workspace_entity,
 )
 from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome
-from strongroom.gate.limits import TokenBuckets
+from strongroom.gate.limits import Tally, TokenBuckets
 from strongroom.vault.database import Database
 
 
@@ -218,6 +219,9 @@ class Recorder(Protocol):
         ...
 
 
+RATE_REFUSALS_PER_MINUTE = 60
+"""Of one caller, that are recorded; more are counted, and the count is in the next record."""
+
 SELF_ACTIONS = frozenset({"whoAmI", "listWorkspaces"})
 """What a credential may ask about itself, also one that is limited to workspaces."""
 
@@ -368,6 +372,7 @@ class Gate:
         self.log = log
         self._calls_per_minute = calls_per_minute
         self._buckets = TokenBuckets(time.monotonic)
+        self._rate_refusals = Tally(time.monotonic, per_minute=RATE_REFUSALS_PER_MINUTE)
         self._clock = clock
 
     @contextmanager
@@ -390,7 +395,8 @@ class Gate:
 
         Raises:
             SignInError: nobody is signed in. Recorded.
-            RefusedError: the policies do not permit it, or too many calls. Recorded.
+            RefusedError: the policies do not permit it. Recorded.
+            RateLimitedError: too many calls. Recorded, but not more than some in a minute.
         """
         with self.database.read() as session:
             epoch = self.access.epoch(session)
@@ -405,6 +411,12 @@ class Gate:
             event = self._decide(principal, event, entity, per_minute)
             admitted._event = event  # noqa: SLF001 # the gate made it a line above
             yield admitted
+        except RateLimitedError as error:
+            unrecorded = self._rate_refusals.admit(principal.id)
+            if unrecorded is not None:
+                admitted.note(unrecorded=unrecorded)
+                admitted.conclude(Outcome.REFUSED, f"{error.code}: {error.message}")
+            raise
         except RefusedError as error:
             admitted.conclude(Outcome.REFUSED, f"{error.code}: {error.message}")
             raise
@@ -425,16 +437,19 @@ class Gate:
         """`event` with the policies that permitted it; raises if none did."""
         if principal.kind is PrincipalKind.ANONYMOUS:
             raise SignInError("nobody is signed in")
-        rate = per_minute or self._calls_per_minute
-        # A limit of its own has a bucket of its own.
-        bucket = (principal.id, event.operation if per_minute else "")
-        self._buckets.take(bucket, per_second=rate / 60, burst=rate)
+        self._take(principal, event.operation, per_minute)
         if not within_limit(principal, event.action, entity):
             raise RefusedError("this credential is not for that workspace")
         decision = self.access.decide(principal, event.action, entity)
         if not decision.allowed:
             raise RefusedError(f"`{event.action}` is not permitted to you on this resource")
         return event.with_policies(decision.policies)
+
+    def _take(self, principal: Principal, operation: str, per_minute: int | None) -> None:
+        rate = per_minute or self._calls_per_minute
+        # A limit of its own has a bucket of its own.
+        bucket = (principal.id, operation if per_minute else "")
+        self._buckets.take(bucket, per_second=rate / 60, burst=rate)
 
     def perform(
         self,
@@ -468,17 +483,53 @@ class Gate:
         """Record that something undeclared was asked for, and refuse it.
 
         Raises:
-            UndeclaredError: always.
+            UndeclaredError: always, but for
+            RateLimitedError: too many calls. Recorded as in `admit`.
         """
+        details: dict[str, int] = {}
+        limited: RateLimitedError | None = None
+        if principal.kind is not PrincipalKind.ANONYMOUS:  # strangers the faces have counted
+            try:
+                self._take(principal, "undeclared", None)
+            except RateLimitedError as error:
+                unrecorded = self._rate_refusals.admit(principal.id)
+                if unrecorded is None:
+                    raise
+                limited, details = error, {"unrecorded": unrecorded}
         event = Event(
             time=self._clock(), workspace="", actor_kind=principal.kind.value,
             actor=principal.id, credential=principal.credential_id, operation="undeclared",
             action="", resource_type="Route", resource=what[:200],
             audit_class=AuditClass.API_ACTIVITY, request_id=request_id,
-            outcome=Outcome.REFUSED, reason=UndeclaredError.code,
+            outcome=Outcome.REFUSED, reason=(limited or UndeclaredError).code, details=details,
         )  # fmt: skip
         self.log.record(event)
+        if limited is not None:
+            raise limited
         raise UndeclaredError("there is nothing here")
+
+
+    def refuse_busy(self, bound: BoundOperation, principal: Principal, request_id: str) -> None:
+        """Refuse a call because its caller has too many of the kind running; nothing was read.
+
+        Raises:
+            RateLimitedError: always. Recorded as in `admit`.
+        """
+        declared = bound.declared
+        error = RateLimitedError("too many of your transfers are running", retry_after_seconds=5)
+        unrecorded = self._rate_refusals.admit(principal.id)
+        if unrecorded is not None:
+            route = declared.route
+            event = Event(
+                time=self._clock(), workspace="", actor_kind=principal.kind.value,
+                actor=principal.id, credential=principal.credential_id, operation=declared.name,
+                action=declared.action, resource_type="Route",
+                resource=f"{route.method} {route.path}" if route else declared.name,
+                audit_class=declared.audit, request_id=request_id, outcome=Outcome.REFUSED,
+                reason=f"{error.code}: {error.message}", details={"unrecorded": unrecorded},
+            )  # fmt: skip
+            self.log.record(event)
+        raise error
 
 
 def new_request_id() -> str:

@@ -305,6 +305,24 @@ def test_a_flood_is_told_when_to_come_back_and_counted(site: Site) -> None:
     site.alive()
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_names_that_a_caller_invents_do_not_fill_the_log(site: Site, known: bool) -> None:
+    person = site.house.person(f"nosy{int(known)}")
+    key = make_key(site.house, person) if known else None
+    actor = person.id if known else ""
+    before = len(site.house.events())
+    for n in range(60):
+        assert site.call(f"name{n}/score", {}, key=key).status_code == (403 if known else 401)
+    time.sleep(1.2)
+    events = [e for e in site.house.events()[before:] if e.actor == actor]
+    # In each second that this took, some names of a known caller, and one entry with a count.
+    assert len(events) < 50
+    assert sum(int(e.details.get("count", 1)) for e in events) >= 60
+    if not known:
+        assert {(e.workspace, e.resource) for e in events} == {("", "")}
+    site.alive()
+
+
 _INPUT = {"name": "input", "shape": [1, 30], "datatype": "FP32", "data": ROW}
 
 

@@ -20,6 +20,7 @@ from strongroom.errors import (
 )
 from strongroom.faces.cli.demo_table import PEOPLE_COLUMNS, biopsies_as_csv
 from strongroom.services.data.types import (
+    AddDataset,
     ClassifyColumn,
     ColumnShown,
     DatasetReference,
@@ -121,6 +122,23 @@ def test_hashes_link_within_a_dataset_and_purpose_only(room: DataRoom) -> None:
     assert hashes("a", 1) == hashes("a", 2)
     assert not set(hashes("a", 2)) & set(hashes("a", 3))
     assert not set(hashes("a", 1)) & set(hashes("b"))
+
+
+def test_a_dictionary_of_ones_own_does_not_open_the_hashes_of_others(room: DataRoom) -> None:
+    """Whoever sees masked rows may add versions, with values of their own choice."""
+    content = b"email\n" + b"".join(b"p%d@example.org\n" % i for i in range(30))
+    scientist = room.house.person("sam", "Data Scientist")
+    room.add(content, purpose="research")
+    request = AddDataset(workspace="clinic", name="patients", purpose="research")
+    added = room.call(scientist, "data.add", request, [content + b"p30@example.org\n"])
+    assert added.version == 2
+
+    def hashes(version: int) -> set[str]:
+        column = room.table(scientist, version=version).column("email")
+        return {str(value) for value in column.to_pylist()}
+
+    assert len(hashes(1)) == 30
+    assert not hashes(1) & hashes(2)
 
 
 def test_columns_and_limit(biopsies: DataRoom) -> None:

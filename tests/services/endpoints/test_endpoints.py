@@ -1,9 +1,13 @@
 """Endpoints: only approved, verified models answer, and a failed load changes nothing."""
 
+import math
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
@@ -13,6 +17,7 @@ from tests.services.endpoints.shelf import FEATURES, Shelf, X, classifier, full_
 from strongroom.errors import (
     ConflictError,
     NotFoundError,
+    RateLimitedError,
     RefusedError,
     SandboxError,
     StateError,
@@ -164,6 +169,62 @@ def test_a_confined_model_answers_words_and_numbers(room: Room) -> None:
     assert live is not None
     live.runner._worker._process.kill()  # type: ignore[attr-defined] # a confined one
     assert room.invoke([[20, "a"]]).predictions == ["low"]
+
+
+def test_rows_count_towards_the_limit_of_the_endpoint(room: Room) -> None:
+    room.create(rows_per_minute=10)
+    room.deploy()
+    room.invoke(X[:8].tolist())
+    with pytest.raises(RateLimitedError):
+        room.invoke(X[:8].tolist())
+    room.invoke(X[:8].tolist(), room.house.person("bob", "ML Engineer"))
+
+
+def looping_onnx() -> bytes:
+    """As many steps as the largest value of a row says; any scan finds it harmless."""
+    number, truth, whole = (onnx.TensorProto.FLOAT, onnx.TensorProto.BOOL, onnx.TensorProto.INT64)
+    info, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
+    body = onnx.helper.make_graph(
+        [node("Identity", ["go"], ["on"]), node("Sin", ["x"], ["y"])], "body",
+        [info("i", whole, []), info("go", truth, []), info("x", number, None)],
+        [info("on", truth, []), info("y", number, None)],
+    )  # fmt: skip
+    graph = onnx.helper.make_graph(
+        [
+            node("ReduceMax", ["input"], ["most"], keepdims=0),
+            node("Cast", ["most"], ["steps"], to=whole),
+            node("Loop", ["steps", "true", "input"], ["end"], body=body),
+            node("ReduceSum", ["end", "axis"], ["label"], keepdims=1),
+        ],
+        "graph",
+        [info("input", number, [None, 2])], [info("label", number, [None, 1])],
+        [onnx.helper.make_tensor("true", truth, [], [1]),
+         onnx.helper.make_tensor("axis", whole, [1], [1])],
+    )  # fmt: skip
+    opset = onnx.helper.make_opsetid("", 17)
+    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def test_a_model_that_came_as_onnx_runs_confined_and_within_limits(room: Room) -> None:
+    servable = room.shelf.models["ward", 1]
+    room.shelf.put(
+        replace(
+            servable, model="loop", features=("a", "b"), feature_types=("FP32", "FP32"),
+            classes=(), files={"model.onnx": looping_onnx()},
+        )
+    )  # fmt: skip
+    room.runners = Runners(limits=Limits(memory_bytes=2 * 2**30), request_seconds=1.0)
+    room.operations = EndpointOperations(room.shelf, room.runners)
+    room.create()
+    assert room.deploy("loop").live.form == "confined"
+    expected = [math.sin(1.0) + math.sin(0.5)]
+    assert room.invoke([[1.0, 0.5]]).predictions == pytest.approx(expected, abs=1e-3)
+    began = time.monotonic()
+    with pytest.raises(SandboxError):
+        room.invoke([[1.0, 1e9]])
+    assert time.monotonic() - began < 5
+    assert room.invoke([[1.0, 0.5]]).predictions == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_regressor_answers_numbers(room: Room) -> None:

@@ -14,10 +14,11 @@ _LOAD = """
 
     from strongroom.services.endpoints.runners import OnnxRunner
 
-    rows = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 2]) for name in ("in", "out")
-    ]
-    graph = helper.make_graph([helper.make_node("Identity", ["in"], ["out"])], "g", rows[:1], rows[1:])
+    def rows(name):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 2])
+
+    node = helper.make_node("Identity", ["in"], ["out"])
+    graph = helper.make_graph([node], "g", [rows("in")], [rows("out")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     OnnxRunner(model.SerializeToString(), ["a", "b"])
 """

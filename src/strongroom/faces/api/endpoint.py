@@ -3,7 +3,9 @@
 import asyncio
 import functools
 import urllib.parse
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -30,11 +32,32 @@ LINGER_BYTES = 4 * 2**20
 
 
 class Threads:
-    """How many handlers run at once: short ones apart from uploads, which may take minutes."""
+    """How many handlers run at once: short ones apart from uploads, which may take minutes.
 
-    def __init__(self, short: int = 40, long: int = 16) -> None:
+    Downloads have threads of their own, for each piece anew; and one caller gets only some of
+    those for uploads, so that a few slow ones do not keep out everybody else.
+    """
+
+    def __init__(self, short: int = 40, long: int = 16, of_one_caller: int = 4) -> None:
         self.short = anyio.CapacityLimiter(short)
-        self.long = anyio.CapacityLimiter(long)
+        self.uploads = anyio.CapacityLimiter(long)
+        self.downloads = anyio.CapacityLimiter(long)
+        self._of_one_caller = of_one_caller
+        self._uploading: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, caller: str) -> Iterator[bool]:
+        """Whether `caller` may upload now; counted until the block ends."""
+        if self._uploading[caller] >= self._of_one_caller:
+            yield False
+            return
+        self._uploading[caller] += 1
+        try:
+            yield True
+        finally:
+            self._uploading[caller] -= 1
+            if not self._uploading[caller]:
+                del self._uploading[caller]
 
 
 class Endpoint:
@@ -133,12 +156,18 @@ class Endpoint:
             run = functools.partial(
                 self._do, scope, headers, {}, bridge.chunks(), principal, request_id
             )
-            pump = asyncio.create_task(bridge.pump())
-            try:
-                return await anyio.to_thread.run_sync(run, limiter=self._threads.long)
-            finally:
-                pump.cancel()
-                await asyncio.gather(pump, return_exceptions=True)
+            with self._threads.place(principal.id) as has_place:
+                if not has_place:
+                    refuse = functools.partial(
+                        self._gate.refuse_busy, self.bound, principal, request_id
+                    )
+                    await anyio.to_thread.run_sync(refuse, limiter=self._threads.short)
+                pump = asyncio.create_task(bridge.pump())
+                try:
+                    return await anyio.to_thread.run_sync(run, limiter=self._threads.uploads)
+                finally:
+                    pump.cancel()
+                    await asyncio.gather(pump, return_exceptions=True)
         body = await incoming.whole()
         requests.require_json(headers.get("content-type", ""), body)
         run = functools.partial(
@@ -190,7 +219,7 @@ class Endpoint:
         try:
             while True:
                 piece = await anyio.to_thread.run_sync(
-                    next, pieces, None, limiter=self._threads.long
+                    next, pieces, None, limiter=self._threads.downloads
                 )
                 if piece is None:
                     break

@@ -14,6 +14,7 @@ from strongroom.errors import (
     SignInError,
     StrongroomError,
 )
+from strongroom.logs import hide_secrets
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -30,7 +31,8 @@ def members(error: StrongroomError, request_id: str) -> dict[str, object]:
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
         "status": error.status,
-        "detail": error.message,
+        # A key that was sent in the place of a name is not repeated.
+        "detail": hide_secrets(error.message),
         "code": error.code,
         "next_step": error.next_step,
         "request_id": request_id,

@@ -131,7 +131,6 @@ def _drawn(index: int, steps: tuple[Step, ...]) -> tuple[tuple[Dot, ...], tuple[
             for place in (here, beside)
         ]
         dots.append(Dot(x_of(beside), y_of(depth), sibling, "sibling", beside < here))
-        dots.append(
-            Dot(x_of(here), y_of(depth), f"entry {index}" if depth == len(pairs) else "", "path")
-        )
+        label = f"entry {index}" if depth == len(pairs) else ""
+        dots.append(Dot(x_of(here), y_of(depth), label, "path", here < beside))
     return tuple(dots), tuple(lines), 2 * LABEL_WIDTH + (max(places) - leftmost) * STEP_WIDTH

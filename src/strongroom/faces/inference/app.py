@@ -37,7 +37,6 @@ from strongroom.faces.inference.refusals import Refusals
 from strongroom.gate.access.types import ANONYMOUS, Decision, Entity, Principal, PrincipalKind
 from strongroom.gate.audit.entropy import Entropy
 from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome
-from strongroom.gate.limits import TokenBuckets
 from strongroom.services.endpoints.operations import endpoint_entity_of
 from strongroom.services.endpoints.runners import Live, Prediction, Runners
 
@@ -160,7 +159,6 @@ class InferenceApp:
         self._waits = record_before_answer
         self._bodies = requests.Bodies(limit=max_body_bytes, seconds=request_seconds)
         self._clock = clock
-        self._buckets = TokenBuckets(time.monotonic)
         self._predictions = Predictions()
         self._records = Records(log)
         self._refusals = Refusals(log)
@@ -266,13 +264,11 @@ class InferenceApp:
         """Steps 2 (the bucket) to 5."""
         if live is None:
             raise self._absent(call)
-        key = (call.principal.id, live.workspace, live.endpoint)
-        per_second, burst = live.rows_per_minute / 60, float(live.rows_per_minute)
-        self._buckets.take(key, per_second=per_second, burst=burst)
+        self._runners.spend(live, call.principal.id, 1)
         body = await self._bodies.read(headers, receive)
         asked = way.read(body, live.schema)
         if asked.rows > 1:
-            self._buckets.take(key, per_second=per_second, burst=burst, cost=float(asked.rows - 1))
+            self._runners.spend(live, call.principal.id, asked.rows - 1)
         prediction = await self._predictions.ask(live, asked.batch, asked.rows)
         answer = way.answer(live, asked, prediction)
         # The entry holds a commitment to question and answer: whoever has both and the nonce can

@@ -6,20 +6,26 @@ once. Both classes belong to one event loop and are not for other threads.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future as ThreadFuture
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 import structlog
 
-from strongroom.errors import StrongroomError, UnavailableError
+from strongroom.errors import BusyError, StrongroomError, UnavailableError
 from strongroom.gate.audit.types import EntryRef, Event
 from strongroom.services.endpoints.runners import Batch, Live, Prediction
 
 # More rows than this leave the loop for a thread: others must not wait for them.
 _ROWS_IN_LOOP = 256
 _BEHIND_SECONDS = 0.1
+_POOL_THREADS = 32
+_THREADS_IN_PROCESS = 2
+_MOST_WAITING = 1_000
+_MOST_TOGETHER = 64
 _SLICE = 64
 
 _events = structlog.get_logger(__name__)
@@ -28,15 +34,27 @@ _Waiting = tuple[Batch, int, "asyncio.Future[Prediction]"]
 
 
 class Predictions:
-    """Runs models; requests of one turn for the same model become one batch."""
+    """Runs models; requests of one turn for the same model become one batch.
+
+    What needs a thread waits here while its model is busy, and not in a thread: a slow model
+    would else take all of them from the others.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[int, tuple[Live, list[_Waiting]]] = {}
+        self._later: dict[int, tuple[Live, list[_Waiting]]] = {}
+        self._busy: Counter[int] = Counter()
         self._threads: set[asyncio.Task[None]] = set()
+        self._pool = ThreadPoolExecutor(_POOL_THREADS, "predict")
 
     def ask(self, live: Live, batch: Batch, rows: int) -> "asyncio.Future[Prediction]":
-        """The prediction for some rows, when this turn is over."""
+        """The prediction for some rows, when this turn is over.
+
+        Raises: BusyError when too many wait for this model.
+        """
         loop = asyncio.get_running_loop()
+        if len(self._later.get(id(live), (live, []))[1]) >= _MOST_WAITING:
+            raise BusyError("too many requests wait for this model")
         future: asyncio.Future[Prediction] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._flush)
@@ -50,14 +68,31 @@ class Predictions:
             rows = sum(count for _, count, _ in asked)
             if live.runner.is_in_process and rows <= _ROWS_IN_LOOP:
                 _settle(asked, _run_together(live, asked))
+            elif self._busy[id(live)] >= (_THREADS_IN_PROCESS if live.runner.is_in_process else 1):
+                self._later.setdefault(id(live), (live, []))[1].extend(asked)
             else:
-                task = asyncio.get_running_loop().create_task(self._in_thread(live, asked))
-                self._threads.add(task)
-                task.add_done_callback(self._threads.discard)
+                self._start(live, asked)
 
-    @staticmethod
-    async def _in_thread(live: Live, asked: list[_Waiting]) -> None:
-        _settle(asked, await asyncio.to_thread(_run_together, live, asked))
+    def _start(self, live: Live, asked: list[_Waiting]) -> None:
+        self._busy[id(live)] += 1
+        task = asyncio.get_running_loop().create_task(self._in_thread(live, asked))
+        self._threads.add(task)
+        task.add_done_callback(self._threads.discard)
+
+    async def _in_thread(self, live: Live, asked: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _settle(asked, await loop.run_in_executor(self._pool, _run_together, live, asked))
+        finally:
+            self._busy[id(live)] -= 1
+            if not self._busy[id(live)]:
+                del self._busy[id(live)]
+            if (more := self._later.pop(id(live), None)) is not None:
+                # Those whose callers have gone meanwhile are not asked about any more.
+                if wanted := [it for it in more[1] if not it[2].done()]:
+                    self._start(live, wanted[:_MOST_TOGETHER])
+                if rest := wanted[_MOST_TOGETHER:]:
+                    self._later[id(live)] = (live, rest)
 
 
 _Outcome = list[Prediction] | StrongroomError

@@ -17,6 +17,7 @@ from strongroom.errors import (
     RateLimitedError,
     RefusedError,
     SignInError,
+    StorageFullError,
     StrongroomError,
     UndeclaredError,
 )
@@ -31,6 +32,15 @@ _CODES: tuple[tuple[type[StrongroomError], int], ...] = (
     (BusyError, code.TEMPORARILY_UNAVAILABLE),
 )
 
+
+class DiskFullException(MlflowException):  # type: ignore[misc] # MLflow is untyped
+    """A full disk is no fault of the caller; their client does not repeat this status by itself."""
+
+    def get_http_status_code(self) -> int:
+        """Of RFC 4918, section 11.5."""
+        return StorageFullError.status
+
+
 HIDDEN = "there is no such thing here, or you may not see it"
 
 
@@ -38,6 +48,8 @@ def as_mlflow(error: StrongroomError, *, reading: bool) -> MlflowException:
     """`error` as MLflow's exception; a refused read looks as if nothing were there."""
     if reading and type(error) is RefusedError:
         return MlflowException(HIDDEN, code.RESOURCE_DOES_NOT_EXIST)
+    if isinstance(error, StorageFullError):
+        return DiskFullException(f"{error.message}: {error.next_step}", code.RESOURCE_EXHAUSTED)
     known = next((value for kind, value in _CODES if isinstance(error, kind)), code.BAD_REQUEST)
     return MlflowException(f"{error.message}: {error.next_step}", known)
 

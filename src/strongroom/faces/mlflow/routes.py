@@ -155,7 +155,8 @@ OFFERED: tuple[Route, ...] = (
         "GET mlflow/workspaces",
         "GET mlflow/workspaces/<workspace_name>",
     ),
-    *_only(Kind.SIGNED_IN, "GET /version"),
+    # Answers that telemetry is off (`mounting.ENVIRONMENT`); the user interface then sends none.
+    *_only(Kind.SIGNED_IN, "GET /version", "GET /ajax-api/3.0/mlflow/ui-telemetry"),
     *_only(Kind.PAGE, "GET /"),
     *_only(Kind.ASSET, "GET /static-files/<path:path>"),
     *_only(Kind.GRAPHQL, "POST /graphql"),
@@ -200,7 +201,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
     (r"(GET|PATCH) /(ajax-)?api/2\.0/mlflow/traces/<request_id>(/info)?", "replaced by 3.0"),
     (rf"GET {_API}/(get-online-trace-details|unified-traces)", "not implemented in MLflow"),
     (r"POST /(ajax-)?api/2\.0mlflow/.*", "not implemented in MLflow"),
-    (r"\w+ /ajax-api/3\.0/mlflow/ui-telemetry", "nothing is told to others"),
+    (r"POST /ajax-api/3\.0/mlflow/ui-telemetry", "nothing is told to others"),
     (r"POST /v1/(traces|metrics)", "spans are files of the trace"),
     (r"GET /build/<path:filename>", "the same files are under static-files"),
     (r"GET /graphql", "queries are posted"),

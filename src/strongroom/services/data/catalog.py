@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from strongroom.engines.crypto.deriving import derive
+from strongroom.engines.crypto.wrapping import bind
 from strongroom.engines.privacy.discover.findings import ColumnFinding, Role, TableFindings
 from strongroom.errors import NotFoundError
 from strongroom.services.data.sealed_record import (
@@ -200,9 +201,14 @@ class Catalog:
         return [self._held(session, dataset, row) for dataset, row in found]
 
     def mask_key(self, session: Session, held: Held) -> bytes:
-        """The key under which masked views of this dataset hash, for its purpose only."""
-        purpose = b"strongroom/1/mask/" + held.row.purpose.encode()
-        return derive(self._dataset_key(session, held.dataset), purpose)
+        """The key under which masked views of a version hash.
+
+        The same for the versions of one purpose that one principal has added, and no other:
+        whoever sees masked rows and may add versions could else add one with values of their own
+        choice, see how these are hashed, and so look up those of everybody else.
+        """
+        context = bind("strongroom mask", 1, held.row.created_by, held.row.purpose)
+        return derive(self._dataset_key(session, held.dataset), context)
 
     # ---- changing ----
 

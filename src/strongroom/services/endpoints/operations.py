@@ -235,6 +235,7 @@ class EndpointOperations:
             fault = self._runners.fault(request.workspace, request.endpoint)
             raise UnavailableError(fault or "no model is deployed at this endpoint")
         batch = batch_of_rows(live.schema, request.rows)
+        self._runners.spend(live, call.principal.id, len(request.rows))
         labels, probabilities = live.harden(live.runner.predict(batch))
         servable = live.servable
         call.note(

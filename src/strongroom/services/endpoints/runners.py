@@ -7,6 +7,7 @@ answers in place.
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from strongroom.errors import (
     UnavailableError,
     ValidationError,
 )
+from strongroom.gate.limits import TokenBuckets
 from strongroom.services.endpoints.schema import Column, InputSchema
 from strongroom.services.endpoints.types import Form
 from strongroom.services.jobs import sandbox
@@ -314,6 +316,17 @@ class Runners:
         self._faults: dict[tuple[str, str], str] = {}
         self._suspended: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
+        self._buckets = TokenBuckets(time.monotonic)
+
+    def spend(self, live: Live, caller: str, rows: int) -> None:
+        """Take rows from what `caller` may ask of an endpoint in a minute, whatever the way in.
+
+        Raises: RateLimitedError; nothing was taken.
+        """
+        self._buckets.take(
+            (caller, live.workspace, live.endpoint),
+            per_second=live.rows_per_minute / 60, burst=live.rows_per_minute, cost=rows,
+        )  # fmt: skip
 
     def load(self, servable: Servable) -> Runner:
         """Load without making it live. Raises: StrongroomError."""

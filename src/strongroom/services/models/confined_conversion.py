@@ -14,6 +14,7 @@ from typing import Any
 from strongroom.services.models import comparison
 
 _ONNX = "model.onnx"
+FOREIGN_ONNX = "the model came as ONNX: what was not converted here runs confined"
 
 # Datatypes of the Open Inference Protocol for the types of an MLflow signature.
 _DATATYPES = {
@@ -33,7 +34,7 @@ def convert(argument: dict[str, Any], folder: Path) -> dict[str, Any]:  # noqa: 
     place = folder / "in"
     about = describe(place)
     if about["kind"] == "onnx":
-        return _check_onnx(place, about, folder / "out")
+        return _check_onnx(place, about)
     if about["kind"] != "sklearn":
         return {**about, "reason": "only scikit-learn models can be converted"}
     model = load(place)
@@ -197,8 +198,12 @@ def _splits_rounded_down(model: Any) -> Any:  # noqa: ANN401 # any model; float3
     return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-def _check_onnx(place: Path, about: dict[str, Any], out: Path) -> dict[str, Any]:
-    """A model that is ONNX already: see that it is whole and that the runtime takes it."""
+def _check_onnx(place: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """A model that is ONNX already: see that it is whole and that the runtime takes it.
+
+    It is not given back: the server runs only what was converted here, for the operators of a
+    foreign file may take any time and memory for a single row.
+    """
     import onnx
     import onnxruntime
 
@@ -206,5 +211,4 @@ def _check_onnx(place: Path, about: dict[str, Any], out: Path) -> dict[str, Any]
     model = onnx.load_model_from_string(data)
     onnx.checker.check_model(model)
     onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (out / _ONNX).write_bytes(data)
-    return {**about, **_versions(), "model_class": "onnx", "reason": ""}
+    return {**about, **_versions(), "model_class": "onnx", "reason": FOREIGN_ONNX}

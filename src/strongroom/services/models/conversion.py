@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from strongroom.services.jobs import sandbox
+from strongroom.services.models.confined_conversion import FOREIGN_ONNX
 
 _ONNX = "model.onnx"
 
@@ -89,7 +90,13 @@ def convert(
         )
     except (sandbox.ConfinedError, sandbox.OversteppedError) as error:
         return ConversionReport(None, error.message, "other")
-    return _report(result)
+    report = _report(result)
+    if report.onnx is not None and (
+        any(name.lower().endswith(".onnx") for name in files) or report.onnx in files.values()
+    ):
+        # Also when hostile code in the sandbox says otherwise.
+        return replace(report, onnx=None, reason=FOREIGN_ONNX)
+    return report
 
 
 def _report(result: sandbox.Result) -> ConversionReport:

@@ -104,6 +104,8 @@ class Verifier:
         found = self.verify(workspace, model, version)
         with self._alarm(row):
             onnx = self._onnx(row, found.signed)
+            if any(file.sha256 == found.signed.onnx_sha256 for file in found.signed.files):
+                onnx = None  # it came as ONNX and was not converted here: confined, then
             files: dict[str, bytes] = {}
             if onnx is None:
                 with ModelFiles(self._database, self._blobs, found.files) as opened:

@@ -1,0 +1,147 @@
+"""Connections: how much of a request's head is taken, how long one may take to send it, how many.
+
+Uvicorn itself sets no bounds here: a stranger could fill the memory with headers, or all file
+descriptors with connections that send nothing. Bodies have limits of their own where they are
+read (`faces/api/bodies.py` and its like).
+"""
+
+import asyncio
+import resource
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Of request line and headers together; the longest honest ones have a few KiB."""
+MAX_HEADERS = 100
+HEAD_SECONDS = 20.0
+"""From the first byte, or from the start of the connection, to the end of the head."""
+MAX_CONNECTIONS = 4_096
+
+
+def connection_limit() -> int:
+    """How many connections are held at once: at most half of the file descriptors."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_CONNECTIONS if soft < 0 else max(min(MAX_CONNECTIONS, soft // 2), 16)
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """One connection. In its head until the headers are complete, then in its body."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 # uvicorn's own
+        super().__init__(*args, **kwargs)
+        self._limit = connection_limit()
+        self._in_head = True
+        self._received = 0
+        self._counted = 0
+        self._waits_since = 0.0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when we wait for a request, in the loop's seconds; None while one is served."""
+        return None if self._is_serving else self._waits_since
+
+    @property
+    def _is_serving(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return cycle is not None and not cycle.response_complete
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 # a transport, as uvicorn has it
+        """Take the connection, in place of the one that has waited longest if there are too many.
+
+        Where all others are being served, the new one is closed.
+        """
+        others = self.connections
+        if len(others) >= self._limit:
+            waiting = [
+                (other.waits_since, id(other), other)
+                for other in others
+                if isinstance(other, BoundedConnection) and other.waits_since is not None
+            ]
+            if waiting:
+                min(waiting)[2].transport.abort()
+            else:
+                transport.abort()
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more is waited for."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece; too long a head ends the connection."""
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            self._received += len(data)
+            if self._deadline is None:
+                self._wait()
+        super().data_received(data)
+        # A name or value that does not end is held by the parser, and counted here alone.
+        if self._in_head and self._received > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("the head of the request is too long")
+
+    def on_message_begin(self) -> None:
+        """Count anew."""
+        self._received = self._counted = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the address."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; one that comes after the body is none, whatever it claims."""
+        self._count(len(name) + len(value))
+        if not self._in_head:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError("too many headers")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._in_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next head may come."""
+        super().on_message_complete()
+        self._in_head = True
+        self._received = 0
+        self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """The answer is out; what is left of a body that was not wanted must end soon, too."""
+        super().on_response_complete()
+        self._waits_since = self.loop.time()
+        if not self._in_head and self._deadline is None:
+            self._wait()
+
+    def _count(self, size: int) -> None:
+        # Raised within the parser, an error makes uvicorn answer 400 and close.
+        self._counted += size
+        if self._counted > MAX_HEAD_BYTES:
+            raise ValueError("the head of the request is too long")
+
+    def _wait(self) -> None:
+        self._waits_since = self.loop.time()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self._is_serving:
+            # The next head came too early, while its predecessor is being answered.
+            self._wait()
+        else:
+            self.transport.abort()

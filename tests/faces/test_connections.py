@@ -1,0 +1,155 @@
+"""A request's head and the number of connections are bounded before anybody has signed in."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from tests.faces.serving import certificates
+
+from strongroom.faces import connections, server
+from strongroom.faces.listening import listen
+from strongroom.vault.certificates import ServerCertificate
+
+_SEEN: list[Scope] = []
+
+
+async def _app(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answers at once, without reading a body."""
+    _SEEN.append(scope)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A server with short times and few connections."""
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.4)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 16)
+    config = uvicorn.Config(
+        _app, http=connections.BoundedConnection, lifespan="off", ws="none", log_config=None
+    )
+    running = uvicorn.Server(config)
+    _SEEN.clear()
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not running.started:
+            time.sleep(0.01)
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            running.should_exit = True
+            thread.join()
+
+
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def _rest(connection: socket.socket) -> bytes:
+    """What comes until the server closes the connection."""
+    found = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := connection.recv(65536):
+            found += piece
+    return found
+
+
+def _asked(port: int, request: bytes) -> bytes:
+    with _connected(port) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request)
+        return _rest(connection)
+
+
+def _seconds_until_cut(port: int, start: bytes, piece: bytes, *, pause: float) -> float:
+    """How long the server goes on taking pieces after the start; at most some five seconds."""
+    began = time.monotonic()
+    with _connected(port) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(start)
+        while time.monotonic() - began < 5:
+            connection.sendall(piece)
+            time.sleep(pause)
+    return time.monotonic() - began
+
+
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
+
+
+def test_an_honest_request_is_answered(port: int) -> None:
+    assert b"200 OK" in _asked(port, GET + b"Connection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n",
+        GET + b"X-Long: " + b"a" * 200_000 + b"\r\n\r\n",
+        GET + b"".join(b"x%d: 1\r\n" % i for i in range(200)) + b"\r\n",
+        GET + b"".join(b"x%d: %s\r\n" % (i, b"a" * 4_000) for i in range(50)) + b"\r\n",
+    ],
+    ids=["address", "value", "many", "together"],
+)
+def test_a_head_that_is_too_long_is_refused(port: int, head: bytes) -> None:
+    answer = _asked(port, head)
+    assert b"200 OK" not in answer
+    assert not _SEEN
+
+
+def test_a_header_that_never_ends_is_not_kept(port: int) -> None:
+    assert _seconds_until_cut(port, GET + b"X-Long: ", b"a" * 65_536, pause=0.001) < 0.4
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HT", GET])
+def test_a_head_that_does_not_come_ends_the_connection(port: int, start: bytes) -> None:
+    began = time.monotonic()
+    with _connected(port) as connection:
+        connection.sendall(start)
+        assert _rest(connection) == b""
+    assert time.monotonic() - began < 3
+
+
+def test_a_head_that_trickles_ends_the_connection(port: int) -> None:
+    assert _seconds_until_cut(port, GET, b"x: 1\r\n", pause=0.05) < 3
+
+
+def test_a_body_that_nobody_wants_cannot_hold_the_connection(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100000\r\n\r\n"
+    assert _seconds_until_cut(port, head, b"x", pause=0.05) < 3
+
+
+def test_the_connection_that_waited_longest_makes_place(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 30.0)
+    idle = [_connected(port)]
+    time.sleep(0.1)  # the others have come later, by any clock
+    idle += [_connected(port) for _ in range(15)]
+    try:
+        time.sleep(0.2)
+        assert b"200 OK" in _asked(port, GET + b"Connection: close\r\n\r\n")
+        assert _rest(idle[0]) == b""
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_what_comes_after_a_body_is_no_header(port: int) -> None:
+    request = (
+        b"POST / HTTP/1.1\r\nHost: here\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\na\r\n0\r\nAuthorization: Bearer stolen\r\n\r\n"
+    )
+    assert b"200 OK" in _asked(port, request)
+    assert b"authorization" not in dict(_SEEN[0]["headers"])
+
+
+def test_the_server_uses_it(tmp_path: Path) -> None:
+    _, certificate, key = certificates(tmp_path)
+    config = server._configuration(_app, ServerCertificate(certificate, certificate, key, ""))
+    assert config.http_protocol_class is connections.BoundedConnection

@@ -1,0 +1,79 @@
+"""Killed at each durable step of a registration: all of it is there afterwards, or nothing."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import select
+from tests.services.models.killed_registering import DECIDED, MOMENTS, NEVER_REGISTERED
+from tests.services.models.modelroom import (
+    ModelRoom,
+    honest_pickle,
+    mlflow_folder,
+    modelroom,
+    reference,
+)
+
+from strongroom.services.jobs.tables import JobRow
+from strongroom.services.models.tables import ModelEntryRow, ModelFileRow
+from strongroom.vault.blobs import BlobRow
+
+CHECKED_ONCE = {*NEVER_REGISTERED, "registered, not acknowledged", "after the job's end"}
+Row = TypeVar("Row")
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed(tmp_path: Path, moment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.services.models.killed_registering", str(tmp_path), moment],
+        cwd=REPOSITORY,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    said = tmp_path / "acknowledged"
+    acknowledged = said.read_text() if said.exists() else ""
+    with modelroom(tmp_path) as room:
+        (entry,) = entries(room) or [""]
+        assert bool(entry) == (moment not in NEVER_REGISTERED)
+        assert acknowledged in {"", entry}
+        if not entry:
+            # The same call again does what it should have done.
+            assert kept(room, ModelFileRow) == []
+            assert kept(room, JobRow) == []
+            entry = room.register(mlflow_folder(honest_pickle()))
+        room.wait(entry)
+        row = room.row(entry)
+        assert (row.state, row.verdict, row.serving) == ("checked", "clean", "onnx")
+        assert room.call(room.engineer, "model.verify", reference()).files == 2
+        check_leftovers(room)
+        decisions = [it for it in room.operations() if it[0] == "model.check"]
+        assert decisions == [("model.check", "allowed")]
+        jobs = kept(room, JobRow)
+        assert {job.state for job in jobs} == {"done"}
+        (job,) = jobs
+        assert job.attempts == (1 if moment in CHECKED_ONCE else 2)
+        if moment in DECIDED:
+            assert job.result["state"] == "checked"
+
+
+def entries(room: ModelRoom) -> list[str]:
+    return [row.id for row in kept(room, ModelEntryRow)]
+
+
+def kept(room: ModelRoom, table: type[Row]) -> list[Row]:
+    with room.house.database.read() as session:
+        return list(session.scalars(select(table)))
+
+
+def check_leftovers(room: ModelRoom) -> None:
+    """What died on its way is swept, and nothing else is missing."""
+    report = room.blobs.sweep()
+    assert (report.missing, report.changed) == ((), ())
+    files = {path.name for path in room.folder.rglob("*") if path.is_file()}
+    assert files == {row.id for row in kept(room, BlobRow)}
