@@ -27,6 +27,8 @@ def lines() -> Iterator[io.StringIO]:
     "text",
     [
         KEY,
+        KEY.replace("srk_", "srs_"),
+        KEY.replace("srk_", "srl_"),
         f"GET /x Authorization: Bearer {KEY}",
         "authorization=Basic dXNlcjpwYXNzd29yZA==",
         "https://localhost/sign-in?token=abcdefghijk",

@@ -31,6 +31,12 @@ def test_the_home_is_expanded() -> None:
         ("port = true", "`port` must be a whole number"),
         ("host = 3", "`host` must be a text"),
         ("port = ", "not valid TOML"),
+        ("port = 65536", "`port` may be at most 65535"),
+        ("key_cache_seconds = 61", "`key_cache_seconds` may be at most 60"),
+        ("api_key_days = 1000000000", "`api_key_days` may be at most 3650"),
+        ("calls_per_minute = 0", "`calls_per_minute` must not be 0"),
+        ('log_level = "loud"', "`log_level` must be one of: debug, info"),
+        ('record_predictions = "never"', "`record_predictions` must be one of: before_answer"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:

@@ -190,7 +190,7 @@ class Notes:
         "note.break", action="addNote", resource=in_workspace, audit=AuditClass.API_ACTIVITY,
         route=Route("POST", "/workspaces/{workspace}/notes/{name}/break"),
     )  # fmt: skip
-    def fail(self, call: Call, request: OneNote) -> None:  # noqa: ARG002 # it only fails
+    def fail(self, call: Call, request: OneNote) -> None:  # it only fails
         """Meet a fault nobody foresaw."""
         raise RuntimeError("row 17: Jane Roe, 1970-01-01")
 
@@ -230,7 +230,7 @@ class Table:
         )
         return Decision(allowed, ("table",) if allowed else ())
 
-    def epoch(self, session: Session) -> int:  # noqa: ARG002 # never changes
+    def epoch(self, session: Session) -> int:  # never changes
         return 1
 
 
@@ -240,7 +240,7 @@ class Ledger:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def append(self, session: Session, event: Event) -> EntryRef:  # noqa: ARG002 # in memory
+    def append(self, session: Session, event: Event) -> EntryRef:  # in memory
         return self.record(event)
 
     def record(self, event: Event) -> EntryRef:

@@ -1,6 +1,7 @@
 """A request's head and the number of connections are bounded before anybody has signed in."""
 
 import contextlib
+import resource
 import socket
 import threading
 import time
@@ -22,6 +23,13 @@ _SEEN: list[Scope] = []
 async def _app(scope: Scope, _receive: Receive, send: Send) -> None:
     """Answers at once, without reading a body."""
     _SEEN.append(scope)
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(64):
+            await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        _SEEN.append(scope)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"ok"})
 
@@ -31,6 +39,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server with short times and few connections."""
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.4)
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 16)
+    monkeypatch.setattr(connections, "STUCK_SECONDS", 0.4)
     config = uvicorn.Config(
         _app, http=connections.BoundedConnection, lifespan="off", ws="none", log_config=None
     )
@@ -54,11 +63,11 @@ def _connected(port: int) -> socket.socket:
 
 def _rest(connection: socket.socket) -> bytes:
     """What comes until the server closes the connection."""
-    found = b""
+    found = bytearray()
     with contextlib.suppress(ConnectionError):
         while piece := connection.recv(65536):
             found += piece
-    return found
+    return bytes(found)
 
 
 def _asked(port: int, request: bytes) -> bytes:
@@ -124,6 +133,29 @@ def test_a_body_that_nobody_wants_cannot_hold_the_connection(port: int) -> None:
     assert _seconds_until_cut(port, head, b"x", pause=0.05) < 3
 
 
+def test_what_is_not_http_leaves_no_line_in_the_log(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert b" 400 " in _asked(port, b"nonsense\r\n\r\n")
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with _connected(port) as connection:
+        connection.sendall(GET + upgrade)
+        assert connection.recv(100)
+    assert not caplog.records
+
+
+def test_an_answer_that_nobody_takes_ends_the_connection(port: int) -> None:
+    with _connected(port) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n")
+        time.sleep(1.5)
+        assert len(_rest(connection)) < 64 * 2**20
+
+
+def test_an_answer_that_is_taken_comes_whole(port: int) -> None:
+    answer = _asked(port, b"GET /large HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    assert answer.count(b"\0") == 64 * 2**20
+
+
 def test_the_connection_that_waited_longest_makes_place(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,3 +185,12 @@ def test_the_server_uses_it(tmp_path: Path) -> None:
     _, certificate, key = certificates(tmp_path)
     config = server._configuration(_app, ServerCertificate(certificate, certificate, key, ""))
     assert config.http_protocol_class is connections.BoundedConnection
+
+
+def test_a_crash_leaves_no_core_file() -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        server.keep_memory_off_disk()
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)

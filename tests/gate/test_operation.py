@@ -87,7 +87,7 @@ class Notes:
     @operation(
         "test.crash", action="addDataset", resource=in_workspace, audit=AuditClass.AI_OPERATION
     )
-    def crash(self, call: Call, request: Write) -> str:  # noqa: ARG002 # as declared
+    def crash(self, call: Call, request: Write) -> str:  # as declared
         """Fail as nobody foresaw."""
         raise ZeroDivisionError(request.text)
 
@@ -140,14 +140,14 @@ class Notes:
         "test.rare", action="readDataset", resource=in_workspace, audit=AuditClass.AI_OPERATION,
         limits=Limits(per_minute=2),
     )  # fmt: skip
-    def rare(self, call: Call, request: Write) -> str:  # noqa: ARG002 # as declared
+    def rare(self, call: Call, request: Write) -> str:  # as declared
         """Read, but rarely."""
         return request.text
 
     @operation(
         "test.body", action="addDataset", resource=in_workspace, audit=AuditClass.AI_OPERATION
     )
-    def body(self, call: Call, request: Write) -> bytes:  # noqa: ARG002 # as declared
+    def body(self, call: Call, request: Write) -> bytes:  # as declared
         """Read the body of the request."""
         return b"".join(call.stream())
 

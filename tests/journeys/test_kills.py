@@ -118,6 +118,13 @@ def check_datasets(served: Served, done: Acknowledged, life: int) -> None:
 def check_models(served: Served, done: Acknowledged) -> None:
     """Acknowledged files and versions are there; every version ends its checks."""
     with Mlflow(served, "dan") as mlflow:
+        answer = mlflow.get("model-versions/search", filter=f"name='{MODEL}'", max_results="500")
+        versions = {int(it["version"]): it for it in answer.json().get("model_versions", [])}
+        assert sorted(versions) == list(range(1, len(versions) + 1))
+        assert set(done.versions) <= set(versions)
+        for number in versions:
+            assert mlflow.checked(MODEL, number)["status"] == "READY"
+        # Files of a version are given out once its checks have ended.
         newest = list(done.artifacts.items())[-6:]
         for (run_id, path), content in newest:
             assert mlflow.fetch(done.runs[run_id], path).content == content
@@ -129,12 +136,6 @@ def check_models(served: Served, done: Acknowledged) -> None:
             run_id, _, folder = place.partition("/")
             found = set(mlflow.files(done.runs[run_id], folder))
             assert listed[place] <= found <= {"notes.md", "weights.txt"}
-        answer = mlflow.get("model-versions/search", filter=f"name='{MODEL}'", max_results="500")
-        versions = {int(it["version"]): it for it in answer.json().get("model_versions", [])}
-        assert sorted(versions) == list(range(1, len(versions) + 1))
-        assert set(done.versions) <= set(versions)
-        for number in versions:
-            assert mlflow.checked(MODEL, number)["status"] == "READY"
     with served.client("dan") as client:
         known = {
             it["version"]: it for it in client.call("model.ls", name=MODEL, limit=1_000)["versions"]

@@ -161,7 +161,9 @@ def _command_line(served: Served, spent: Day) -> None:
         with subprocess.Popen(
             [*COMMAND, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
-            seen = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            seen = b""
+            while not seen and process.poll() is None:  # empty while it is being started
+                seen = Path(f"/proc/{process.pid}/cmdline").read_bytes()
             spent.arguments.add(seen.replace(b"\0", b" ").decode())
             out, error = process.communicate(timeout=60)
         spent.errors += [out.decode(), error.decode()]
@@ -284,6 +286,13 @@ def test_nobody_sees_a_secret_among_the_processes(day: Day) -> None:
     for seen in (*day.arguments, *day.environments):
         assert [what for what, text in day.secrets.items() if text in seen] == []
         assert [row for row in day.rows if row in seen] == []
+
+
+def test_no_core_file_is_written_if_it_crashes(served: Served) -> None:
+    assert served.process is not None
+    limits = Path(f"/proc/{served.process.pid}/limits").read_text()
+    (core,) = [line.split() for line in limits.splitlines() if "core file" in line]
+    assert core[4:6] == ["0", "0"]
 
 
 def test_the_log_of_the_server_says_something(served: Served, day: Day) -> None:

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -21,6 +21,17 @@ from strongroom.errors import (
 )
 
 CALLERS = 12
+Result = TypeVar("Result")
+
+
+def patiently(work: Callable[[], Result]) -> Result:
+    """What `work` gives in the end; told to wait, it waits."""
+    for _ in range(200):
+        try:
+            return work()
+        except RateLimitedError:
+            time.sleep(0.05)
+    raise AssertionError("told to wait for ever")
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
@@ -53,8 +64,8 @@ def _the_log_verifies_in_the_end(served: Served) -> Any:  # noqa: ANN401 # a gen
 def test_different_tables_under_one_name(served: Served) -> None:
     def add(number: int) -> dict[str, Any]:
         with served.client("dan") as client:
-            made: dict[str, Any] = client.call(
-                "data.add", table(number, 0), name="together", format="csv"
+            made: dict[str, Any] = patiently(
+                lambda: client.call("data.add", table(number, 0), name="together", format="csv")
             )
             return made
 
@@ -67,8 +78,8 @@ def test_different_tables_under_one_name(served: Served) -> None:
 def test_the_same_table_under_one_name(served: Served) -> None:
     def add(_: int) -> dict[str, Any]:
         with served.client("dan") as client:
-            made: dict[str, Any] = client.call(
-                "data.add", table(0, 0), name="the-same", format="csv"
+            made: dict[str, Any] = patiently(
+                lambda: client.call("data.add", table(0, 0), name="the-same", format="csv")
             )
             return made
 
@@ -80,16 +91,21 @@ def test_the_same_table_under_one_name(served: Served) -> None:
 
 
 def test_added_and_removed_and_read(served: Served) -> None:
-    def act(number: int) -> Any:  # noqa: ANN401 # what the operation gives
+    def act(number: int) -> None:
         with served.client("olga") as client:
-            if number % 3 == 0:
-                return client.call("data.add", table(number, 1), name="fleeting", format="csv")
-            if number % 3 == 1:
-                return client.read_table("fleeting").num_rows
-            return client.call("data.rm", name="fleeting")
+            for turn in range(4):
+                try:
+                    if number % 3 == 0:
+                        content = table(number, turn)
+                        client.call("data.add", content, name="fleeting", format="csv")
+                    elif number % 3 == 1:
+                        client.read_table("fleeting")
+                    else:
+                        client.call("data.rm", name="fleeting")
+                except (NotFoundError, RateLimitedError):
+                    continue
 
-    for given in at_once(CALLERS, act):
-        assert not isinstance(given, StrongroomError) or isinstance(given, NotFoundError), given
+    assert at_once(CALLERS, act) == [None] * CALLERS
 
 
 def test_versions_of_one_model(served: Served) -> None:
@@ -226,7 +242,8 @@ def test_a_flood_is_limited_to_the_very_number(served: Served) -> None:
         limited.call("data.ls")
         refused = limited.call("audit.search", outcome="refused", limit=500)["entries"]
     mine = [it for it in refused if it["operation"] == "audit.verify"]
-    assert len(mine) >= statuses["429"]
+    # One by one up to a rate, then counted into the next record.
+    assert sum(1 + it["details"].get("unrecorded", 0) for it in mine) >= statuses["429"]
     assert {it["reason"].split(":")[0] for it in mine} == {"refused.rate"}
 
 

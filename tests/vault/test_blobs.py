@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -289,6 +290,34 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     with pytest.raises(StorageFullError):
         local.put("clinic", "artifact", [CONTENT])
     assert list(local.folder.sizes()) == []
+
+
+def test_what_is_deleted_while_it_is_read_is_not_there_and_no_alarm(
+    store: BlobStore, database: Database
+) -> None:
+    info = _put(store, database)
+    with database.read() as session:
+        store.info(session, info.id)  # from now on the session sees this moment
+        _delete(store, database, info.id)
+        with pytest.raises(NotFoundError, match="meanwhile"):
+            store.open(session, info.id)
+
+
+def _delete(store: BlobStore, database: Database, blob_id: str) -> None:
+    with database.write() as session:
+        store.delete(session, blob_id)
+
+
+def test_the_reserve_of_a_disk_is_not_filled(
+    tmp_path: Path, database: Database, keyring: Keyring
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    full = BlobStore(tmp_path / "blobs", keyring, database, reserve_bytes=free + 2**40)
+    with pytest.raises(StorageFullError, match="kept for the database"):
+        full.put("clinic", "artifact", [CONTENT])
+    assert list(full.folder.sizes()) == []
+    roomy = BlobStore(tmp_path / "blobs", keyring, database, reserve_bytes=1)
+    roomy.discard(roomy.put("clinic", "artifact", [CONTENT]))
 
 
 @pytest.mark.parametrize("at", [0, 20, 60, 74, 80, 100, 1_200_000, -1])

@@ -214,6 +214,16 @@ def test_a_full_disk_is_said_and_changes_nothing(database: Database) -> None:
     assert words(database) == ["before"]
 
 
+def test_a_damaged_schema_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.db"
+    Database.create_for_tests(path).close()
+    whole = path.read_bytes()
+    assert b"CREATE TABLE" in whole
+    path.write_bytes(whole.replace(b"CREATE TABLE", b"CREATE \xf7ABLE"))
+    with pytest.raises(TamperedError, match="damaged"):
+        Database.open(f"sqlite:///{path}")
+
+
 def test_a_damaged_file_is_said(tmp_path: Path) -> None:
     path = tmp_path / "damaged.db"
     path.write_bytes(os.urandom(8192))

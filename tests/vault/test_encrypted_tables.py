@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.orm import Session
 
 from strongroom.errors import (
     KeyUnavailableError,
@@ -20,6 +21,7 @@ from strongroom.errors import (
     TableError,
     TamperedError,
 )
+from strongroom.vault.blob_reading import OpenedBlob
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
 from strongroom.vault.encrypted_tables import check_schema, read_schema, read_table, write_table
@@ -80,6 +82,23 @@ def _path(store: BlobStore, blob_id: str) -> Path:
     path = store.folder.path(blob_id)
     assert path is not None
     return path
+
+
+def test_a_table_deleted_while_it_is_opened_is_not_there_and_no_alarm(
+    local: BlobStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob_id = _write(local, database, [_batch(10)])
+    unseal = local.unseal
+
+    def deleted_right_after(session: Session, name: str) -> OpenedBlob:
+        opened = unseal(session, name)
+        with database.write() as other:
+            local.delete(other, name)
+        return opened
+
+    monkeypatch.setattr(local, "unseal", deleted_right_after)
+    with database.read() as session, pytest.raises(NotFoundError, match="meanwhile"):
+        read_schema(local, session, blob_id)
 
 
 def test_a_stream_of_batches_comes_back(store: BlobStore, database: Database) -> None:

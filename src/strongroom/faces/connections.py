@@ -1,4 +1,4 @@
-"""Connections: how much of a request's head is taken, how long one may take to send it, how many.
+"""Connections: how much of a request's head is taken, how long one may take over it, how many.
 
 Uvicorn itself sets no bounds here: a stranger could fill the memory with headers, or all file
 descriptors with connections that send nothing. Bodies have limits of their own where they are
@@ -6,6 +6,7 @@ read (`faces/api/bodies.py` and its like).
 """
 
 import asyncio
+import logging
 import resource
 from typing import Any
 
@@ -17,6 +18,13 @@ MAX_HEADERS = 100
 HEAD_SECONDS = 20.0
 """From the first byte, or from the start of the connection, to the end of the head."""
 MAX_CONNECTIONS = 4_096
+STUCK_SECONDS = 60.0
+STUCK_BYTES = 32 * 1024
+"""A caller who takes less of the answer in that time is cut off."""
+
+# Uvicorn warns of each request that is not HTTP: a stranger could fill the disk with warnings.
+_log = logging.getLogger(__name__)
+_log.setLevel(logging.ERROR)
 
 
 def connection_limit() -> int:
@@ -30,12 +38,14 @@ class BoundedConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 # uvicorn's own
         super().__init__(*args, **kwargs)
+        self.logger = _log
         self._limit = connection_limit()
         self._in_head = True
         self._received = 0
         self._counted = 0
         self._waits_since = 0.0
         self._deadline: asyncio.TimerHandle | None = None
+        self._stuck: asyncio.TimerHandle | None = None
 
     @property
     def waits_since(self) -> float | None:
@@ -69,6 +79,7 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more is waited for."""
         self._stop_waiting()
+        self._go_on()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -83,6 +94,32 @@ class BoundedConnection(HttpToolsProtocol):
         # A name or value that does not end is held by the parser, and counted here alone.
         if self._in_head and self._received > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("the head of the request is too long")
+
+    def pause_writing(self) -> None:
+        """More of the answer is there than the caller takes."""
+        super().pause_writing()
+        if self._stuck is None:
+            self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The caller has taken most of it."""
+        self._go_on()
+        super().resume_writing()
+
+    def _watch(self, left: int) -> None:
+        self._stuck = self.loop.call_later(STUCK_SECONDS, self._look, left)
+
+    def _look(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if before - left < STUCK_BYTES:
+            self.transport.abort()
+        else:
+            self._watch(left)
+
+    def _go_on(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def on_message_begin(self) -> None:
         """Count anew."""

@@ -10,6 +10,7 @@ One origin, TLS always:
 
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -189,6 +190,8 @@ def serve(settings: Settings, *, on_ready: Callable[[Running], None] | None = No
         HomeError: the home folder cannot be used.
     """
     logs.configure(settings.log_level)
+    # A core file would hold every key in use.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open_foundation(settings) as foundation:
         listener = listen(settings.host, settings.port)
         with listener, built(foundation) as parts:
@@ -213,6 +216,12 @@ def serve(settings: Settings, *, on_ready: Callable[[Running], None] | None = No
             finally:
                 address.unlink(missing_ok=True)
     _log.info("stopped")
+
+
+def keep_memory_off_disk() -> None:
+    """Leave no core file when the process crashes: it would hold keys and rows in clear."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, get_type_hints
 
@@ -219,6 +219,9 @@ class Recorder(Protocol):
         ...
 
 
+STREAM_LOOK_SECONDS = 1.0
+"""How long an answer goes on leaving after its permission was withdrawn."""
+
 RATE_REFUSALS_PER_MINUTE = 60
 """Of one caller, that are recorded; more are counted, and the count is in the next record."""
 
@@ -246,6 +249,7 @@ class Admission:
         self._event = event
         self._epoch = epoch
         self._details: dict[str, str | int | float | bool] = dict(event.details)
+        self._relied: list[tuple[str, Entity]] = [(event.action, entity)]
 
     @property
     def workspace(self) -> str:
@@ -267,7 +271,34 @@ class Admission:
             and self._gate.access.decide(self.principal, action, about).allowed
         )
         self._details[f"may.{action}"] = allowed
+        if allowed:
+            self._relied.append((action, about))
         return allowed
+
+    def while_permitted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """`chunks` of an answer, until what it rests on is withdrawn; looked at each second.
+
+        Raises:
+            RefusedError: no longer permitted. Recorded, in an entry of its own.
+        """
+        look_at = time.monotonic() + STREAM_LOOK_SECONDS
+        try:
+            for chunk in chunks:
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + STREAM_LOOK_SECONDS
+                    self._require_still()
+                yield chunk
+        finally:
+            if (close := getattr(chunks, "close", None)) is not None:
+                close()
+
+    def _require_still(self) -> None:
+        for action, about in self._relied:
+            if not self._gate.access.decide(self.principal, action, about).allowed:
+                reason = "your permission was withdrawn while the answer was being sent"
+                withdrawn = self._event.concluded(Outcome.REFUSED, f"refused: {reason}")
+                self._gate.log.record(withdrawn)
+                raise RefusedError(reason)
 
     def require(self, action: str, entity: Entity | None = None) -> None:
         """Refuse the call unless the caller may also do `action`.
@@ -439,7 +470,12 @@ class Gate:
             raise SignInError("nobody is signed in")
         self._take(principal, event.operation, per_minute)
         if not within_limit(principal, event.action, entity):
-            raise RefusedError("this credential is not for that workspace")
+            raise RefusedError(
+                "this credential is not for that workspace"
+                if entity.workspace
+                else "this credential is limited to workspaces, and this is about the server",
+                next_step="use one that is not limited, or that is for the workspace",
+            )
         decision = self.access.decide(principal, event.action, entity)
         if not decision.allowed:
             raise RefusedError(f"`{event.action}` is not permitted to you on this resource")
@@ -477,6 +513,8 @@ class Gate:
             call.body = body
             call.content_type = content_type
             result = declared.handler(bound.room, call, request)
+        if isinstance(result, Stream):
+            result = replace(result, chunks=call.while_permitted(result.chunks))
         return Answer(result, call.entry)
 
     def refuse_undeclared(self, principal: Principal, what: str, request_id: str) -> None:
@@ -508,27 +546,40 @@ class Gate:
             raise limited
         raise UndeclaredError("there is nothing here")
 
+    def refuse_unread(
+        self, bound: BoundOperation, principal: Principal, error: StrongroomError, request_id: str
+    ) -> None:
+        """Record a call of somebody known that ended before it could be decided, and refuse it.
 
-    def refuse_busy(self, bound: BoundOperation, principal: Principal, request_id: str) -> None:
-        """Refuse a call because its caller has too many of the kind running; nothing was read.
+        Its request could not be read, or was not: so nothing is known of what it is about.
 
         Raises:
-            RateLimitedError: always. Recorded as in `admit`.
+            RateLimitedError: too many calls; recorded as in `admit`.
+            StrongroomError: `error` always else.
         """
-        declared = bound.declared
-        error = RateLimitedError("too many of your transfers are running", retry_after_seconds=5)
-        unrecorded = self._rate_refusals.admit(principal.id)
-        if unrecorded is not None:
-            route = declared.route
-            event = Event(
-                time=self._clock(), workspace="", actor_kind=principal.kind.value,
-                actor=principal.id, credential=principal.credential_id, operation=declared.name,
-                action=declared.action, resource_type="Route",
-                resource=f"{route.method} {route.path}" if route else declared.name,
-                audit_class=declared.audit, request_id=request_id, outcome=Outcome.REFUSED,
-                reason=f"{error.code}: {error.message}", details={"unrecorded": unrecorded},
-            )  # fmt: skip
-            self.log.record(event)
+        try:
+            if isinstance(error, RateLimitedError):
+                raise error
+            self._take(principal, bound.declared.name, bound.declared.limits.per_minute)
+        except RateLimitedError as limited:
+            error = limited
+        details: dict[str, int] = {}
+        if isinstance(error, RateLimitedError):
+            unrecorded = self._rate_refusals.admit(principal.id)
+            if unrecorded is None:
+                raise error
+            details["unrecorded"] = unrecorded
+        declared, route = bound.declared, bound.declared.route
+        outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
+        event = Event(
+            time=self._clock(), workspace="", actor_kind=principal.kind.value,
+            actor=principal.id, credential=principal.credential_id, operation=declared.name,
+            action=declared.action, resource_type="Route",
+            resource=f"{route.method} {route.path}" if route else declared.name,
+            audit_class=declared.audit, request_id=request_id, outcome=outcome,
+            reason=error.code, details=details,
+        )  # fmt: skip
+        self.log.record(event)
         raise error
 
 

@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from strongroom.engines.crypto.floe import BytesLike, Sealer, sealed_views
 from strongroom.errors import (
     NotFoundError,
+    StrongroomError,
     TamperedError,
     TooLargeError,
     TruncatedError,
@@ -241,7 +242,10 @@ class BlobStore:
         """The key of a blob and its sealed bytes, for whoever opens them. Raises as `open`."""
         row = self._row(session, blob_id)
         key, digest = self._record(session, row)
-        download = self.folder.open(row.id)
+        try:
+            download = self.folder.open(row.id)
+        except TamperedError:
+            raise self.missing(row.id) from None
         if download.size != row.sealed_size:
             download.close()
             raise TamperedError(f"the blob `{row.id}` has another length than was sealed")
@@ -253,6 +257,15 @@ class BlobStore:
             download=download,
             lease=self._keyring.lease(row.workspace, self._database.read),
         )
+
+    def missing(self, blob_id: str) -> StrongroomError:
+        """Why the bytes of a blob are not there, whose row the caller's snapshot still shows.
+
+        Deleting takes the row first: where it is there now, the bytes were taken by someone else.
+        """
+        if blob_id in self._known([blob_id]):
+            return TamperedError("the bytes of the object are missing")
+        return NotFoundError("the object was deleted meanwhile")
 
     def open_staged(self, staged: StagedBlob) -> BlobReader:
         """Read a blob that its writer has not committed, and perhaps never will."""

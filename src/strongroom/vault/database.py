@@ -110,7 +110,7 @@ class Database:
         """Open a database by its URL, `sqlite:////absolute/path` or `postgresql+psycopg://…`.
 
         Raises: ValueError for another kind of database or one in memory; UnavailableError
-            where it cannot be reached.
+            where it cannot be reached; TamperedError where its file is damaged.
         """
         try:
             parsed = make_url(url)
@@ -140,8 +140,11 @@ class Database:
         else:
             raise ValueError("the database must be SQLite or PostgreSQL")
         database = cls(engine, busy_timeout_seconds)
-        with database.read() as session:
-            session.connection()
+        try:
+            with database.read() as session:
+                session.connection()
+        except UnicodeDecodeError:  # the driver quotes a damaged table's name in its message
+            raise TamperedError("the database file is damaged") from None
         return database
 
     @classmethod

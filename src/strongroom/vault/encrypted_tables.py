@@ -251,6 +251,8 @@ def _open(store: BlobStore, opened: OpenedBlob) -> pq.ParquetFile:
             buffer_size=_READ_BUFFER,
             pre_buffer=False,
         )
+    except FileNotFoundError:
+        raise store.missing(opened.info.id) from None
     except (pa.ArrowException, OSError) as error:
         raise _read_error(error, opened.info) from None
 

@@ -352,7 +352,7 @@ class RemoteFolder:
         """Remove an object."""
         try:
             obstore.delete(self._store, _checked(name))
-        except NotFoundError:
+        except (NotFoundError, FileNotFoundError):
             return
         except (BaseError, OSError):
             raise UnavailableError("the object store cannot be written") from None
@@ -404,7 +404,7 @@ def _checked(name: str) -> str:
 def _asked(question: Callable[[], Any]) -> Any:  # noqa: ANN401 - obstore's answers are untyped
     try:
         return question()
-    except NotFoundError:
+    except (NotFoundError, FileNotFoundError):
         raise TamperedError("the bytes of the object are missing") from None
     except (BaseError, OSError):
         raise UnavailableError("the object store cannot be read") from None

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002, ARG004 - watcher and stand-ins take what they are given
+# ruff: noqa: ARG004 - watcher and stand-ins take what they are given
 """The symbolic machine against CPython's two unpicklers, on random programs.
 
 The real ones run with a `find_class` that imports nothing: it notes the name and gives an inert

@@ -1,5 +1,6 @@
 """The HTTP interface against a real server: every answer, every refusal, every limit."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ import pytest
 from tests.faces.notes import NotesServer, identify
 from tests.faces.serving import Switch, serving
 
+from strongroom.errors import RateLimitedError
 from strongroom.faces.api.app import STRANGERS_PER_MINUTE, build
+from strongroom.faces.api.endpoint import Threads
 
 BASE = "/api/v1/workspaces/clinic/notes"
 WRITER = {"Authorization": "Bearer srk_writer"}
@@ -266,7 +269,9 @@ def test_bad_json_is_a_clear_4xx_and_changes_nothing(
     answer = web.post(BASE, content=body, headers=JSON)
     assert code_of(answer)[0] == code
     assert len(answer.content) < 1500
-    assert notes.log.events == []
+    # Nothing was done, and that somebody tried is on the record.
+    (event,) = notes.log.events
+    assert (event.resource_type, event.outcome) == ("Route", "failed")
 
 
 def test_a_fault_names_the_field_but_never_the_value(web: httpx.Client) -> None:
@@ -353,6 +358,74 @@ def test_a_chunked_body_over_the_limit_is_413(web: httpx.Client, notes: NotesSer
     answer = web.put(f"{BASE}/a/content", content=(b"x" * 2**20 for _ in range(40)))
     assert code_of(answer) == (413, "request.too_large")
     assert notes.outcomes()[-1] == ("note.upload", "failed", "request.too_large")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "code"),
+    [
+        (b"{", "application/json", "request"),
+        (b'{"name": 1, "text": "hi"}', "application/json", "request"),
+        (b"name=a", "text/plain", "request"),
+        (b"x" * 70_000, "application/json", "request.too_large"),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_recorded_too(
+    web: httpx.Client, notes: NotesServer, content: bytes, kind: str, code: str
+) -> None:
+    answer = web.post(BASE, content=content, headers={"Content-Type": kind})
+    assert 400 <= answer.status_code < 500
+    (event,) = notes.log.events
+    assert (event.operation, event.actor, event.outcome) == ("note.add", "usr_writer", "failed")
+    assert event.reason.startswith(code)
+    assert event.request_id == answer.headers["x-request-id"]
+
+
+def test_slow_uploads_of_one_caller_leave_places_to_others(notes: NotesServer) -> None:
+    from dataclasses import replace
+
+    quick = replace(notes.settings, request_seconds=2)
+    app = build(notes.operations, notes.gate, identify, quick)
+    with serving(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as web:
+        web.post(BASE, json={"name": "a", "text": "hi"}, headers=WRITER)
+        head = (
+            f"PUT {BASE}/a/content HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer srk_writer\r\n"
+            "Content-Length: 1000\r\n\r\nx"
+        )
+        slow = []
+        try:
+            for _ in range(20):
+                slow.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                slow[-1].sendall(head.encode())
+            time.sleep(0.3)
+            began = time.monotonic()
+            # Of the others, none has to wait for the sixteen threads that uploads have.
+            answer = web.put(f"{BASE}/a/content", content=b"y", headers=READER)
+            assert answer.status_code == 403
+            assert time.monotonic() - began < 1
+        finally:
+            for connection in slow:
+                connection.close()
+
+
+def test_uploads_of_one_caller_wait_for_their_turn() -> None:
+    threads = Threads(of_one_caller=1, may_wait=1)
+    order = []
+
+    async def upload(name: str, seconds: float) -> None:
+        try:
+            async with threads.place("ann", 1.0):
+                order.append(name)
+                await asyncio.sleep(seconds)
+        except RateLimitedError:
+            order.append(f"{name} refused")
+
+    async def run() -> None:
+        await asyncio.gather(upload("first", 0.1), upload("second", 0.0), upload("third", 0.0))
+        await upload("fourth", 0.0)
+
+    asyncio.run(run())
+    assert sorted(order) == ["first", "fourth", "second", "third refused"]
+    assert [name for name in order if "refused" not in name] == ["first", "second", "fourth"]
 
 
 def test_a_truncated_upload_stores_nothing(web: httpx.Client, notes: NotesServer) -> None:

@@ -54,3 +54,9 @@ def test_a_foreign_error_is_concealed() -> None:
         shown = problems.concealed(error, "id")
     assert type(shown) is errors.InternalError
     assert "hunter2" not in bytes(problems.response(shown, "id").body).decode()
+
+
+def test_a_key_in_the_place_of_a_name_is_not_repeated() -> None:
+    key = f"srk_{'a' * 16}_{'b' * 52}_0123abcd"
+    body = bytes(problems.response(errors.NotFoundError(f"no dataset `{key}`"), "id").body)
+    assert json.loads(body)["detail"] == "no dataset `[hidden]`"

@@ -274,6 +274,14 @@ def test_every_command_belongs_to_a_known_room_and_can_be_built() -> None:
         assert rooms.load(word)
 
 
+def test_rows_are_given_as_json() -> None:
+    (rows,) = (
+        one for one in rooms.load("endpoint").commands["invoke"].params if one.name == "rows"
+    )
+    assert not rows.multiple
+    assert "JSON, or @FILE" in rows.help
+
+
 def test_the_installed_command_runs() -> None:
     command = [str(Path(sys.executable).with_name("strongroom")), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)

@@ -137,6 +137,26 @@ def test_a_receipt_is_verified_offline(
             assert found["entry"]["operation"] == "data.ls"
 
 
+def test_the_entry_beside_a_receipt_must_be_the_one_it_proves(
+    run: Run, tmp_path: Path, log: tuple[LogKey, str, bytes]
+) -> None:
+    key, receipt, _ = log
+    entry = json.loads(Receipt.parse(receipt).entry)
+    del entry["v"], entry["salt"]
+    shown = {**entry, "index": 1, "audit_class": entry.pop("class"), "time": "1970-01-01T00:00:02Z"}
+    del shown["class"]
+    cases = {"true": shown}
+    cases |= {"outcome": {**shown, "outcome": "refused"}, "index": {**shown, "index": 2}}
+    cases |= {"time": {**shown, "time": "1970-01-01T00:00:03Z"}, "more": {**shown, "more": 1}}
+    cases["less"] = {name: value for name, value in shown.items() if name != "actor"}
+    for name, case in cases.items():
+        (tmp_path / "r.json").write_text(json.dumps({"entry": case, "receipt": receipt}))
+        code, _, err = run("verify", "r.json", "--log-key", str(key))
+        assert code == (0 if name == "true" else 5), (name, err)
+    (tmp_path / "r.json").write_text(json.dumps({"entry": "allowed", "receipt": receipt}))
+    assert run("verify", "r.json", "--log-key", str(key))[0] == 5
+
+
 def test_an_export_is_verified_offline(
     run: Run, tmp_path: Path, log: tuple[LogKey, str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,13 +247,17 @@ def test_personal_columns_are_found_and_masked(run: Run, tmp_path: Path, suffix:
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 3
 
 
-def test_pseudonyms_repeat_under_one_key(run: Run, tmp_path: Path) -> None:
+def test_pseudonyms_repeat_under_one_key(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "people.csv").write_text(ROWS)
     (tmp_path / "key").write_text("k" * 40)
     (tmp_path / "key").chmod(0o600)
     first = run("mask", "people.csv", "--key-file", "key")[1]
     assert first == run("mask", "people.csv", "--key-file", "key")[1]
     assert first != run("mask", "people.csv")[1]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("k" * 40 + "\n"))
+    assert first == run("mask", "people.csv", "--key-file", "-")[1]
     (tmp_path / "key").write_text("short")
     assert run("mask", "people.csv", "--key-file", "key")[0] == 2
     (tmp_path / "key").chmod(0o644)

@@ -1,6 +1,9 @@
 """The console without a browser: sessions, origins, pages, refusals, proofs."""
 
 import re
+import socket
+import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -323,3 +326,22 @@ def test_the_drawn_path_leads_to_the_root_in_trees_of_all_sizes() -> None:
             assert (drawn.steps[-1].result if drawn.steps else drawn.leaf) == drawn.root
             assert len(drawn.dots) == 2 * len(drawn.steps) + 1
             assert all(0 < dot.x < drawn.width and 0 < dot.y < drawn.height for dot in drawn.dots)
+
+
+def test_a_form_that_trickles_is_given_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may send one, so nobody may hold a connection with it."""
+    monkeypatch.setattr(sessions, "FORM_SECONDS", 0.5)
+    context = ssl.create_default_context(cafile=house.ca)
+    host, _, port = house.address.removeprefix("https://").partition(":")
+    head = (
+        f"POST /sign-in HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {house.address}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nl"
+    )
+    began = time.monotonic()
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        connection.sendall(head.encode())
+        assert b" 408 " in connection.recv(200)
+    assert time.monotonic() - began < 5

@@ -468,6 +468,9 @@ def test_a_large_body_is_refused_before_it_is_sent(site: Site) -> None:
     assert b" 413 " in _raw(site, "Content-Length: 68719476736\r\n")
     chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
     assert b" 413 " in _raw(site, "Transfer-Encoding: chunked\r\n", chunk * 4)
+    live = site.runners.get("clinic", "tumour")
+    assert live is not None
+    assert b" 413 " in _raw(site, f"Content-Length: {live.schema.most_bytes + 1}\r\n")
     site.alive()
 
 

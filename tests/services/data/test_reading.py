@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from strongroom.errors import (
     ValidationError,
 )
 from strongroom.faces.cli.demo_table import PEOPLE_COLUMNS, biopsies_as_csv
+from strongroom.gate import operation
 from strongroom.services.data.types import (
     AddDataset,
     ClassifyColumn,
@@ -139,6 +141,26 @@ def test_a_dictionary_of_ones_own_does_not_open_the_hashes_of_others(room: DataR
 
     assert len(hashes(1)) == 30
     assert not hashes(1) & hashes(2)
+
+
+@pytest.mark.parametrize("lost", ["role", "clear view"])
+def test_a_withdrawn_permission_ends_a_running_read(
+    room: DataRoom, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(operation, "STREAM_LOOK_SECONDS", 0.0)
+    room.add(b"number\n" + b"".join(b"%d\n" % i for i in range(200_000)))
+    reader = room.house.person("paul", "Privacy Officer", "Data Scientist")
+    chunks = iter(room.read(reader, format="jsonl").chunks)
+    assert next(chunks)
+    room.house.revoke(reader, "Privacy Officer")
+    if lost == "role":
+        room.house.revoke(reader, "Data Scientist")
+    time.sleep(1.1)  # as long as a decision is believed
+    with pytest.raises(RefusedError):
+        for _ in chunks:
+            pass
+    last = room.house.events()[-1]
+    assert (last.operation, last.actor, last.outcome) == ("data.read", reader.id, "refused")
 
 
 def test_columns_and_limit(biopsies: DataRoom) -> None:

@@ -1,8 +1,10 @@
 """Endpoints: only approved, verified models answer, and a failed load changes nothing."""
 
+import json
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ from strongroom.services.endpoints.types import (
     ListEndpoints,
     Range,
 )
-from strongroom.services.jobs.sandbox import Limits
+from strongroom.services.jobs.sandbox import Limits, OversteppedError
 from strongroom.vault.database import Database
 
 PLACE = {"workspace": "clinic", "endpoint": "triage"}
@@ -226,6 +228,15 @@ def test_a_model_that_came_as_onnx_runs_confined_and_within_limits(room: Room) -
     assert time.monotonic() - began < 5
     assert room.invoke([[1.0, 0.5]]).predictions == pytest.approx(expected, abs=1e-3)
 
+    # Many at once: a few wait their turn, the others are told at once; none sees a fault of ours.
+    with ThreadPoolExecutor(12) as threads:
+        began = time.monotonic()
+        asked = [threads.submit(room.invoke, [[1.0, 1e9]]) for _ in range(12)]
+        failures = [future.exception() for future in asked]
+    assert {type(failure) for failure in failures} == {OversteppedError, UnavailableError}
+    assert sum(type(failure) is UnavailableError for failure in failures) >= 6
+    assert room.invoke([[1.0, 0.5]]).predictions == pytest.approx(expected, abs=1e-3)
+
 
 def test_a_regressor_answers_numbers(room: Room) -> None:
     room.create(decimals=1)
@@ -344,3 +355,12 @@ def test_a_new_server_does_not_load_what_has_changed(room: Room) -> None:
     assert runners.fault("clinic", "triage").startswith("integrity.broken")
     room.shelf.error = TamperedError("changed")
     assert operations.restore(room.house.database) == 0
+
+
+def test_a_request_longer_than_its_rows_can_be_is_not_read(room: Room) -> None:
+    room.create(max_rows=10)
+    room.deploy()
+    live = room.runners.get("clinic", "triage")
+    assert live is not None
+    honest = json.dumps({"records": [dict(zip(FEATURES, X[0].tolist(), strict=True))] * 10})
+    assert len(honest) < live.schema.most_bytes < 1_000_000

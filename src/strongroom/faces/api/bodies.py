@@ -52,7 +52,10 @@ class Incoming:
             allowed = self._seconds + self._received / SLOWEST_BYTES_PER_SECOND
             before = time.monotonic()
             try:
-                message = await asyncio.wait_for(self._receive(), max(allowed - self._waited, 0))
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together
+                # with a message, and whoever gave up reading would wait for ever.
+                async with asyncio.timeout(max(allowed - self._waited, 0)):
+                    message = await self._receive()
             except TimeoutError:
                 raise SlowError("the body arrived too slowly") from None
             self._waited += time.monotonic() - before

@@ -3,9 +3,8 @@
 import asyncio
 import functools
 import urllib.parse
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -16,7 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from strongroom.errors import CallerError, MediaTypeError, SignInError, StrongroomError
+from strongroom.errors import (
+    CallerError,
+    MediaTypeError,
+    RateLimitedError,
+    SignInError,
+    StrongroomError,
+)
 from strongroom.faces.api import problems, requests
 from strongroom.faces.api.bodies import Bridge, Incoming
 from strongroom.faces.api.callers import Callers
@@ -38,26 +43,42 @@ class Threads:
     those for uploads, so that a few slow ones do not keep out everybody else.
     """
 
-    def __init__(self, short: int = 40, long: int = 16, of_one_caller: int = 4) -> None:
+    def __init__(
+        self, short: int = 40, long: int = 16, of_one_caller: int = 4, may_wait: int = 60
+    ) -> None:
         self.short = anyio.CapacityLimiter(short)
         self.uploads = anyio.CapacityLimiter(long)
         self.downloads = anyio.CapacityLimiter(long)
         self._of_one_caller = of_one_caller
-        self._uploading: Counter[str] = Counter()
+        self._most = of_one_caller + may_wait
+        self._places: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
-    @contextmanager
-    def place(self, caller: str) -> Iterator[bool]:
-        """Whether `caller` may upload now; counted until the block ends."""
-        if self._uploading[caller] >= self._of_one_caller:
-            yield False
-            return
-        self._uploading[caller] += 1
+    @asynccontextmanager
+    async def place(self, caller: str, seconds: float) -> AsyncIterator[None]:
+        """A place for an upload of `caller`; waiting for one takes no thread.
+
+        Raises: RateLimitedError: too many of theirs wait, or it took longer than `seconds`.
+        """
+        places, users = self._places.get(caller, (asyncio.Semaphore(self._of_one_caller), 0))
+        refused = RateLimitedError("too many of your uploads are running", retry_after_seconds=5)
+        if users >= self._most:
+            raise refused
+        self._places[caller] = (places, users + 1)
         try:
-            yield True
+            try:
+                await asyncio.wait_for(places.acquire(), seconds)
+            except TimeoutError:
+                raise refused from None
+            try:
+                yield
+            finally:
+                places.release()
         finally:
-            self._uploading[caller] -= 1
-            if not self._uploading[caller]:
-                del self._uploading[caller]
+            users = self._places[caller][1] - 1
+            if users:
+                self._places[caller] = (places, users)
+            else:
+                del self._places[caller]
 
 
 class Endpoint:
@@ -92,6 +113,8 @@ class Endpoint:
         request_id: str = state["request_id"]
         headers = Headers(scope=scope)
         incoming: Incoming | None = None
+        principal: Principal | None = None
+        state["decided"] = False
         try:
             principal = await self._principal(scope, request_id)
             incoming = Incoming(
@@ -102,11 +125,14 @@ class Endpoint:
                 raise MediaTypeError("a body with a content encoding is not taken")
             answer, body = await self._perform(scope, headers, incoming, principal, request_id)
         except StrongroomError as error:
-            await _refuse(problems.response(error, request_id), incoming, scope, receive, send)
+            shown: StrongroomError = error
+            if principal is not None and not state["decided"]:
+                shown = await self._unread(principal, error, request_id)
+            await _refuse(problems.response(shown, request_id), incoming, scope, receive, send)
             return
         except Exception as error:  # noqa: BLE001 # whatever it is, the caller gets a problem
-            shown = problems.concealed(error, request_id)
-            await _refuse(problems.response(shown, request_id), incoming, scope, receive, send)
+            hidden = problems.concealed(error, request_id)
+            await _refuse(problems.response(hidden, request_id), incoming, scope, receive, send)
             return
         receipt = {RECEIPT_HEADER: str(answer.entry.index)}
         if isinstance(answer.result, Stream):
@@ -142,6 +168,20 @@ class Endpoint:
         except SignInError:
             pass  # recorded; the caller raises the more exact error
 
+    async def _unread(
+        self, principal: Principal, error: StrongroomError, request_id: str
+    ) -> StrongroomError:
+        """The error to show, once it is recorded that the request could not be read."""
+
+        def record() -> StrongroomError:
+            try:
+                self._gate.refuse_unread(self.bound, principal, error, request_id)
+            except StrongroomError as raised:
+                return raised
+            raise AssertionError("it always raises")
+
+        return await anyio.to_thread.run_sync(record, limiter=self._threads.short)
+
     async def _perform(
         self,
         scope: Scope,
@@ -154,14 +194,9 @@ class Endpoint:
         if self._streamed:
             bridge = Bridge(incoming, asyncio.get_running_loop())
             run = functools.partial(
-                self._do, scope, headers, {}, bridge.chunks(), principal, request_id
+                self._do, scope, headers, b"", bridge.chunks(), principal, request_id
             )
-            with self._threads.place(principal.id) as has_place:
-                if not has_place:
-                    refuse = functools.partial(
-                        self._gate.refuse_busy, self.bound, principal, request_id
-                    )
-                    await anyio.to_thread.run_sync(refuse, limiter=self._threads.short)
+            async with self._threads.place(principal.id, self._settings.request_seconds):
                 pump = asyncio.create_task(bridge.pump())
                 try:
                     return await anyio.to_thread.run_sync(run, limiter=self._threads.uploads)
@@ -170,21 +205,21 @@ class Endpoint:
                     await asyncio.gather(pump, return_exceptions=True)
         body = await incoming.whole()
         requests.require_json(headers.get("content-type", ""), body)
-        run = functools.partial(
-            self._do, scope, headers, requests.read_json(body), None, principal, request_id
-        )
+        run = functools.partial(self._do, scope, headers, body, None, principal, request_id)
         return await anyio.to_thread.run_sync(run, limiter=self._threads.short)
 
     def _do(
         self,
         scope: Scope,
         headers: Headers,
-        members: dict[str, Any],
+        content: bytes,
         body: Iterator[bytes] | None,
         principal: Principal,
         request_id: str,
     ) -> tuple[Answer, bytes | None]:
         """In a thread: the answer of the gate, and its JSON where it is not a stream."""
+        # Here and not in the event loop: a large body takes its time to read.
+        members = requests.read_json(content)
         model = self.bound.declared.input
         text: dict[str, str | list[str]] = dict(Request(scope).path_params)
         query = requests.query_fields(model, _query(scope))
@@ -197,8 +232,10 @@ class Endpoint:
             text[name] = value
         if "workspace" in model.model_fields and "workspace" not in text | members:
             text["workspace"] = _workspace(headers, principal)
+        request = requests.build(model, text, members)
+        scope["state"]["decided"] = True  # from here on the gate records
         answer = self._gate.perform(
-            self.bound, principal, requests.build(model, text, members), body=body,
+            self.bound, principal, request, body=body,
             content_type=headers.get("content-type", ""), request_id=request_id,
         )  # fmt: skip
         if self._output is None:

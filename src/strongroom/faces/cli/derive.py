@@ -182,7 +182,8 @@ def _kind(info: FieldInfo) -> tuple[Any, bool]:
     kind = kinds[0]
     if get_origin(kind) in {list, tuple, set, frozenset}:
         inner = _flat(get_args(kind)[0])
-        return (_scalar(inner[0]), True) if len(inner) == 1 else (_Document, False)
+        each = _scalar(inner[0]) if len(inner) == 1 else _Document
+        return (_Document, False) if each is _Document else (each, True)
     return _scalar(kind), False
 
 

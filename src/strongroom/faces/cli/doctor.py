@@ -139,7 +139,10 @@ def _database(settings: Settings) -> Check:
     if not file.exists():
         return Check("database", "ok", "none yet; it is made at first start")
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        try:
+            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except UnicodeDecodeError:  # sqlite quotes a damaged table's name in its message
+            answer = "damaged"
     if answer != "ok":
         return Check("database", "fail", "damaged", "stop the server and restore a backup")
     return Check("database", "ok", f"{file.stat().st_size / 2**20:.1f} MiB, whole")

@@ -14,7 +14,7 @@ from strongroom.engines.privacy.mask.default_policy import default_policy
 from strongroom.engines.privacy.mask.plan import mask_batches, plan_masks
 from strongroom.errors import CallerError, UsageError
 from strongroom.faces.cli import output
-from strongroom.faces.client.profiles import secret_from_file
+from strongroom.faces.cli.options import secret
 from strongroom.services.data.binary_parsing import parse_parquet
 from strongroom.services.data.incoming import IncomingFile, resolve_format
 from strongroom.services.data.outgoing import encode
@@ -44,7 +44,7 @@ def run_mask(path: Path, to: Path | None, *, key_file: str | None, as_json: bool
         key = secrets.token_bytes(MIN_KEY_BYTES)
         output.words("pseudonyms are under a random key: another run gives others")
     else:
-        key = secret_from_file(key_file).encode()
+        key = secret("key", key_file).encode()
         if len(key) < MIN_KEY_BYTES:
             raise UsageError(f"the key has fewer than {MIN_KEY_BYTES} characters")
     form = TableFormat.PARQUET if to is not None and to.suffix == ".parquet" else TableFormat.CSV

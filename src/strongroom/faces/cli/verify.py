@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ def run_verify(path: Path, *, key: str | None, as_json: bool) -> None:
     log_key = _key(key or os.environ.get(KEY_VARIABLE))
     try:
         with path.open("rb") as file:
-            start = _receipt_in(file.read(MAX_RECEIPT_BYTES + 1))
+            start, shown = _receipt_in(file.read(MAX_RECEIPT_BYTES + 1))
             if start.startswith(HEADER.encode()):
                 found = _receipt(start, log_key)
+                if shown is not None:
+                    _must_be_proven(shown, found)
             elif start.startswith(b"PK"):
                 file.seek(0)
                 done = verify_export(file, [log_key])
@@ -43,17 +46,35 @@ def run_verify(path: Path, *, key: str | None, as_json: bool) -> None:
     output.data(found, as_json=as_json)
 
 
-def _receipt_in(content: bytes) -> bytes:
-    """The receipt in the JSON that `audit prove --json` prints; other content as it is.
+def _receipt_in(content: bytes) -> tuple[bytes, Any]:
+    """The receipt, and the entry shown beside it, in the JSON that `audit prove --json` prints.
 
-    The key that stands beside it there is not used: it comes from the same hand.
+    Other content comes back as it is, without an entry. The key that stands beside them is not
+    used: it comes from the same hand.
     """
     if not content.startswith(b"{"):
-        return content
+        return content, None
     try:
-        return str(json.loads(content)["receipt"]).encode()
+        given = json.loads(content)
+        return str(given["receipt"]).encode(), given.get("entry")
     except (ValueError, KeyError, TypeError):
-        return content
+        return content, None
+
+
+def _must_be_proven(shown: Any, found: dict[str, Any]) -> None:  # noqa: ANN401 # any JSON
+    """Raise TamperedError where the entry that a person reads is not the one that is proven."""
+    proven = {name: value for name, value in found["entry"].items() if name not in {"v", "salt"}}
+    proven |= {
+        "index": found["index"],
+        "audit_class": proven.pop("class"),
+        "time": datetime.fromtimestamp(proven["time"], UTC),
+    }
+    try:
+        said = {**shown, "time": datetime.fromisoformat(shown["time"])}
+    except (ValueError, KeyError, TypeError):
+        said = {}
+    if said != proven:
+        raise TamperedError("the entry beside the receipt is not the one that it proves")
 
 
 def _receipt(text: bytes, key: LogKey) -> dict[str, Any]:

@@ -3,19 +3,29 @@
 `__Host-` makes browsers take the cookie only from this very host over TLS, for all paths.
 """
 
+import asyncio
 import urllib.parse
 from typing import Protocol
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from strongroom.errors import CallerError, MediaTypeError, RefusedError, TooLargeError
+from strongroom.errors import (
+    CallerError,
+    MediaTypeError,
+    RefusedError,
+    SlowError,
+    TooLargeError,
+    TruncatedError,
+)
 from strongroom.gate.access.types import Principal
 
 COOKIE = "__Host-strongroom"
 MAX_FORM_BYTES = 64 * 1024
 MAX_FORM_FIELDS = 100
+FORM_SECONDS = 20.0
+"""Forms are read before anybody is signed in, so no one may take long over them."""
 
 
 class BegunSession(Protocol):
@@ -94,12 +104,19 @@ async def read_form(request: Request) -> dict[str, str]:
 
     Raises:
         MediaTypeError, TooLargeError, CallerError: it is no form, too large, or ambiguous.
+        SlowError, TruncatedError: not all of it came, or not in time.
     """
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_FORM_BYTES:
-            raise TooLargeError(f"the form has more than {MAX_FORM_BYTES} bytes")
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_FORM_BYTES:
+                    raise TooLargeError(f"the form has more than {MAX_FORM_BYTES} bytes")
+    except TimeoutError:
+        raise SlowError("the form arrived too slowly") from None
+    except ClientDisconnect:
+        raise TruncatedError("the connection ended before the form did") from None
     essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and essence != "application/x-www-form-urlencoded":
         raise MediaTypeError("the body must be `application/x-www-form-urlencoded`")

@@ -265,7 +265,7 @@ class InferenceApp:
         if live is None:
             raise self._absent(call)
         self._runners.spend(live, call.principal.id, 1)
-        body = await self._bodies.read(headers, receive)
+        body = await self._bodies.read(headers, receive, live.schema.most_bytes)
         asked = way.read(body, live.schema)
         if asked.rows > 1:
             self._runners.spend(live, call.principal.id, asked.rows - 1)

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import structlog
 
-from strongroom.errors import BusyError, StrongroomError, UnavailableError
+from strongroom.errors import StrongroomError, UnavailableError
 from strongroom.gate.audit.types import EntryRef, Event
 from strongroom.services.endpoints.runners import Batch, Live, Prediction
 
@@ -50,11 +50,11 @@ class Predictions:
     def ask(self, live: Live, batch: Batch, rows: int) -> "asyncio.Future[Prediction]":
         """The prediction for some rows, when this turn is over.
 
-        Raises: BusyError when too many wait for this model.
+        Raises: UnavailableError when too many wait for this model.
         """
         loop = asyncio.get_running_loop()
         if len(self._later.get(id(live), (live, []))[1]) >= _MOST_WAITING:
-            raise BusyError("too many requests wait for this model")
+            raise UnavailableError("too many requests wait for this model")
         future: asyncio.Future[Prediction] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._flush)
@@ -147,7 +147,7 @@ class Records:
         self._behind: list[Event] = []
 
     def record(self, event: Event) -> "asyncio.Future[EntryRef]":
-        """The entry, once it is durable. Raises: BusyError when the log takes no more."""
+        """The entry, once it is durable. Raises: UnavailableError when the log takes no more."""
         loop = asyncio.get_running_loop()
         written = self._log.submit(event)
         future: asyncio.Future[EntryRef] = loop.create_future()

@@ -47,9 +47,9 @@ class Bodies:
         self._late: set[asyncio.Task[Any]] = set()
         self._is_ticking = False
 
-    async def read(self, headers: Headers, receive: Receive) -> bytes:
-        """The whole body. Raises: TooLargeError, TruncatedError, SlowError."""
-        limit = self._limit
+    async def read(self, headers: Headers, receive: Receive, most: int) -> bytes:
+        """The whole body, `most` bytes. Raises: TooLargeError, TruncatedError, SlowError."""
+        limit = min(self._limit, most)
         if headers.length is not None and headers.length > limit:
             raise TooLargeError(f"the body is over the limit of {limit} bytes")
         task = asyncio.current_task()

@@ -112,7 +112,7 @@ class MlflowGate:
                 return
             await self._in_thread(partial(self._refuse_stranger, scope, request_id))
         if found is None:
-            what = f"{method} {path}"
+            what = self._routes.known_words(method, path)
             await self._in_thread(
                 partial(self._house.gate.refuse_undeclared, principal, what, request_id)
             )
@@ -156,9 +156,9 @@ class MlflowGate:
         if scope["method"] in SAFE_METHODS:
             body = b""
         elif route.kind is Kind.GRAPHQL:
-            body = queries.checked(body)
+            body = await self._in_thread(partial(queries.checked, body))
         else:
-            body = requests.checked(body)
+            body = await self._in_thread(partial(requests.checked, body))
         if scope["method"] == "GET":
             await until_checked(
                 path, scope["query_string"], workspace, self._house.checks.is_pending

@@ -20,6 +20,7 @@ from strongroom.faces.mlflow.guard import CALLS_PER_MINUTE, in_mlflow_schema
 from strongroom.faces.mlflow.places import Place
 from strongroom.faces.mlflow.registration import ModelChecks
 from strongroom.faces.mlflow.tables import ArtifactRow, RegistrationRow
+from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.operation import Admission, Gate
 from strongroom.services.models.types import CheckState, ModelFile
@@ -27,6 +28,7 @@ from strongroom.vault.blob_reading import BlobReader
 from strongroom.vault.blobs import BlobStore
 
 KIND = "artifact"
+_ELSEWHERE = "the artifact lies in another workspace"
 MAX_FILES = 100_000
 """Files in one folder; a listing is held in memory."""
 
@@ -191,16 +193,24 @@ class ArtifactShelf:
     def _admitted(
         self, caller: Caller, place: Place, name: str, action: str
     ) -> Iterator[Admission]:
-        if place.workspace != caller.workspace:
-            raise NotFoundError("the artifact lies in another workspace")
-        with self._gate.admit(
-            caller.principal, name=f"mlflow.{name}", action=action,
-            entity=caller.entity("Experiment", place.experiment),
-            audit=AuditClass.FILE_HOSTING_ACTIVITY, request_id=caller.request_id,
-            per_minute=CALLS_PER_MINUTE,
-        ) as admission:  # fmt: skip
-            self._require_owner(admission, caller, place)
-            yield admission
+        # Decided on where the file lies, whatever workspace the request names: so an attempt on
+        # another's is on the record there.
+        try:
+            with self._gate.admit(
+                caller.principal, name=f"mlflow.{name}", action=action,
+                entity=Entity("Experiment", f"{place.workspace}/{place.experiment}",
+                              place.workspace),
+                audit=AuditClass.FILE_HOSTING_ACTIVITY, request_id=caller.request_id,
+                per_minute=CALLS_PER_MINUTE,
+            ) as admission:  # fmt: skip
+                if place.workspace != caller.workspace:
+                    raise NotFoundError(_ELSEWHERE)
+                self._require_owner(admission, caller, place)
+                yield admission
+        except RefusedError as error:
+            if place.workspace == caller.workspace or type(error) is not RefusedError:
+                raise
+            raise NotFoundError(_ELSEWHERE) from None
 
     @staticmethod
     def _require_owner(admission: Admission, caller: Caller, place: Place) -> None:

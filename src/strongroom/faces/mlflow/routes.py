@@ -214,6 +214,15 @@ class RouteTable:
     """Finds the route of a request. A path is matched as a whole, decoded once."""
 
     def __init__(self, routes: Iterable[Route] = OFFERED) -> None:
+        routes = tuple(routes)
+        self._words = {
+            word
+            for route in routes
+            for word in route.template.split("/")
+            if word and "<" not in word
+        }
+        # What MLflow has and we refuse is worth knowing, too.
+        self._words |= {word for it, _ in REFUSED for word in re.findall(r"[a-z][a-z0-9-]+", it)}
         self._plain: dict[tuple[str, str], Route] = {}
         self._patterns: list[tuple[str, re.Pattern[str], Route]] = []
         for route in routes:
@@ -234,6 +243,12 @@ class RouteTable:
             if its_method == method and (match := pattern.fullmatch(path)):
                 return route, match.groupdict()
         return None
+
+    def known_words(self, method: str, path: str) -> str:
+        """Method and path for the record; words of no route become `…`: they may be anything."""
+        parts = path.split("/")[:12]
+        shown = [part if not part or part in self._words else "…" for part in parts]
+        return f"{method if method.isalpha() and len(method) <= 16 else '…'} {'/'.join(shown)}"
 
 
 def _pattern(template: str) -> re.Pattern[str]:

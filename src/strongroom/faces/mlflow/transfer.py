@@ -4,6 +4,7 @@ What a browser gets cannot act there: it is a download, of a harmless type, in a
 """
 
 import mimetypes
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from strongroom.errors import ValidationError
+from strongroom.errors import RateLimitedError, ValidationError
 from strongroom.faces.mlflow.bodies import Incoming, send_chunks
 from strongroom.faces.mlflow.caller import Caller, calling
 from strongroom.faces.mlflow.house import House
@@ -24,6 +25,8 @@ from strongroom.vault.blob_reading import BlobReader
 
 TRANSFERS_AT_ONCE = 32
 """Threads that may move artifacts; the others of the server are not theirs to fill."""
+UPLOADS_OF_ONE_CALLER = 16
+"""An upload holds its thread until its sender is done, so nobody may have all of them."""
 
 _SHOWN_AS_THEY_ARE = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "application/json", "text/csv"}
@@ -41,6 +44,7 @@ class Transfer:
         self._max_upload_bytes = max_upload_bytes
         self._request_seconds = request_seconds
         self._limiter: CapacityLimiter | None = None
+        self._uploading: Counter[str] = Counter()
 
     async def serve(
         self,
@@ -82,12 +86,20 @@ class Transfer:
             raise ValidationError("the artifact path names no file")
         declared = Headers(scope=scope).get("content-length", "")
         incoming = Incoming(receive, limit=self._max_upload_bytes, seconds=self._request_seconds)
-        await self._in_thread(
-            partial(
-                self._house.shelf.put, caller, place, path, incoming.chunks(),
-                int(declared) if declared.isdecimal() else None,
-            )
+        put = partial(
+            self._house.shelf.put, caller, place, path, incoming.chunks(),
+            int(declared) if declared.isdecimal() and len(declared) < 20 else None,
         )  # fmt: skip
+        uploader = caller.principal.id
+        if self._uploading[uploader] >= UPLOADS_OF_ONE_CALLER:
+            raise RateLimitedError("too many of your uploads are running", retry_after_seconds=2)
+        self._uploading[uploader] += 1
+        try:
+            await self._in_thread(put)
+        finally:
+            self._uploading[uploader] -= 1
+            if not self._uploading[uploader]:
+                del self._uploading[uploader]
 
     def _delete(self, caller: Caller, artifact_path: str) -> None:
         place, path = parse(artifact_path)

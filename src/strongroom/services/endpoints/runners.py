@@ -32,6 +32,7 @@ from strongroom.services.models.types import Servable
 _log = structlog.get_logger(__name__)
 # ONNX Runtime's log: errors and worse. Its warnings quote shapes of callers' inputs.
 _ORT_ERROR = 3
+_MOST_WAITING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,9 @@ class ConfinedRunner:
         self._limits = limits
         self._required = required
         self._lock = threading.Lock()
+        # Whoever waits holds a thread of the server, so only a few may.
+        self._places = threading.BoundedSemaphore(_MOST_WAITING)
+        self._turn = threading.Lock()
         self._worker: sandbox.Worker | None = self._start()
 
     def _start(self) -> sandbox.Worker:
@@ -170,20 +174,38 @@ class ConfinedRunner:
         )
 
     def predict(self, batch: Batch) -> Prediction:
-        """Answer for some rows. Raises: SandboxError, with the next call tried on a new worker."""
+        """Answer for some rows; one call at a time.
+
+        Raises:
+            SandboxError: the model failed or took too long; the next call gets a new worker.
+            UnavailableError: too many wait already, or it was unloaded.
+        """
         head, body = _pack(batch if isinstance(batch, list) else list(batch.T))
+        if not self._places.acquire(blocking=False):
+            raise UnavailableError("too many requests wait for this model")
+        try:
+            with self._turn:
+                worker = self._ready()
+                try:
+                    answer, out = worker.request(head, body)
+                except (OSError, ValueError):
+                    # Its pipes were closed under us.
+                    raise UnavailableError("the model was unloaded") from None
+        finally:
+            self._places.release()
+        try:
+            return _unpack(answer, out, len(batch[0]) if isinstance(batch, list) else len(batch))
+        except (KeyError, TypeError, ValueError):
+            raise UnavailableError("the confined model answered out of shape") from None
+
+    def _ready(self) -> sandbox.Worker:
         with self._lock:
             if self._worker is None:
                 raise UnavailableError("the model is unloaded")
             if not self._worker.alive:
                 self._worker.stop()
                 self._worker = self._start()
-            worker = self._worker
-        answer, out = worker.request(head, body)
-        try:
-            return _unpack(answer, out, len(batch[0]) if isinstance(batch, list) else len(batch))
-        except (KeyError, TypeError, ValueError):
-            raise UnavailableError("the confined model answered out of shape") from None
+            return self._worker
 
     def close(self) -> None:
         """End the worker."""

@@ -14,6 +14,8 @@ Column = NDArray[Any]
 # Largest magnitude of a whole number that a 64-bit float holds exactly.
 _MAX_WHOLE = 2.0**53
 MAX_WORD_CHARACTERS = 10_000
+_NUMBER_BYTES = 64
+_ENVELOPE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class InputSchema:
         low, high: bounds of each, included; infinite where there is none.
         float_type: of numbers handed to the model.
         is_matrix: the model takes one table of numbers; else one column for each feature.
+        most_bytes: of a request in JSON; a longer one has more rows than may be, and reading it
+            would hold up all others.
     """
 
     features: tuple[str, ...]
@@ -36,6 +40,7 @@ class InputSchema:
     float_type: type[np.floating[Any]] = np.float32
     is_matrix: bool = True
     has_truth_values: bool = field(init=False)
+    most_bytes: int = field(init=False)
     _is_bounded: bool = field(init=False)
     _float_max: float = field(init=False)
 
@@ -43,8 +48,17 @@ class InputSchema:
         """Note what the checks of each call need."""
         bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
         object.__setattr__(self, "has_truth_values", "BOOL" in self.types)
+        object.__setattr__(self, "most_bytes", _ENVELOPE_BYTES + self.max_rows * self._row_bytes())
         object.__setattr__(self, "_is_bounded", bounded)
         object.__setattr__(self, "_float_max", float(np.finfo(self.float_type).max))
+
+    def _row_bytes(self) -> int:
+        """The longest that JSON for a row may honestly be, names repeated in each."""
+        return sum(
+            # A character may be written in twelve bytes: two escapes of six.
+            12 * len(name) + (12 * MAX_WORD_CHARACTERS if kind == "BYTES" else _NUMBER_BYTES)
+            for name, kind in zip(self.features, self.types, strict=True)
+        )
 
     @classmethod
     def build(

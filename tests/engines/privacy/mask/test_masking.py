@@ -211,6 +211,11 @@ def test_a_table_of_secrets_keeps_its_rows() -> None:
     assert masked(table) == {"hidden": [None, None]}
 
 
+def test_the_only_value_of_a_column_is_not_shown() -> None:
+    one_patient = pa.table({"who": ["Ann"], "remark": ["HIV positive"]})
+    assert masked(one_patient) == {"who": ["[redacted]"], "remark": ["[redacted]"]}
+
+
 def test_the_default_policy_names_known_types() -> None:
     policy = default_policy()
     assert set(policy.types) <= set(RULES_BY_NAME)

@@ -55,7 +55,7 @@ secret = "drop"
 
 [shapes]                            # columns in which no type was recognised
 empty = "keep"
-constant = "keep"
+constant = "redact"                 # teaches nothing, and may be the one person in the table
 boolean = "keep"
 number = "keep"
 category = "keep"

@@ -1,6 +1,8 @@
 """`strongroom quickstart`: from an empty folder to a guarded prediction with a receipt."""
 
+import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,7 +32,7 @@ def run(*, home: Path | None, port: int | None, once: bool, as_json: bool) -> in
             server = stack.enter_context(hosting.hosted(settings))
             tell.fact(f"listening on {server.url}; clients trust it by {server.ca}")
         with ExitStack() as clients:
-            _play(tell, settings, server, operator_key, clients)
+            _play(tell, settings, server, operator_key, clients, once=once)
         tell.finish()
         if not once:
             _wait_for_interrupt(server)
@@ -38,11 +40,17 @@ def run(*, home: Path | None, port: int | None, once: bool, as_json: bool) -> in
 
 
 def _play(
-    tell: Teller, settings: Settings, server: Hosted, operator_key: str, stack: ExitStack
+    tell: Teller,
+    settings: Settings,
+    server: Hosted,
+    operator_key: str,
+    stack: ExitStack,
+    *,
+    once: bool,
 ) -> None:
     """Steps 2 to 9, and the last words; what it opens is left to `stack` to close."""
     operator = stack.enter_context(people.client_for(server, operator_key))
-    with tell.step(2, "A workspace and six people, one a role"):
+    with tell.step(2, "A workspace and six people, each with another role"):
         is_new = people.ensure_workspace(operator)
         cast = people.assemble(server, operator)
         tell.fact(f"workspace {people.WORKSPACE}{'' if is_new else ' (was there already)'}")
@@ -69,6 +77,9 @@ def _play(
         steps.verify(stage, index)
     link = operator.call("link.create", user=people.OWNER)
     folder = settings.home / "quickstart"
+    state = "stopped" if once else "running; Ctrl-C stops it"
+    # Where it was started by its path, it is not on the search path.
+    command = "strongroom" if shutil.which("strongroom") else sys.argv[0]
     tell.keep(url=server.url, ca=str(server.ca), home=str(settings.home))
     tell.last_words(
         [
@@ -76,9 +87,13 @@ def _play(
             ("MLflow", f"MLFLOW_TRACKING_URI={server.url} MLFLOW_WORKSPACE={people.WORKSPACE}"),
             ("", f"MLFLOW_TRACKING_SERVER_CERT_PATH={server.ca} MLFLOW_TRACKING_TOKEN=<a key>"),
             ("Trust", f"{server.ca} is the certificate authority to import in a browser"),
-            ("Verify", f"strongroom verify {folder}/receipt.txt --log-key {folder}/log.key"),
+            ("Verify", f"{command} verify {folder}/receipt.txt --log-key {folder}/log.key"),
             ("Everything", f"lies in {settings.home}"),
             ("Erase it", f"rm -rf -- {settings.home}"),
+            (
+                "Server",
+                f"{state}, {command} serve --home {settings.home} starts it again",
+            ),
         ]
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import ssl
 import subprocess
 import sys
@@ -42,6 +43,7 @@ from strongroom.faces.cli.quickstart.tampering import (
 )
 from strongroom.faces.cli.quickstart.telling import Teller
 from strongroom.faces.client.client import Client
+from strongroom.gate.identity.tokens import TokenKind, new_token
 
 DATASET = "biopsies"
 MODEL = "diagnosis"
@@ -237,7 +239,8 @@ def deploy_and_predict(stage: Stage, training: dict[str, Any]) -> int:
     index = int(answer.headers["X-Strongroom-Receipt"])
     stage.tell.fact(f"predicted over the Open Inference Protocol: {outputs}, log entry {index}")
     refused = {
-        "a wrong key": asker.ask("srk_" + "a" * 16, rows),
+        # Well formed, so that it is looked up: nobody has it.
+        "a wrong key": asker.ask(new_token(TokenKind.API_KEY, secrets.token_bytes).text, rows),
         f"a wrong role ({READER})": asker.ask(keys[READER], rows),
         "a wrong input (29 of 30 values)": asker.ask(keys[SCIENTIST], rows, features=29),
     }
@@ -314,7 +317,15 @@ def verify(stage: Stage, index: int) -> None:
     stage.tell.fact(
         f"the receipt of the prediction, offline: entry {parsed.index} of {checkpoint.size}"
     )
-    stage.tell.fact(json.dumps(entry, sort_keys=True)[:300])
+    details = entry["details"]
+    stage.tell.fact(
+        f"  {entry['operation']} on {entry['resource']}, {entry['outcome']} to {entry['actor']} "
+        f"by the policy {', '.join(entry['policies'])}"
+    )
+    stage.tell.fact(
+        f"  {details['rows']} rows to {details['model']} version {details['version']}; "
+        f"commitment to question and answer {details['commitment'][:16]}…"
+    )
     stage.must_be_refused(
         f"{people.PEOPLE[READER]} reading the log", lambda: stage.cast[READER].call("audit.tail")
     )
