@@ -4,6 +4,7 @@ The process is what a person starts: `strongroom serve`. It may be stopped, kill
 again; whoever has a key keeps it.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -27,6 +28,15 @@ WORKSPACE = "clinic"
 START_SECONDS = 90.0
 COMMAND = (sys.executable, "-m", "strongroom.faces.cli.main")
 _FIRST_KEY = re.compile(r"API key of operator, shown this once: (srk_\S+)")
+
+
+_LIBC = ctypes.CDLL(None)
+
+
+def _die_with_parent() -> None:
+    """In the new process: end when the tests end, also where they are killed themselves."""
+    if sys.platform == "linux":
+        _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 @dataclass
@@ -92,7 +102,7 @@ class Served:
         with self.output.open("ab") as output, self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=output,
-                stderr=log, start_new_session=True,
+                stderr=log, preexec_fn=_die_with_parent,  # noqa: PLW1509 # one system call
             )  # fmt: skip
         return self.process
 

@@ -48,7 +48,6 @@ def test_a_disabled_key_stops_the_endpoint_and_an_enabled_one_starts_it(room: Ro
     assert "key.unavailable" in room("show", EndpointReference(**PLACE)).fault
     del room.shelf.fallen[TUMOUR]
     watching.look()
-    watching.look()
     assert room.invoke(ROWS).predictions
 
 

@@ -91,6 +91,19 @@ def migrate(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
     run_migration(load(home=home), yes=yes, as_json=as_json)
 
 
+@app.command(rich_help_panel=OPERATE)
+def recover(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="By name or id.")] = "operator",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new API key for an account whose keys are lost; the server must be stopped."""
+    from strongroom.faces.cli.recover import run_recovery
+    from strongroom.settings import load
+
+    run_recovery(load(home=home), account, as_json=as_json)
+
+
 # ---- sign in ----
 
 
@@ -184,18 +197,37 @@ rooms.stubs(app)
 
 def run() -> None:
     """Run the command line and end with the exit code of DESIGN.md, section 5."""
+    sys.exit(_run())
+
+
+def start() -> None:
+    """`run` as a process of its own: the entry point of the installed command."""
+    code = _run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "pyarrow" in sys.modules:
+        # A reader of pyarrow's that met a bad table may have a thread left, and the interpreter
+        # aborts when it ends while that thread runs. All that is ours is closed and written.
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command line; its exit code."""
     as_json = wants_json(sys.argv[1:])
     try:
         app(prog_name="strongroom")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except StrongroomError as error:
         output.error(error, as_json=as_json)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
         # Whoever read our output went away, e.g. `| head`; the null device takes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
     except Exception as error:  # a person sees a sentence, never a traceback
         if os.environ.get("STRONGROOM_DEBUG"):
             raise
@@ -204,8 +236,9 @@ def run() -> None:
             next_step="set STRONGROOM_DEBUG=1, run it again and report the traceback",
         )
         output.error(shown, as_json=as_json)
-        sys.exit(shown.exit_code)
+        return shown.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    run()
+    start()

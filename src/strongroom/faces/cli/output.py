@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from strongroom.errors import StrongroomError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from strongroom.faces.client.transfer import Progress
 
 MAX_CELL_CHARACTERS = 200
@@ -100,21 +103,71 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
+    """Rows for a person at a terminal: a table where it fits, else a block for each row.
+
+    Long digests are cut, columns that are empty or say nothing new are left out, and lists of
+    things inside a thing follow it as tables of their own. `--json` gives everything.
+    """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     if not rows:
         words("nothing there")
         return
+    console = Console()
     columns = _columns(rows)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=columns != ["field", "value"])
+    if columns == ["field", "value"]:
+        nested = [row for row in rows if _is_table(row["value"])]
+        console.print(_drawn([row for row in rows if row not in nested], columns, heads=False))
+        for row in nested:
+            console.print(clean(str(row["field"])), style="bold", markup=False)
+            _table(row["value"])
+        return
+    told = [name for name in columns if _tells(rows, name)] or columns
+    cells = [[_short(_cell(row.get(name))) for name in told] for row in rows]
+    widths = [max(map(len, column)) for column in zip(told, *cells, strict=True)]
+    if sum(widths) + 2 * len(widths) <= console.width:
+        console.print(_drawn(rows, told, heads=True))
+        return
+    for row in rows:
+        block = [
+            {"field": name, "value": _short(_cell(row.get(name)))}
+            for name in told
+            if _cell(row.get(name))
+        ]
+        console.print(_drawn(block, ["field", "value"], heads=False))
+
+
+def _is_table(value: Any) -> bool:  # noqa: ANN401 # JSON
+    return bool(value) and isinstance(value, list) and all(isinstance(one, dict) for one in value)
+
+
+def _tells(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a column says something: not empty throughout, not the one workspace all lie in."""
+    values = {_cell(row.get(name)) for row in rows}
+    return values != {""} and not (name == "workspace" and len(values) == 1)
+
+
+def _short(text: str) -> str:
+    """A digest or another long hex text by its beginning."""
+    if re.fullmatch(r"(sha256:)?[0-9a-f]{40,}", text):
+        return text[:19] + "…"
+    return text
+
+
+def _drawn(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, heads: bool) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=heads)
     for name in columns:
         table.add_column(Text(clean(name)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(name))[:MAX_CELL_CHARACTERS]) for name in columns))
-    Console().print(table)
+        cells = (_cell(row.get(name)) for name in columns)
+        table.add_row(
+            *(Text((_short(cell) if heads else cell)[:MAX_CELL_CHARACTERS]) for cell in cells)
+        )
+    return table
 
 
 @contextmanager

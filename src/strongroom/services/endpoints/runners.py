@@ -382,6 +382,10 @@ class Runners:
         place = (workspace, endpoint)
         return place not in self._faults or place in self._suspended
 
+    def is_suspended(self, workspace: str, endpoint: str) -> bool:
+        """Whether it was stopped by `suspend`, and nothing has been loaded since."""
+        return (workspace, endpoint) in self._suspended
+
     def remove(self, workspace: str, endpoint: str) -> None:
         """Nothing answers there any more."""
         with self._lock:

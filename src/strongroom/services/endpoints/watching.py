@@ -13,7 +13,7 @@ from strongroom.services.endpoints.types import ServableModels
 from strongroom.vault.database import Database
 
 SECONDS = 5.0
-"""Between two passes. What may no longer answer stops in one, what may again starts in two."""
+"""Between two passes."""
 
 Place = tuple[str, str]
 """Workspace and endpoint."""
@@ -60,7 +60,8 @@ class Watch:
         """One pass.
 
         A deployment that is not live is loaded when it was missing in the pass before as well:
-        one of this server is in the database a moment before it is live.
+        one of this server is in the database a moment before it is live. What was stopped here is
+        loaded as soon as it may answer again.
         """
         wanted, stopped = self._wanted()
         for place in self._runners.places() - wanted.keys() - stopped.keys():
@@ -72,7 +73,8 @@ class Watch:
             live = self._runners.get(*place)
             if live is not None and live.deployment == deployed.id:
                 continue
-            if self._missing.get(place) != deployed.id:
+            may_again = self._runners.is_suspended(*place)
+            if self._missing.get(place) != deployed.id and not may_again:
                 missing[place] = deployed.id
             elif self._runners.may_load(*place):
                 self._endpoints.load(row, deployed)

@@ -90,10 +90,8 @@ def _play(
             ("Verify", f"{command} verify {folder}/receipt.txt --log-key {folder}/log.key"),
             ("Everything", f"lies in {settings.home}"),
             ("Erase it", f"rm -rf -- {settings.home}"),
-            (
-                "Server",
-                f"{state}, {command} serve --home {settings.home} starts it again",
-            ),
+            ("Server", f"{state}, {command} serve --home {settings.home} starts it again"),
+            ("Operator", f"makes people and keys; {command} recover --home {settings.home}"),
         ]
     )
 

@@ -1,0 +1,73 @@
+"""What a person at a terminal sees of an answer."""
+
+import io
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from strongroom.faces.cli import output
+
+Show = Callable[..., str]
+DIGEST = "sha256:" + "ab" * 32
+
+
+class Terminal(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Show:
+    """Shows a value at a terminal of some width and gives what was printed."""
+
+    def show(value: object, *, columns: int = 100) -> str:
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm")
+        output.data(value, as_json=False)
+        return terminal.getvalue()
+
+    return show
+
+
+def test_rows_that_fit_are_a_table(shown: Show) -> None:
+    text = shown({"models": [{"name": "a", "digest": DIGEST}, {"name": "b", "digest": DIGEST}]})
+    heading, _rule, first, *_ = text.strip().splitlines()
+    assert heading.split() == ["name", "digest"]
+    assert first.split() == ["a", DIGEST[:19] + "…"]
+
+
+def test_columns_that_say_nothing_are_left_out(shown: Show) -> None:
+    text = shown([{"workspace": "clinic", "name": "a", "reason": ""},
+                  {"workspace": "clinic", "name": "b", "reason": None}])  # fmt: skip
+    assert "name" in text
+    assert "workspace" not in text
+    assert "reason" not in text
+
+
+def test_rows_that_do_not_fit_are_blocks_without_broken_words(shown: Show) -> None:
+    row = {f"column_{n}": f"value_{n}" for n in range(12)}
+    text = shown([row, row], columns=60)
+    assert text.count("value_11") == 2
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_lists_inside_a_thing_become_tables(shown: Show) -> None:
+    text = shown({"name": "a", "files": [{"path": "x", "size": 3}, {"path": "y", "size": 4}]})
+    assert "files" in text
+    assert "{" not in text
+    assert text.index("name") < text.index("files") < text.index("path") < text.index("y")
+
+
+def test_one_digest_is_shown_whole(shown: Show) -> None:
+    assert DIGEST in shown({"name": "a", "digest": DIGEST})
+
+
+def test_nothing_is_said_in_words(shown: Show, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown({"models": []}) == ""
+    assert "nothing there" in capsys.readouterr().err
