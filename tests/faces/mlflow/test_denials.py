@@ -316,6 +316,11 @@ def test_prompts_are_refused(ward: Ward) -> None:
     assert "prompts are not offered" in answer.json()["message"]
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a/b", "a:b", "a\nb", "x" * 257, "\u0007", ""])
+def test_a_name_that_no_model_may_have_is_refused(ward: Ward, name: str) -> None:
+    assert ward.rpc("alice", "registered-models/create", {"name": name}).status_code == 400
+
+
 def test_a_body_over_the_limit_is_refused(ward: Ward) -> None:
     body = {"name": "x" * (5 * 2**20)}
     assert ward.rpc("alice", "experiments/create", body).status_code == 413

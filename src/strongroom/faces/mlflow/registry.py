@@ -1,5 +1,6 @@
 """MLflow's model registry over our database, behind the guard and the model checks."""
 
+import re
 from collections.abc import Iterable
 
 from mlflow.entities.model_registry.model_version_stages import (
@@ -25,7 +26,7 @@ from strongroom.faces.mlflow.house import URI, House
 from strongroom.faces.mlflow.registration import provenance
 from strongroom.faces.mlflow.sources import Source, last_version, registration, resolve
 from strongroom.faces.mlflow.tables import RegistrationRow
-from strongroom.services.models.types import Checked, CheckState, ModelFile
+from strongroom.services.models.types import MODEL_NAME, Checked, CheckState, ModelFile
 
 MAX_MESSAGE_CHARACTERS = 500
 _STATUS = {
@@ -69,7 +70,8 @@ class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc] # MLfl
         description: Foreign = None,
         deployment_job_id: Foreign = None,
     ) -> Foreign:
-        """As MLflow's; prompts are not offered."""
+        """As MLflow's, under a name that the model room can take; prompts are not offered."""
+        _require_name(name)
         _refuse_prompt(tags)
         return super().create_registered_model(name, tags, description, deployment_job_id)
 
@@ -276,6 +278,14 @@ def _call() -> OpenCall:
     if call is None:
         raise InternalError("the registry was asked outside of a call")
     return call
+
+
+def _require_name(name: str) -> None:
+    if re.fullmatch(MODEL_NAME, name) is None:
+        raise MlflowException(
+            "a model's name has 1 to 256 characters, none of them slash, colon or control",
+            INVALID_PARAMETER_VALUE,
+        )
 
 
 def _refuse_prompt(tags: Foreign) -> None:

@@ -15,7 +15,8 @@ MAX_FACTS_BYTES = 4 << 20
 WorkspaceName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$", max_length=63)
 ]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[^/:\\\x00-\x1f\x7f]{1,256}$")]
+MODEL_NAME = r"[^/:\\\x00-\x1f\x7f]{1,256}"
+ModelName = Annotated[str, StringConstraints(pattern=f"^{MODEL_NAME}$")]
 """As MLflow takes them: anything without slash, colon and control characters."""
 
 

@@ -84,7 +84,10 @@ def _play(
     tell.last_words(
         [
             ("Sign in, once", f"{server.url}/sign-in?link={link['token']}"),
-            ("MLflow", f"MLFLOW_TRACKING_URI={server.url} MLFLOW_WORKSPACE={people.WORKSPACE}"),
+            (
+                "MLflow",
+                f"MLFLOW_TRACKING_URI={server.url}/mlflow MLFLOW_WORKSPACE={people.WORKSPACE}",
+            ),
             ("", f"MLFLOW_TRACKING_SERVER_CERT_PATH={server.ca} MLFLOW_TRACKING_TOKEN=<a key>"),
             ("Trust", f"{server.ca} is the certificate authority to import in a browser"),
             ("Verify", f"{command} verify {folder}/receipt.txt --log-key {folder}/log.key"),

@@ -2,7 +2,8 @@
 
 Run as a process of its own by the quickstart, and readable as an example: the environment says
 where the server is and who is asking, as MLflow documents it (MLFLOW_TRACKING_URI,
-MLFLOW_TRACKING_TOKEN, MLFLOW_TRACKING_SERVER_CERT_PATH, MLFLOW_WORKSPACE).
+MLFLOW_TRACKING_TOKEN, MLFLOW_TRACKING_SERVER_CERT_PATH, MLFLOW_WORKSPACE), and STRONGROOM_SERVER
+where rows are read.
 
     python -m strongroom.faces.cli.quickstart.scientist train OUTPUT.json
     python -m strongroom.faces.cli.quickstart.scientist smuggle OUTPUT.json
@@ -41,7 +42,7 @@ REQUIREMENTS = [f"scikit-learn=={sklearn.__version__}"]
 def read_view() -> tuple[pd.DataFrame, str, str]:
     """The rows of the dataset as this person's role sees them, their address and digest."""
     address = (
-        f"{os.environ['MLFLOW_TRACKING_URI']}/api/v1/workspaces/"
+        f"{os.environ['STRONGROOM_SERVER']}/api/v1/workspaces/"
         f"{os.environ['MLFLOW_WORKSPACE']}/data/{DATASET}/rows"
     )
     answer = requests.get(

@@ -124,7 +124,8 @@ def _run_scientist(stage: Stage, verb: str) -> dict[str, Any]:
     environment = {
         "PATH": os.environ.get("PATH", ""),
         "HOME": os.environ.get("HOME", str(stage.home)),
-        "MLFLOW_TRACKING_URI": stage.server.url,
+        "MLFLOW_TRACKING_URI": f"{stage.server.url}/mlflow",
+        "STRONGROOM_SERVER": stage.server.url,
         "MLFLOW_TRACKING_TOKEN": stage.cast.keys[SCIENTIST],
         "MLFLOW_TRACKING_SERVER_CERT_PATH": str(stage.server.ca),
         "MLFLOW_WORKSPACE": WORKSPACE,
