@@ -88,7 +88,7 @@ def test_each_sees_what_their_role_allows(
         for cell in cells(SCIENTIST, column):
             assert cell not in people[column]
     assert cells(SCIENTIST, "mean radius") == cells(OWNER, "mean radius")
-    assert "Reader (rita.reader): refused" in first["words"]
+    assert "refused Reader (rita.reader): `readDatasetRows` is not" in first["words"]
 
 
 def test_the_stock_client_trained_on_masked_rows_and_registered(first: dict[str, Any]) -> None:

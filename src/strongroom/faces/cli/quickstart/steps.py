@@ -76,7 +76,7 @@ class Stage:
         try:
             attempt()
         except StrongroomError as error:
-            self.tell.refused(who, f"{error.code}: {error.message}")
+            self.tell.refused(who, error.message)
             return
         raise InternalError(f"this should have been refused: {who}")
 
