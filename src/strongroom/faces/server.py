@@ -53,7 +53,6 @@ from strongroom.services.models.operations import ModelOperations
 from strongroom.settings import Settings
 from strongroom.vault.certificates import ServerCertificate, ensure_certificate
 
-SESSION_COOKIE = "__Host-strongroom"
 SHUTDOWN_SECONDS = 10
 ADDRESS_FILE = "server.json"
 """In `run/` of the home while the server answers: its address and what to trust."""
@@ -141,7 +140,6 @@ def built(foundation: Foundation) -> Iterator[Built]:
         Pieces(
             database=foundation.database, gate=foundation.gate, blobs=foundation.blobs,
             checks=models, identify=foundation.sign_in.identify,
-            session_cookie=SESSION_COOKIE,
             max_upload_bytes=settings.max_upload_bytes,
             max_request_bytes=settings.max_request_bytes,
             request_seconds=settings.request_seconds,

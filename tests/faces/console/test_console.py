@@ -12,6 +12,7 @@ from tests.faces.house import House, post
 from strongroom.engines.ledger.checkpoint import LogKey
 from strongroom.engines.ledger.receipt import Receipt
 from strongroom.faces.console import proofs, sessions
+from strongroom.faces.credentials import COOKIE
 
 # ---- signing in ----
 
@@ -55,11 +56,11 @@ def test_the_cookie_is_out_of_reach(house: House) -> None:
 
 def test_signing_out_ends_the_session_for_good(house: House) -> None:
     with house.signed_in() as web:
-        secret = web.cookies[sessions.COOKIE]
+        secret = web.cookies[COOKIE]
         assert post(web, "/sign-out", {}).status_code == 303
         assert web.get("/").status_code == 401
     with house.web() as web:
-        web.cookies.set(sessions.COOKIE, secret)
+        web.cookies.set(COOKIE, secret)
         assert web.get("/").status_code == 401
 
 
@@ -69,15 +70,15 @@ def test_no_session_no_page(house: House) -> None:
             answer = web.get(path)
             assert answer.status_code == 401
             assert "patients" not in answer.text
-        web.cookies.set(sessions.COOKIE, "srs_wrong")
+        web.cookies.set(COOKIE, "srs_wrong")
         assert web.get("/").status_code == 401
 
 
 def test_two_cookies_count_as_none(house: House) -> None:
     with house.signed_in() as web:
-        secret = web.cookies[sessions.COOKIE]
+        secret = web.cookies[COOKIE]
     with house.web() as web:
-        both = f"{sessions.COOKIE}={secret}; {sessions.COOKIE}={secret}"
+        both = f"{COOKIE}={secret}; {COOKIE}={secret}"
         assert web.get("/", headers={"Cookie": both}).status_code == 401
 
 

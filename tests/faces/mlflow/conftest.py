@@ -10,11 +10,10 @@ from tests.gate.gatehouse import gatehouse
 
 import strongroom.faces.mlflow.tables
 import strongroom.vault.blobs  # noqa: F401 # their tables must be known
+from strongroom.faces.credentials import COOKIE
 from strongroom.faces.mlflow.mounting import Mounting, Pieces
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
-
-COOKIE = "strongroom_session"
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +53,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         mounting = Mounting(
             Pieces(
                 database=database, gate=house.gate, blobs=blobs, checks=checks,
-                identify=house.sign_in.identify, session_cookie=COOKIE,
+                identify=house.sign_in.identify,
                 max_upload_bytes=2**30, max_request_bytes=4 * 2**20, request_seconds=30,
             )
         )  # fmt: skip

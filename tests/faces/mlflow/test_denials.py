@@ -263,7 +263,7 @@ def test_two_workspace_headers_are_refused(ward: Ward) -> None:
                 ("Authorization", f"Bearer {ward.keys['alice']}"),
             ],
         )
-        assert answer.status_code == 401
+        assert answer.status_code == 400
 
 
 # ---- surfaces ----

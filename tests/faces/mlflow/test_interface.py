@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Route, sync_playwright
 from tests.faces.mlflow.ward import Ward
 
 from strongroom.faces.mlflow.routes import RouteTable
@@ -21,9 +21,14 @@ def page(ward: Ward) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         context = browser.new_context()
-        context.add_cookies(
-            [{"name": ward.cookie, "value": ward.sessions["alice"], "url": ward.url}]
-        )
+        cookie = f"{ward.cookie}={ward.sessions['alice']}"
+
+        def signed_in(route: Route) -> None:
+            # Browsers keep `__Host-` cookies over TLS only, and this server speaks none.
+            headers = {**route.request.headers, "cookie": cookie}
+            route.fulfill(response=route.fetch(headers=headers))
+
+        context.route("**/*", signed_in)
         yield context.new_page()
         browser.close()
 

@@ -1,18 +1,13 @@
 """The parts that need no server: names, credentials, bodies, queries, entry points."""
 
-import base64
 import subprocess
 import sys
-from collections.abc import Mapping
 
 import anyio
 import pytest
-from starlette.datastructures import Headers
 from starlette.types import Message
 
 from strongroom.errors import (
-    RefusedError,
-    SignInError,
     TooLargeError,
     TruncatedError,
     UndeclaredError,
@@ -20,7 +15,6 @@ from strongroom.errors import (
 )
 from strongroom.faces.mlflow import queries, requests
 from strongroom.faces.mlflow.bodies import Incoming
-from strongroom.faces.mlflow.credentials import api_key, require_same_origin, session_secret
 from strongroom.faces.mlflow.places import Place, checked, parse, parse_uri
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -95,60 +89,6 @@ def test_odd_paths_are_refused(path: str) -> None:
 def test_plain_paths_are_taken_as_they_are() -> None:
     for path in ("", "a", "a/b.c/d e", "räksmörgås", "a..b", ".hidden", "x=1&y", "~", "a:b", "#1"):
         assert checked(path) == path
-
-
-# ---- credentials ----
-
-
-def headers(**named: str) -> Headers:
-    return Headers({name.replace("_", "-"): value for name, value in named.items()})
-
-
-def test_a_key_is_found_in_either_scheme() -> None:
-    basic = base64.b64encode(b"user:key:with:colons").decode()
-    assert api_key(headers(authorization="Bearer key")) == "key"
-    assert api_key(headers(authorization="bEaReR  key ")) == "key"
-    assert api_key(headers(authorization=f"Basic {basic}")) == "key:with:colons"
-    assert api_key(headers()) == ""
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["", "Bearer", "Bearer ", "Token x", "Basic", "Basic ???", "Basic dXNlcg==", "Basic /w=="],
-)
-def test_what_holds_no_key_is_refused(value: str) -> None:
-    with pytest.raises(SignInError):
-        api_key(headers(authorization=value))
-
-
-def test_two_credentials_are_refused() -> None:
-    twice = Headers(raw=[(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")])
-    with pytest.raises(SignInError):
-        api_key(twice)
-
-
-def test_the_session_is_found_among_cookies() -> None:
-    found = headers(cookie="a=1; __Host-strongroom=secret; b=2")
-    assert session_secret(found, "__Host-strongroom") == "secret"
-    assert session_secret(headers(cookie="x=1"), "__Host-strongroom") == ""
-    assert session_secret(headers(), "__Host-strongroom") == ""
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        {}, {"origin": "null"}, {"origin": "https://other"}, {"origin": "http://here:8443"},
-        {"origin": "https://here"}, {"origin": "https://here:8443.evil"},
-    ],
-)  # fmt: skip
-def test_a_change_must_come_from_our_own_pages(sent: Mapping[str, str]) -> None:
-    with pytest.raises(RefusedError):
-        require_same_origin("POST", "https", headers(host="here:8443", **sent))
-    require_same_origin("GET", "https", headers(host="here:8443", **sent))
-
-
-def test_our_own_pages_may_change_things() -> None:
-    require_same_origin("POST", "https", headers(host="here:8443", origin="https://here:8443"))
 
 
 # ---- bodies ----

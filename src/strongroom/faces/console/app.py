@@ -15,6 +15,7 @@ from strongroom.faces.console import pages, rendering, sessions
 from strongroom.faces.console.pages import Page
 from strongroom.faces.console.sessions import SignsIn
 from strongroom.faces.console.visits import Visit
+from strongroom.faces.credentials import require_own_origin, session_secret
 from strongroom.gate.access.types import ANONYMOUS, Principal
 from strongroom.gate.operation import BoundOperation, Gate, new_request_id
 from strongroom.settings import Settings
@@ -116,7 +117,7 @@ class _Console:
             return _error(request, error, request_id, principal)
 
     def _identify(self, headers: Headers, address: str) -> Principal:
-        principal = self._sign_in.identify(sessions.secret_in(headers) or None, address)
+        principal = self._sign_in.identify(session_secret(headers) or None, address)
         if principal is ANONYMOUS:
             raise SignInError("nobody is signed in")
         return principal
@@ -178,7 +179,7 @@ class _Console:
         _name(request, "console.sign_out")
         try:
             await self._form(request)
-            secret = sessions.secret_in(request.headers)
+            secret = session_secret(request.headers)
             await anyio.to_thread.run_sync(self._sign_in.sign_out, secret, _address(request))
         except SignInError:
             pass  # it had ended already
@@ -189,7 +190,7 @@ class _Console:
         return response
 
     async def _form(self, request: Request) -> dict[str, str]:
-        sessions.require_own_origin(request.headers)
+        require_own_origin("https", request.headers)
         return await sessions.read_form(request)
 
 

@@ -1,27 +1,22 @@
-"""The console's session: a cookie that scripts and other sites cannot use, and forms from here.
-
-`__Host-` makes browsers take the cookie only from this very host over TLS, for all paths.
-"""
+"""The console's session, a cookie that scripts and other sites cannot use, and its forms."""
 
 import asyncio
 import urllib.parse
 from typing import Protocol
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from strongroom.errors import (
     CallerError,
     MediaTypeError,
-    RefusedError,
     SlowError,
     TooLargeError,
     TruncatedError,
 )
+from strongroom.faces.credentials import COOKIE
 from strongroom.gate.access.types import Principal
 
-COOKIE = "__Host-strongroom"
 MAX_FORM_BYTES = 64 * 1024
 MAX_FORM_FIELDS = 100
 FORM_SECONDS = 20.0
@@ -58,17 +53,6 @@ class SignsIn(Protocol):
         ...
 
 
-def secret_in(headers: Headers) -> str:
-    """The session's secret; empty where there is none or the request has two."""
-    found = []
-    for header in headers.getlist("cookie"):
-        for pair in header.split(";"):
-            name, _, value = pair.strip().partition("=")
-            if name == COOKIE:
-                found.append(value)
-    return found[0] if len(found) == 1 else ""
-
-
 def keep(response: Response, secret: str, seconds: int) -> None:
     """Have the browser keep the session for `seconds`."""
     response.set_cookie(
@@ -79,24 +63,6 @@ def keep(response: Response, secret: str, seconds: int) -> None:
 def drop(response: Response) -> None:
     """Have the browser forget the session."""
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
-
-
-def require_own_origin(headers: Headers) -> None:
-    """Refuse a form that was not sent from a page of this very server.
-
-    Raises:
-        RefusedError: the Origin is missing, opaque (`null`) or another.
-    """
-    origins = headers.getlist("origin")
-    hosts = headers.getlist("host")
-    own = [f"https://{host}" for host in hosts]
-    if len(origins) != 1 or origins != own or headers.get("sec-fetch-site", "same-origin") not in {
-        "same-origin", "none",
-    }:  # fmt: skip
-        raise RefusedError(
-            "the form does not come from this server",
-            next_step="open the console at its own address and try again",
-        )
 
 
 async def read_form(request: Request) -> dict[str, str]:

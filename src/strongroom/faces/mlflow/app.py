@@ -19,15 +19,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.errors import NotFoundError, SignInError, StrongroomError, ValidationError
+from strongroom.faces.credentials import (
+    SAFE_METHODS,
+    api_key,
+    require_own_origin,
+    session_secret,
+)
 from strongroom.faces.mlflow import answers, queries, requests
 from strongroom.faces.mlflow.bodies import Incoming, replayed
 from strongroom.faces.mlflow.caller import Caller, calling
-from strongroom.faces.mlflow.credentials import (
-    SAFE_METHODS,
-    api_key,
-    require_same_origin,
-    session_secret,
-)
 from strongroom.faces.mlflow.house import House
 from strongroom.faces.mlflow.mounting import Pieces
 from strongroom.faces.mlflow.routes import UI_PREFIX, Kind, Route, RouteTable, at_root
@@ -56,7 +56,6 @@ class MlflowGate:
         self._inner = inner
         self._identify = pieces.identify
         self._transfer = transfer
-        self._session_cookie = pieces.session_cookie
         self._sign_in_path = pieces.sign_in_path
         self._max_request_bytes = pieces.max_request_bytes
         self._request_seconds = pieces.request_seconds
@@ -207,10 +206,11 @@ class MlflowGate:
         key = api_key(headers)
         if key:
             return await self._in_thread(partial(self._identify, key, address))
-        secret = session_secret(headers, self._session_cookie)
+        secret = session_secret(headers)
         if not secret:
             return ANONYMOUS
-        require_same_origin(scope["method"], scope["scheme"], headers)
+        if scope["method"] not in SAFE_METHODS:
+            require_own_origin(scope["scheme"], headers)
         return await self._in_thread(partial(self._identify, secret, address))
 
     def _refuse_stranger(self, scope: Scope, request_id: str) -> None:

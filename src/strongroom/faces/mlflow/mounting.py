@@ -49,7 +49,6 @@ class Pieces:
     Attributes:
         checks: offered by the model room.
         identify: (secret, address) → principal, as `gate.identity.sign_in.SignIn.identify`.
-        session_cookie: name of the console's session cookie.
         sign_in_path: where a browser without a session is sent.
         max_upload_bytes: of one artifact.
         max_request_bytes: of one other request.
@@ -61,7 +60,6 @@ class Pieces:
     blobs: BlobStore
     checks: ModelChecks
     identify: Callable[[str, str], Principal]
-    session_cookie: str
     sign_in_path: str = "/sign-in"
     max_upload_bytes: int
     max_request_bytes: int
