@@ -121,7 +121,6 @@ def _guarded(folder: Path, *, behind: bool) -> Iterator[tuple[Any, Any]]:
     """Our application over a real home, and its certificate; writes the API key to `key`."""
     from strongroom.faces.foundation import open_foundation
     from strongroom.faces.inference.app import InferenceApp
-    from strongroom.gate.access import grants
     from strongroom.gate.access.roles import workspace_role
     from strongroom.gate.access.types import Principal, PrincipalKind
     from strongroom.gate.identity.accounts import create_account
@@ -159,7 +158,7 @@ def _guarded(folder: Path, *, behind: bool) -> Iterator[tuple[Any, Any]]:
             row = create_account(
                 session, "eve", PrincipalKind.PERSON, by="", now=now, random=os.urandom
             )
-            grants.grant(
+            found.grants.grant(
                 session, row.id, workspace_role("ML Engineer"), "clinic", by=row.id, now=now
             )
             _, key = found.issuer.api_key(

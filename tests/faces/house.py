@@ -107,7 +107,12 @@ def housed(folder: Path) -> Iterator[House]:
 def _built(settings: Settings, ca: Path, certificate: Path, key: Path) -> Iterator[House]:
     with open_foundation(settings) as foundation:
         first = bootstrap(
-            foundation.database, foundation.log, foundation.issuer, api_key_days=1, link_minutes=5
+            foundation.database,
+            foundation.log,
+            foundation.issuer,
+            foundation.grants,
+            api_key_days=1,
+            link_minutes=5,
         )
         assert first is not None
         jobs = Jobs(foundation.database)
@@ -117,10 +122,12 @@ def _built(settings: Settings, ca: Path, certificate: Path, key: Path) -> Iterat
         )  # fmt: skip
         rooms = [
             IdentityOperations(
-                foundation.sign_in, foundation.issuer, api_key_days=1, link_minutes=5
+                foundation.sign_in, foundation.issuer, foundation.grants,
+                api_key_days=1, link_minutes=5,
             ),
             WorkspaceOperations(
-                foundation.access, Accounts(), foundation.keyring.create_workspace_key,
+                foundation.access, foundation.grants, Accounts(),
+                foundation.keyring.create_workspace_key,
                 actions=foundation.access.policies.actions,
             ),
             DataOperations(foundation.blobs, foundation.keyring, settings),

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel
 
 from strongroom.engines.ledger.checkpoint import LogKey
-from strongroom.gate.access import grants
 from strongroom.gate.access.decider import Access
+from strongroom.gate.access.grants import Grants
 from strongroom.gate.access.roles import OPERATOR, workspace_role
 from strongroom.gate.access.tables import SERVER_WIDE
 from strongroom.gate.access.types import Principal, PrincipalKind
@@ -51,6 +51,7 @@ class Gatehouse:
     database: Database
     keyring: Keyring
     log: AuditLog
+    grants: Grants
     access: Access
     gate: Gate
     issuer: Issuer
@@ -77,7 +78,7 @@ class Gatehouse:
             for role in roles:
                 chosen = OPERATOR if role == "Operator" else workspace_role(role)
                 place = SERVER_WIDE if chosen == OPERATOR else workspace
-                grants.grant(session, row.id, chosen, place, by=row.id, now=now)
+                self.grants.grant(session, row.id, chosen, place, by=row.id, now=now)
         return Principal(kind, row.id, name)
 
     def workspace(self, name: str) -> None:
@@ -89,14 +90,14 @@ class Gatehouse:
     def grant(self, principal: Principal, role: str, workspace: str = "clinic") -> None:
         """Another role for `principal`."""
         with self.database.write() as session:
-            grants.grant(
+            self.grants.grant(
                 session, principal.id, workspace_role(role), workspace, by="", now=datetime.now(UTC)
             )
 
     def revoke(self, principal: Principal, role: str, workspace: str = "clinic") -> None:
         """A role less for `principal`."""
         with self.database.write() as session:
-            grants.revoke(session, principal.id, workspace_role(role), workspace)
+            self.grants.revoke(session, principal.id, workspace_role(role), workspace)
 
     def call(self, principal: Principal, name: str, request: BaseModel) -> Answer:
         """Perform an operation of identity or workspaces through the gate."""
@@ -123,26 +124,29 @@ def gatehouse(database: Database, *, calls_per_minute: int = 100_000) -> Iterato
     clock = Clock()
     keyring = Keyring(LocalRoot(PEPPER))
     with AuditLog(database, payload_key=bytes(32), key=key, sign=private.sign, clock=clock) as log:
-        access = Access(database, cache_seconds=1.0)
+        grants = Grants(keyring.secret("grants"))
+        access = Access(database, grants, cache_seconds=1.0)
         issuer = Issuer(PEPPER, clock)
         sign_in = SignIn(database, log, issuer, cache_seconds=1.0, session_hours=8)
         yield Gatehouse(
             database=database,
             keyring=keyring,
             log=log,
+            grants=grants,
             access=access,
             gate=Gate(database, access, log, calls_per_minute=calls_per_minute, clock=clock),
             issuer=issuer,
             sign_in=sign_in,
             workspaces=WorkspaceOperations(
                 access,
+                grants,
                 Accounts(),
                 keyring.create_workspace_key,
                 actions=access.policies.actions,
                 clock=clock,
             ),
             identity=IdentityOperations(
-                sign_in, issuer, api_key_days=API_KEY_DAYS, link_minutes=10
+                sign_in, issuer, grants, api_key_days=API_KEY_DAYS, link_minutes=10
             ),
             clock=clock,
         )

@@ -200,10 +200,80 @@ def test_a_disabled_key_can_be_enabled_and_a_destroyed_one_not(
                 change(session, "clinic")
         with pytest.raises(ConflictError):
             keyring.create_workspace_key(session, "clinic")
-        # Even putting the state back does not bring it back: the wrapped keys are gone.
-        session.execute(update(WorkspaceKeyRow).values(state="enabled"))
+        # Even putting state and seal back does not bring it back: the wrapped keys are gone.
+        session.execute(
+            update(WorkspaceKeyRow)
+            .where(WorkspaceKeyRow.workspace == "clinic")
+            .values(state="enabled", mac=keyring._mac("clinic", "enabled", 1))
+        )
         with pytest.raises(KeyUnavailableError):
             keyring.object_key(session, "clinic", "object", made.wrapped, 1)
+
+
+FORGERIES = {
+    "the state alone": "UPDATE workspace_keys SET state = 'enabled' WHERE workspace = 'clinic'",
+    "state and seal of another workspace": (
+        "UPDATE workspace_keys SET state = 'enabled', mac = "
+        "(SELECT mac FROM workspace_keys WHERE workspace = 'lab') WHERE workspace = 'clinic'"
+    ),
+    "a seal of text, as SQLite admits": (
+        "UPDATE workspace_keys SET state = 'enabled', mac = 'text' WHERE workspace = 'clinic'"
+    ),
+    "one version of two": (
+        "UPDATE workspace_keys SET state = 'enabled' WHERE workspace = 'clinic' AND version = 2"
+    ),
+    "the newest version removed": (
+        "DELETE FROM workspace_keys WHERE workspace = 'clinic' AND version = 2"
+    ),
+    "the oldest version removed": (
+        "DELETE FROM workspace_keys WHERE workspace = 'clinic' AND version = 1"
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+def test_a_key_enabled_in_the_database_is_refused(
+    database: Database, keyring: Keyring, forgery: str
+) -> None:
+    with database.write() as session:
+        made = keyring.new_object_key(session, "clinic", "object")
+        keyring.rotate(session, "clinic")
+        newer = keyring.new_object_key(session, "clinic", "object")
+        lab = keyring.new_object_key(session, "lab", "object")
+        keyring.disable(session, "clinic")
+    with database.write() as session:
+        session.execute(text(forgery))
+    with database.write() as session:
+        for attempt in (
+            lambda: keyring.object_key(session, "clinic", "object", made.wrapped, 1),
+            lambda: keyring.object_key(session, "clinic", "object", newer.wrapped, 2),
+            lambda: keyring.new_object_key(session, "clinic", "object"),
+            lambda: keyring.require_enabled(session, "clinic"),
+            lambda: keyring.rotate(session, "clinic"),
+            # Otherwise the forgery would be sealed by the next change of state.
+            lambda: keyring.enable(session, "clinic"),
+            lambda: keyring.disable(session, "clinic"),
+        ):
+            with pytest.raises(TamperedError, match="keys of the workspace `clinic`"):
+                attempt()
+        assert keyring.object_key(session, "lab", "object", lab.wrapped, 1) == lab.key
+        keyring.destroy(session, "clinic")
+        with pytest.raises((KeyUnavailableError, TamperedError)):
+            keyring.require_enabled(session, "clinic")
+
+
+def test_a_seal_of_before_a_rotation_does_not_fit_after_it(
+    database: Database, keyring: Keyring
+) -> None:
+    with database.write() as session:
+        old = session.get_one(WorkspaceKeyRow, ("clinic", 1)).mac
+        keyring.rotate(session, "clinic")
+        keyring.require_enabled(session, "clinic")
+        session.execute(
+            update(WorkspaceKeyRow).where(WorkspaceKeyRow.workspace == "clinic").values(mac=old)
+        )
+        with pytest.raises(TamperedError):
+            keyring.require_enabled(session, "clinic")
 
 
 def test_destroying_leaves_no_wrapped_key_in_the_database(

@@ -23,6 +23,7 @@ from strongroom.errors import (
     ValidationError,
 )
 from strongroom.gate.access.decider import Access
+from strongroom.gate.access.grants import Grants
 from strongroom.gate.audit.log import AuditLog
 from strongroom.gate.identity.issuing import Issuer
 from strongroom.gate.identity.sign_in import SignIn
@@ -49,6 +50,7 @@ class Foundation:
     keyring: Keyring
     blobs: BlobStore
     log: AuditLog
+    grants: Grants
     access: Access
     gate: Gate
     issuer: Issuer
@@ -82,7 +84,8 @@ def open_foundation(settings: Settings) -> Iterator[Foundation]:
         # What a crash left behind: files without a row. The home's lock says nobody writes now,
         # and by now keys and log have shown that this is the database of these files.
         blobs.sweep()
-        access = Access(database, cache_seconds=settings.decision_cache_seconds)
+        grants = Grants(keyring.secret("grants"))
+        access = Access(database, grants, cache_seconds=settings.decision_cache_seconds)
         issuer = Issuer(keyring.secret("api-key-pepper"))
         sign_in = SignIn(
             database, log, issuer,
@@ -90,7 +93,7 @@ def open_foundation(settings: Settings) -> Iterator[Foundation]:
         )  # fmt: skip
         gate = Gate(database, access, log, calls_per_minute=settings.calls_per_minute)
         yield Foundation(
-            settings, home, database, keyring, blobs, log, access, gate, issuer, sign_in
+            settings, home, database, keyring, blobs, log, grants, access, gate, issuer, sign_in
         )
 
 

@@ -121,11 +121,12 @@ def built(foundation: Foundation) -> Iterator[Built]:
     data = DataOperations(foundation.blobs, foundation.keyring, settings)
     rooms = [
         IdentityOperations(
-            foundation.sign_in, foundation.issuer,
+            foundation.sign_in, foundation.issuer, foundation.grants,
             api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
         ),
         WorkspaceOperations(
-            foundation.access, Accounts(), foundation.keyring.create_workspace_key,
+            foundation.access, foundation.grants, Accounts(),
+            foundation.keyring.create_workspace_key,
             actions=foundation.access.policies.actions,
         ),
         KeyOperations(foundation.keyring, [foundation.blobs.rewrap, data.rewrap, models.rewrap]),
@@ -138,8 +139,8 @@ def built(foundation: Foundation) -> Iterator[Built]:
     operations = [bound for room in rooms for bound in operations_of(room)]
     mlflow = Mounting(
         Pieces(
-            database=foundation.database, gate=foundation.gate, blobs=foundation.blobs,
-            checks=models, identify=foundation.sign_in.identify,
+            database=foundation.database, gate=foundation.gate, grants=foundation.grants,
+            blobs=foundation.blobs, checks=models, identify=foundation.sign_in.identify,
             max_upload_bytes=settings.max_upload_bytes,
             max_request_bytes=settings.max_request_bytes,
             request_seconds=settings.request_seconds,
@@ -199,7 +200,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Running], None] | None = No
                 datetime.now(UTC),
             )  # fmt: skip
             first = bootstrap(
-                foundation.database, foundation.log, foundation.issuer,
+                foundation.database, foundation.log, foundation.issuer, foundation.grants,
                 api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
             )  # fmt: skip
             running = Running(_origin(settings, listener), certificate.authority, first)

@@ -9,15 +9,21 @@ and the data itself is never touched. Disabling refuses reads and writes of a wo
 in every process that asks the database, and within `cache_seconds` for whoever holds a lease.
 Destroying deletes the wrapped keys for good: without them the data is noise.
 
+The state, and how many versions there are, are sealed: each row bears an HMAC-SHA256 (RFC 2104)
+under a key of the root. Who can only write in the database can take a key away, but not give it
+back. A row put back together with the seal it once had is a rollback, which no seal can tell.
+
 The state of a key is read from the database in every call. What is cached, for at most
 `cache_seconds`, is only the result of unwrapping, which may cost a round trip to a key service.
 Python cannot promise to erase a key from memory: a dropped key lives until its page is reused.
 """
 
+import hashlib
+import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +34,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from strongroom.engines.crypto.wrapping import bind, unwrap, wrap
-from strongroom.errors import ConflictError, KeyUnavailableError, NotFoundError, StateError
+from strongroom.errors import (
+    ConflictError,
+    KeyUnavailableError,
+    NotFoundError,
+    StateError,
+    TamperedError,
+)
 from strongroom.vault.database import Base
 from strongroom.vault.durable import on_commit
 from strongroom.vault.roots import Root
@@ -53,6 +65,8 @@ class WorkspaceKeyRow(Base):
     state: Mapped[str]
     wrapped: Mapped[bytes | None]
     created_at: Mapped[datetime]
+    mac: Mapped[bytes]
+    """Over workspace, state and number of versions; the same in all rows of a workspace."""
 
 
 class SealedSecretRow(Base):
@@ -108,6 +122,7 @@ class Keyring:
         if not 0 <= cache_seconds <= CACHE_SECONDS:
             raise ValueError(f"keys may be cached for 0 to {CACHE_SECONDS:.0f} seconds")
         self._root = root
+        self._state_key = self.secret("key-states")
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._now = now
@@ -123,7 +138,7 @@ class Keyring:
         Raises:
             ConflictError: the workspace has, or had, a key.
         """
-        if self._newest(session, workspace) is not None:
+        if self._rows(session, workspace):
             raise ConflictError(f"the workspace `{workspace}` already has a key")
         return self._add_version(session, workspace, 1)
 
@@ -140,7 +155,12 @@ class Keyring:
         self._change_state(session, workspace, "disabled")
 
     def enable(self, session: Session, workspace: str) -> None:
-        """Allow them again. Raises KeyUnavailableError when the key was destroyed."""
+        """Allow them again.
+
+        Raises:
+            KeyUnavailableError: the key was destroyed.
+            TamperedError: its rows were changed outside the server.
+        """
         self._change_state(session, workspace, "enabled")
 
     def destroy(self, session: Session, workspace: str) -> None:
@@ -167,6 +187,7 @@ class Keyring:
         Raises:
             KeyUnavailableError: it is disabled or destroyed.
             NotFoundError: the workspace has no key.
+            TamperedError: its rows were changed outside the server.
         """
         self._usable(session, workspace)
 
@@ -316,23 +337,54 @@ class Keyring:
 
     # ---- rows ----
 
-    def _newest(self, session: Session, workspace: str) -> WorkspaceKeyRow | None:
+    def _rows(self, session: Session, workspace: str) -> Sequence[WorkspaceKeyRow]:
+        """Every version, oldest first, as the database has them."""
         return session.scalars(
             select(WorkspaceKeyRow)
             .where(WorkspaceKeyRow.workspace == workspace)
-            .order_by(WorkspaceKeyRow.version.desc())
-            .limit(1)
-        ).first()
+            .order_by(WorkspaceKeyRow.version)
+            .execution_options(populate_existing=True)
+        ).all()
+
+    def _mac(self, workspace: str, state: str, versions: int) -> bytes:
+        message = bind("strongroom key state", 1, workspace, state, versions)
+        return hmac.digest(self._state_key, message, hashlib.sha256)
+
+    def _verify(self, workspace: str, rows: Sequence[WorkspaceKeyRow]) -> None:
+        """Return if the rows are as this server left them.
+
+        Raises:
+            TamperedError: a state was changed, or a version was added or removed.
+        """
+        mac = self._mac(workspace, rows[-1].state, len(rows))
+        try:
+            sealed = [hmac.compare_digest(mac, row.mac) for row in rows]
+        except TypeError:
+            # SQLite keeps what is written: text where bytes should be.
+            sealed = [False]
+        is_whole = [row.version for row in rows] == list(range(1, len(rows) + 1))
+        is_one = len({row.state for row in rows}) == 1
+        if not (all(sealed) and is_whole and is_one):
+            raise TamperedError(
+                f"the keys of the workspace `{workspace}` were changed outside the server"
+            )
+
+    def _seal(self, session: Session, workspace: str, state: KeyState, versions: int) -> None:
+        session.execute(
+            update(WorkspaceKeyRow)
+            .where(WorkspaceKeyRow.workspace == workspace)
+            .values(state=state, mac=self._mac(workspace, state, versions))
+        )
 
     def _usable(
         self, session: Session, workspace: str, version: int | None = None
     ) -> WorkspaceKeyRow:
-        if version is None:
-            row = self._newest(session, workspace)
-        else:
-            row = session.get(WorkspaceKeyRow, (workspace, version), populate_existing=True)
-        if row is None:
+        rows = self._rows(session, workspace)
+        if rows:
+            self._verify(workspace, rows)
+        if not rows or not (version is None or 1 <= version <= len(rows)):
             raise NotFoundError(f"the workspace `{workspace}` has no such key")
+        row = rows[-1 if version is None else version - 1]
         if row.state != "enabled" or row.wrapped is None:
             raise KeyUnavailableError(f"the key of the workspace `{workspace}` is {row.state}")
         return row
@@ -346,29 +398,35 @@ class Keyring:
                 state="enabled",
                 wrapped=self._root.wrap(secrets.token_bytes(32), context),
                 created_at=self._now(),
+                mac=self._mac(workspace, "enabled", version),
             )
         )
         try:
             session.flush()
         except IntegrityError:
             raise ConflictError(f"the key of `{workspace}` was changed by another") from None
+        self._seal(session, workspace, "enabled", version)
         return version
 
     def _change_state(self, session: Session, workspace: str, state: KeyState) -> None:
         if workspace == SYSTEM:
             # Without it the server could not even record that it was disabled.
             raise StateError("the key of the server itself cannot be disabled or destroyed")
-        newest = self._newest(session, workspace)
-        if newest is None:
+        rows = self._rows(session, workspace)
+        if not rows:
             raise NotFoundError(f"the workspace `{workspace}` has no key")
-        if newest.state == "destroyed":
+        if rows[-1].state == "destroyed":
             raise KeyUnavailableError(f"the key of the workspace `{workspace}` is destroyed")
-        changed: dict[str, object] = {"state": state}
         if state == "destroyed":
-            changed["wrapped"] = None
-        session.execute(
-            update(WorkspaceKeyRow).where(WorkspaceKeyRow.workspace == workspace).values(changed)
-        )
+            # Allowed also where the rows were changed: it gives nobody anything.
+            session.execute(
+                update(WorkspaceKeyRow)
+                .where(WorkspaceKeyRow.workspace == workspace)
+                .values(wrapped=None)
+            )
+        else:
+            self._verify(workspace, rows)
+        self._seal(session, workspace, state, len(rows))
         # Until the commit others may still use the key; from then on nothing cached may serve.
         on_commit(session, self.flush)
 

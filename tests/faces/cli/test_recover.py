@@ -20,7 +20,12 @@ def settings(tmp_path: Path) -> Settings:
     settings = Settings(home=tmp_path / "home", min_free_bytes=0)
     with open_foundation(settings) as foundation:
         bootstrap(
-            foundation.database, foundation.log, foundation.issuer, api_key_days=1, link_minutes=1
+            foundation.database,
+            foundation.log,
+            foundation.issuer,
+            foundation.grants,
+            api_key_days=1,
+            link_minutes=1,
         )
     return settings
 

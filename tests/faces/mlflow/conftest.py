@@ -52,7 +52,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         checks = SimulatedChecks(blobs)
         mounting = Mounting(
             Pieces(
-                database=database, gate=house.gate, blobs=blobs, checks=checks,
+                database=database, gate=house.gate, grants=house.grants, blobs=blobs, checks=checks,
                 identify=house.sign_in.identify,
                 max_upload_bytes=2**30, max_request_bytes=4 * 2**20, request_seconds=30,
             )

@@ -53,7 +53,7 @@ def stores(elsewhere: Gatehouse, tmp_path_factory: pytest.TempPathFactory) -> tu
     blobs = BlobStore(tmp_path_factory.mktemp("blobs"), elsewhere.keyring, elsewhere.database)
     checks = SimulatedChecks(blobs)
     shelf = ArtifactShelf(elsewhere.gate, blobs, checks)
-    house = House(elsewhere.database, elsewhere.gate, shelf, checks)
+    house = House(elsewhere.database, elsewhere.gate, elsewhere.grants, shelf, checks)
     house.workspace_store = WorkspaceStore(house)
     house.tracking_store = TrackingStore(house)
     house.registry_store = RegistryStore(house)

@@ -11,7 +11,9 @@ from strongroom.gate.workspaces.types import CreateWorkspace
 
 
 def test_the_first_person_is_an_operator_with_a_key_and_a_link(house: Gatehouse) -> None:
-    first = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+    first = bootstrap(
+        house.database, house.log, house.issuer, house.grants, api_key_days=90, link_minutes=10
+    )
     assert first is not None
     principal = house.sign_in.identify(first.api_key)
     assert (principal.id, principal.name) == (first.id, "operator")
@@ -30,14 +32,18 @@ def test_the_first_person_is_an_operator_with_a_key_and_a_link(house: Gatehouse)
 
 def test_there_is_no_second_first_person(house: Gatehouse) -> None:
     house.person("ann", "Reader")
-    again = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+    again = bootstrap(
+        house.database, house.log, house.issuer, house.grants, api_key_days=90, link_minutes=10
+    )
     assert again is None
     assert house.events() == []
 
 
 def test_a_key_that_nobody_ever_used_may_be_lost_and_is_replaced(house: Gatehouse) -> None:
     def again() -> FirstPerson | None:
-        return bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+        return bootstrap(
+            house.database, house.log, house.issuer, house.grants, api_key_days=90, link_minutes=10
+        )
 
     lost = again()
     first = again()
@@ -54,10 +60,14 @@ def test_a_key_that_nobody_ever_used_may_be_lost_and_is_replaced(house: Gatehous
 
 
 def test_a_link_that_was_used_counts_too(house: Gatehouse) -> None:
-    first = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+    first = bootstrap(
+        house.database, house.log, house.issuer, house.grants, api_key_days=90, link_minutes=10
+    )
     assert first is not None
     house.sign_in.sign_in(first.link)
-    again = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+    again = bootstrap(
+        house.database, house.log, house.issuer, house.grants, api_key_days=90, link_minutes=10
+    )
     assert again is None
 
 
@@ -70,8 +80,17 @@ def test_a_record_that_cannot_be_written_leaves_nobody(
     with monkeypatch.context() as patched:
         patched.setattr(house.log, "append", full)
         with pytest.raises(OSError, match="full"):
-            bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
-    first = bootstrap(house.database, house.log, house.issuer, api_key_days=90, link_minutes=10)
+            bootstrap(
+                house.database,
+                house.log,
+                house.issuer,
+                house.grants,
+                api_key_days=90,
+                link_minutes=10,
+            )
+    first = bootstrap(
+        house.database, house.log, house.issuer, house.grants, api_key_days=90, link_minutes=10
+    )
     assert first is not None
 
 

@@ -11,7 +11,6 @@ import pytest
 from tests.gate.gatehouse import Gatehouse
 
 from strongroom.errors import ExpiredError, RateLimitedError, SignInError
-from strongroom.gate.access import grants
 from strongroom.gate.access.types import ANONYMOUS, Principal, PrincipalKind
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
 from strongroom.gate.identity.sign_in import FAILURES_PER_MINUTE, SignIn
@@ -183,7 +182,7 @@ def test_a_disabled_account_cannot_sign_in(house: Gatehouse) -> None:
     ann = house.person("ann", "Reader")
     secret, link = key_of(house, ann), link_of(house, ann)
     with house.database.write() as session:
-        grants.suspend(session, ann.id, now=house.issuer.now())
+        house.grants.suspend(session, ann.id, now=house.issuer.now())
     with pytest.raises(SignInError, match="disabled"):
         house.sign_in.identify(secret)
     with pytest.raises(SignInError, match="disabled"):

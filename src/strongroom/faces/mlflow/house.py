@@ -9,7 +9,7 @@ from typing import Any
 from strongroom.errors import InternalError
 from strongroom.faces.mlflow.artifacts import ArtifactShelf
 from strongroom.faces.mlflow.registration import ModelChecks
-from strongroom.gate.access import grants
+from strongroom.gate.access.grants import Grants
 from strongroom.gate.access.types import Principal
 from strongroom.gate.operation import Gate
 from strongroom.vault.database import Database
@@ -25,6 +25,7 @@ class House:
 
     database: Database
     gate: Gate
+    grants: Grants
     shelf: ArtifactShelf
     checks: ModelChecks
     workspace_store: Any = field(default=None)
@@ -34,7 +35,7 @@ class House:
     def workspaces_of(self, principal: Principal) -> list[str]:
         """Names of the workspaces in which the principal holds a role, within their credential."""
         with self.database.read() as session:
-            held = grants.workspaces_of(session, principal.id)
+            held = self.grants.workspaces_of(session, principal.id)
         return [
             name
             for name in held

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from strongroom.errors import InternalError
 from strongroom.faces.mlflow.registration import ModelChecks
+from strongroom.gate.access.grants import Grants
 from strongroom.gate.access.types import Principal
 from strongroom.gate.operation import Gate
 from strongroom.vault.blobs import BlobStore
@@ -57,6 +58,7 @@ class Pieces:
 
     database: Database
     gate: Gate
+    grants: Grants
     blobs: BlobStore
     checks: ModelChecks
     identify: Callable[[str, str], Principal]
@@ -92,7 +94,7 @@ def mount(pieces: Pieces) -> ASGIApp:
 
     prepare(pieces.database)
     shelf = ArtifactShelf(pieces.gate, pieces.blobs, pieces.checks)
-    house = House(pieces.database, pieces.gate, shelf, pieces.checks)
+    house = House(pieces.database, pieces.gate, pieces.grants, shelf, pieces.checks)
     claim(house)
     house.workspace_store = WorkspaceStore(house)
     house.tracking_store = TrackingStore(house)

@@ -8,6 +8,9 @@ one epoch. The epoch is a number in the database that grows in the very transact
 a grant; whoever sees a newer one starts a new era. It is looked at before a decision when the
 last look is older than `cache_seconds`, and whenever the gate reads it for a call, so a change
 is felt at once where it was made and within `cache_seconds` everywhere (ADR 0013).
+
+Grants count only with their seal (`grants.Grants`). Whose rows do not verify holds nothing, and
+the server's log has the line `standing_tampered`.
 """
 
 import threading
@@ -22,9 +25,11 @@ from cedarpy import Entities, is_authorized
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from strongroom.errors import TamperedError
+from strongroom.gate.access.grants import Grants, Standing
 from strongroom.gate.access.policy_set import SlicedPolicies
 from strongroom.gate.access.roles import OPERATOR, WORKSPACE_ROLES
-from strongroom.gate.access.tables import GrantRow, PolicyEpochRow, SuspensionRow
+from strongroom.gate.access.tables import PolicyEpochRow
 from strongroom.gate.access.types import CedarValue, Decision, Entity, Principal, PrincipalKind
 from strongroom.vault.database import Database
 
@@ -36,16 +41,10 @@ MAX_SHAPES = 1_000
 
 _CEDAR_TYPES = {PrincipalKind.PERSON: "Person", PrincipalKind.SERVICE: "Service"}
 _NOBODY = Decision(allowed=False)
+_NOTHING = Standing(frozenset(), suspended=True)
+"""The standing of those whose rows were changed outside the server: not even one's own account."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What one principal holds at one epoch: (workspace, role id) pairs, and if suspended."""
-
-    grants: frozenset[tuple[str, str]]
-    suspended: bool
 
 
 @dataclass(slots=True)
@@ -65,6 +64,7 @@ class Access:
     def __init__(
         self,
         database: Database,
+        grants: Grants,
         *,
         cache_seconds: float = 1.0,
         policies: SlicedPolicies | None = None,
@@ -74,15 +74,18 @@ class Access:
 
         Args:
             database: holds grants, suspensions and the epoch.
+            grants: reads them and verifies their seals.
             cache_seconds: how long the epoch is believed without looking again, >= 0.
             policies: others than the built-in ones.
             clock: seconds that never go back.
         """
         self.policies = policies or SlicedPolicies.built_in()
+        self._grants = grants
         self._database = database
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._era = _Era(-1)
+        self._numbers: dict[str, tuple[int, int]] = {}
         self._believed_until = float("-inf")
         self._lock = threading.Lock()
         self._shapes: set[tuple[object, ...]] = set()
@@ -145,22 +148,48 @@ class Access:
             known = era.standings.get(principal)
             if known is not None:
                 return era, known
-            now = self._clock()
+            now, begun = self._clock(), self._era.epoch
             with self._database.read() as session:
                 # One snapshot: what is read here belongs to this epoch and no other.
                 epoch = session.scalar(select(PolicyEpochRow.epoch)) or 0
-                rows = session.execute(
-                    select(GrantRow.workspace, GrantRow.role).where(GrantRow.principal == principal)
-                )
-                grants = frozenset((workspace, role) for workspace, role in rows)
-                suspended = session.get(SuspensionRow, principal) is not None
+                standing = self._verified(session, principal)
+            if epoch < begun:
+                # Committed epochs never shrink: the database, or this row, is an older one.
+                _log.error("standing_tampered", principal=principal, reason="the epoch went back")
+                return self._era, _NOTHING
             if epoch != era.epoch:
                 era = self._advance(epoch, now)
             if epoch == era.epoch:
                 if len(era.standings) >= MAX_PRINCIPALS:
                     era.standings.clear()
                     era.bases.clear()
-                era.standings[principal] = Standing(grants, suspended)
+                era.standings[principal] = self._newest(principal, epoch, standing)
+
+    def _verified(self, session: Session, principal: str) -> Standing:
+        try:
+            return self._grants.standing(session, principal)
+        except TamperedError:
+            _log.error("standing_tampered", principal=principal, reason="the seal does not fit")
+            return _NOTHING
+
+    def _newest(self, principal: str, epoch: int, standing: Standing) -> Standing:
+        """`standing`, or nothing if this process has seen a later one at an earlier epoch.
+
+        Old rows put back together with their old seal verify; the number in the seal tells.
+        """
+        if standing is _NOTHING:
+            return standing
+        with self._lock:
+            seen_at, number = self._numbers.get(principal, (0, 0))
+            if epoch < seen_at:
+                return standing
+            if standing.number >= number:
+                if len(self._numbers) >= MAX_PRINCIPALS:
+                    self._numbers.clear()
+                self._numbers[principal] = (epoch, standing.number)
+                return standing
+        _log.error("standing_tampered", principal=principal, reason="the seal is an old one")
+        return _NOTHING
 
     def _evaluate(
         self,

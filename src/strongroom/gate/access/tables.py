@@ -1,4 +1,4 @@
-"""Rows behind decisions: who holds which role where, who is suspended, and the epoch."""
+"""Rows behind decisions: who holds which role where, who is suspended, seals, and the epoch."""
 
 from datetime import datetime
 
@@ -31,6 +31,20 @@ class SuspensionRow(Base):
 
     principal: Mapped[str] = mapped_column(String(64), primary_key=True)
     since: Mapped[datetime]
+
+
+class StandingRow(Base):
+    """The seal of all that `grants` and `suspensions` say of a principal.
+
+    Kept when nothing is held any more, so that its absence beside a grant is a forgery.
+    """
+
+    __tablename__ = "standings"
+
+    principal: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int]
+    """The epoch that their last change began; it only grows."""
+    mac: Mapped[bytes]
 
 
 class PolicyEpochRow(Base):

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from strongroom.errors import NotFoundError
-from strongroom.gate.access import grants
+from strongroom.gate.access.grants import Grants
 from strongroom.gate.access.roles import OPERATOR
 from strongroom.gate.access.tables import SERVER_WIDE
 from strongroom.gate.access.types import PrincipalKind
@@ -45,6 +45,7 @@ def bootstrap(
     database: Database,
     log: Recorder,
     issuer: Issuer,
+    grants: Grants,
     *,
     api_key_days: int,
     link_minutes: int,

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from strongroom.errors import CallerError, NotFoundError, ValidationError
-from strongroom.gate.access import grants
+from strongroom.gate.access.grants import Grants
 from strongroom.gate.access.tables import SuspensionRow
 from strongroom.gate.access.types import SERVER, Entity, PrincipalKind
 from strongroom.gate.audit.types import AuditClass
@@ -60,19 +60,27 @@ class IdentityOperations:
     """The room of accounts and what they sign in with."""
 
     def __init__(
-        self, sign_in: SignIn, issuer: Issuer, *, api_key_days: int, link_minutes: int
+        self,
+        sign_in: SignIn,
+        issuer: Issuer,
+        grants: Grants,
+        *,
+        api_key_days: int,
+        link_minutes: int,
     ) -> None:
         """Take what the room works with.
 
         Args:
             sign_in: told when something is revoked.
             issuer: makes secrets.
+            grants: suspends, and knows who holds a role where.
             api_key_days: how long a new key lasts, and the most that may be asked for.
             link_minutes: how long a sign-in link lasts.
         """
         self._accounts = Accounts()
         self._sign_in = sign_in
         self._issuer = issuer
+        self._grants = grants
         self._api_key_days = api_key_days
         self._link_minutes = link_minutes
 
@@ -133,7 +141,7 @@ class IdentityOperations:
         with call.transaction() as session:
             known = self._accounts.find(session, request.user)
             call.note(account=known.id)
-            grants.suspend(session, known.id, now=self._issuer.now())
+            self._grants.suspend(session, known.id, now=self._issuer.now())
             row = session.get_one(AccountRow, known.id)
         self._sign_in.forget()
         return _user(row, disabled=True)
@@ -151,7 +159,7 @@ class IdentityOperations:
         with call.transaction() as session:
             known = self._accounts.find(session, request.user)
             call.note(account=known.id)
-            grants.restore(session, known.id)
+            self._grants.restore(session, known.id)
             return _user(session.get_one(AccountRow, known.id), disabled=False)
 
     @operation(
@@ -191,7 +199,7 @@ class IdentityOperations:
             raise ValidationError(f"`days`: a key lasts at most {self._api_key_days} days")
         known = self._whose(call, "createApiKey", request.user)
         with call.transaction() as session:
-            mine = grants.workspaces_of(session, known.id)
+            mine = self._grants.workspaces_of(session, known.id)
             for name in request.workspaces:
                 if name not in mine:
                     raise ValidationError(f"`workspaces`: no role in `{name}`")

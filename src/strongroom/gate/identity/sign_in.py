@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from strongroom.errors import ExpiredError, RateLimitedError, SignInError, UnavailableError
-from strongroom.gate.access import grants
+from strongroom.gate.access.grants import suspended
 from strongroom.gate.access.types import ANONYMOUS, Principal, PrincipalKind
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
 from strongroom.gate.identity.issuing import Issuer
@@ -238,7 +238,7 @@ class SignIn:
 
     def _active_account(self, session: Session, identifier: str) -> AccountRow:
         account = session.get(AccountRow, identifier)
-        if account is None or grants.suspended(session, identifier):
+        if account is None or suspended(session, identifier):
             raise SignInError("the account is disabled")
         return account
 

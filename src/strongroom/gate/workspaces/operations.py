@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from strongroom.errors import ConflictError, NotFoundError, ValidationError
-from strongroom.gate.access import grants
+from strongroom.gate.access.grants import Grants, holders
 from strongroom.gate.access.roles import OWNER, WORKSPACE_ROLES, workspace_role
 from strongroom.gate.access.types import (
     SERVER,
@@ -81,6 +81,7 @@ class WorkspaceOperations:
     def __init__(
         self,
         access: Decider,
+        grants: Grants,
         directory: Directory,
         create_key: CreateKey,
         *,
@@ -91,12 +92,14 @@ class WorkspaceOperations:
 
         Args:
             access: answers questions about access.
+            grants: changes them.
             directory: who there is.
             create_key: makes the key of a new workspace, in the same transaction.
             actions: every declared action.
             clock: seconds since 1970, UTC.
         """
         self._access = access
+        self._grants = grants
         self._directory = directory
         self._create_key = create_key
         self._actions = actions
@@ -131,7 +134,7 @@ class WorkspaceOperations:
             )
             session.add(row)
             self._create_key(session, request.name)
-            grants.grant(
+            self._grants.grant(
                 session,
                 call.principal.id,
                 OWNER,
@@ -154,7 +157,7 @@ class WorkspaceOperations:
         with call.reading() as session:
             names = [
                 name
-                for name in grants.workspaces_of(session, call.principal.id)
+                for name in self._grants.workspaces_of(session, call.principal.id)
                 if name > request.after and self._may_read(call.principal, name)
             ]
             rows = session.scalars(
@@ -206,7 +209,9 @@ class WorkspaceOperations:
             known = self._directory.find(session, request.principal)
             call.note(principal=known.id, role=role.id)
             now = self._now()
-            grants.grant(session, known.id, role, request.workspace, by=call.principal.id, now=now)
+            self._grants.grant(
+                session, known.id, role, request.workspace, by=call.principal.id, now=now
+            )
         return Member(
             principal=known.id,
             name=known.name,
@@ -233,7 +238,7 @@ class WorkspaceOperations:
             _existing(session, request.workspace)
             known = self._directory.find(session, request.principal)
             call.note(principal=known.id, role=role.id)
-            grants.revoke(session, known.id, role, request.workspace)
+            self._grants.revoke(session, known.id, role, request.workspace)
             return self._members(session, request.workspace)
 
     @operation(
@@ -251,7 +256,7 @@ class WorkspaceOperations:
             return self._members(session, request.workspace)
 
     def _members(self, session: Session, workspace: str) -> Members:
-        rows = grants.holders(session, workspace)
+        rows = holders(session, workspace)
         known = self._directory.names(session, [row.principal for row in rows])
         names = {role.id: role.name for role in WORKSPACE_ROLES}
         return Members(
@@ -307,7 +312,7 @@ class WorkspaceOperations:
         entity = self._asked(request)
         call.note(asked=request.action)
         with call.reading() as session:
-            ids = sorted({row.principal for row in grants.holders(session, request.workspace)})
+            ids = sorted({row.principal for row in holders(session, request.workspace)})
             known = self._directory.names(session, ids)
         answers = [self._answer(known[i], request.action, entity) for i in ids if i in known]
         return WhoCan(principals=[answer for answer in answers if answer.allowed])

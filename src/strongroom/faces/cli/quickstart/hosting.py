@@ -51,7 +51,7 @@ def prepare(settings: Settings) -> tuple[str, bool]:
     listen(settings.host, settings.port).close()
     with open_foundation(settings) as foundation:
         first = bootstrap(
-            foundation.database, foundation.log, foundation.issuer,
+            foundation.database, foundation.log, foundation.issuer, foundation.grants,
             api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
         )  # fmt: skip
         if first is not None:

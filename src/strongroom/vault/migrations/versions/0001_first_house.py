@@ -215,6 +215,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace", "name", name=op.f("pk_serving_endpoints")),
     )
     op.create_table(
+        "standings",
+        sa.Column("principal", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("principal", name=op.f("pk_standings")),
+    )
+    op.create_table(
         "strongroom_workspaces",
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("description", sa.String(length=500), nullable=False),
@@ -266,6 +273,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("wrapped", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "version", name=op.f("pk_workspace_keys")),
     )
     op.create_table(
