@@ -123,8 +123,8 @@ def _guarded(folder: Path, *, behind: bool) -> Iterator[tuple[Any, Any]]:
     from strongroom.faces.inference.app import InferenceApp
     from strongroom.gate.access.roles import workspace_role
     from strongroom.gate.access.types import Principal, PrincipalKind
+    from strongroom.gate.declaration import operations_of
     from strongroom.gate.identity.accounts import create_account
-    from strongroom.gate.operation import operations_of
     from strongroom.gate.workspaces.tables import WorkspaceRow
     from strongroom.services.endpoints.operations import EndpointOperations
     from strongroom.services.endpoints.runners import Runners

@@ -5,7 +5,7 @@ import pkgutil
 import sys
 
 import strongroom
-from strongroom.gate.operation import DECLARED, Operation
+from strongroom.gate.declaration import DECLARED, Operation
 
 HEAD = """# Operations
 

@@ -13,10 +13,10 @@ from strongroom.faces.api import app as api
 from strongroom.faces.console import app as console
 from strongroom.faces.foundation import Foundation, open_foundation
 from strongroom.gate.access.types import Principal
+from strongroom.gate.declaration import BoundOperation, operations_of
 from strongroom.gate.identity.accounts import Accounts
 from strongroom.gate.identity.bootstrap import bootstrap, local_link
 from strongroom.gate.identity.operations import IdentityOperations
-from strongroom.gate.operation import BoundOperation, operations_of
 from strongroom.gate.workspaces.operations import WorkspaceOperations
 from strongroom.services.compliance.operations import ComplianceOperations
 from strongroom.services.data.operations import DataOperations

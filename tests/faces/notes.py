@@ -13,13 +13,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from strongroom.errors import ConflictError, ExpiredError, NotFoundError, SignInError
 from strongroom.gate.access.types import Decision, Entity, Principal, PrincipalKind
 from strongroom.gate.audit.types import AuditClass, EntryRef, Event
-from strongroom.gate.operation import (
+from strongroom.gate.declaration import (
     DECLARED,
     Body,
     BoundOperation,
-    Call,
     Command,
-    Gate,
     Limits,
     Route,
     Stream,
@@ -27,6 +25,7 @@ from strongroom.gate.operation import (
     operation,
     operations_of,
 )
+from strongroom.gate.operation import Call, Gate
 from strongroom.settings import Settings
 from strongroom.vault.database import Database
 

@@ -19,11 +19,12 @@ from strongroom.gate.access.types import Principal, PrincipalKind
 from strongroom.gate.audit.log import AuditLog
 from strongroom.gate.audit.reading import Filters
 from strongroom.gate.audit.types import Event
+from strongroom.gate.declaration import operations_of
 from strongroom.gate.identity.accounts import Accounts, create_account
 from strongroom.gate.identity.issuing import Issuer
 from strongroom.gate.identity.operations import IdentityOperations
 from strongroom.gate.identity.sign_in import SignIn
-from strongroom.gate.operation import Answer, Gate, operations_of
+from strongroom.gate.operation import Answer, Gate
 from strongroom.gate.workspaces.operations import WorkspaceOperations
 from strongroom.gate.workspaces.tables import WorkspaceRow
 from strongroom.vault.database import Database

@@ -21,7 +21,7 @@ from tests.gate.gatehouse import Gatehouse
 import strongroom
 from strongroom.gate.access.policy_set import SlicedPolicies
 from strongroom.gate.access.types import SERVER, Entity, Principal, PrincipalKind, workspace_entity
-from strongroom.gate.operation import DECLARED, Operation
+from strongroom.gate.declaration import DECLARED, Operation
 
 OPERATIONS = """
 operation          about        Own Con Rea Dat MLE Com Pri Aud Opr -

@@ -20,15 +20,15 @@ from strongroom.errors import (
 )
 from strongroom.gate.access.types import ANONYMOUS, Entity, Principal, workspace_entity
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
-from strongroom.gate.operation import (
+from strongroom.gate.declaration import (
     DECLARED,
     BoundOperation,
-    Call,
     Limits,
     in_workspace,
     operation,
     operations_of,
 )
+from strongroom.gate.operation import Call
 from strongroom.vault.database import Base, Database
 
 

@@ -35,10 +35,10 @@ from strongroom.faces.inference.app import InferenceApp
 from strongroom.faces.listening import listen
 from strongroom.faces.mlflow.mounting import Mounting, Pieces
 from strongroom.faces.mlflow.routes import owns as owned_by_mlflow
+from strongroom.gate.declaration import BoundOperation, operations_of
 from strongroom.gate.identity.accounts import Accounts
 from strongroom.gate.identity.bootstrap import FirstPerson, bootstrap
 from strongroom.gate.identity.operations import IdentityOperations
-from strongroom.gate.operation import BoundOperation, operations_of
 from strongroom.gate.workspaces.keys import KeyOperations
 from strongroom.gate.workspaces.operations import WorkspaceOperations
 from strongroom.services.compliance.operations import ComplianceOperations

@@ -18,7 +18,7 @@ from strongroom.faces.api.app import build
 from strongroom.faces.api.openapi import every_error
 from strongroom.faces.cli import main, rooms
 from strongroom.faces.cli.derive import is_secret
-from strongroom.gate.operation import DECLARED
+from strongroom.gate.declaration import DECLARED
 
 Run = Callable[..., tuple[int, str, str]]
 

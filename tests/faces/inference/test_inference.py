@@ -21,7 +21,7 @@ from strongroom.errors import UnavailableError
 from strongroom.faces.inference.app import InferenceApp
 from strongroom.gate.access.types import Principal
 from strongroom.gate.audit.types import Event, Outcome
-from strongroom.gate.operation import operations_of
+from strongroom.gate.declaration import operations_of
 from strongroom.services.endpoints.operations import EndpointOperations
 from strongroom.services.endpoints.runners import Prediction, Runners
 from strongroom.services.endpoints.types import CreateEndpoint, DeployModel, Range

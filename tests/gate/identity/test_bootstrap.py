@@ -106,7 +106,7 @@ def test_a_local_link_is_for_a_person_and_on_the_record(house: Gatehouse) -> Non
 
 
 def test_no_operation_leads_here() -> None:
-    from strongroom.gate.operation import DECLARED
+    from strongroom.gate.declaration import DECLARED
 
     assert not any("bootstrap" in name or "local" in name for name in DECLARED)
     assert Nothing.model_fields == {}

@@ -8,7 +8,7 @@ from tests.gate.gatehouse import Gatehouse
 from strongroom.errors import KeyUnavailableError, NotFoundError, RefusedError
 from strongroom.gate.access.types import Principal
 from strongroom.gate.audit.types import Outcome
-from strongroom.gate.operation import operations_of
+from strongroom.gate.declaration import operations_of
 from strongroom.gate.workspaces.keys import KeyOperations, KeyReference
 
 CLINIC = KeyReference(workspace="clinic")

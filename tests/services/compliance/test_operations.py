@@ -15,7 +15,7 @@ from strongroom.engines.ledger.verification import verify_export
 from strongroom.errors import NotFoundError, RefusedError, TamperedError, ValidationError
 from strongroom.gate.access.types import Principal
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
-from strongroom.gate.operation import Stream, operations_of
+from strongroom.gate.declaration import Stream, operations_of
 from strongroom.services.compliance.operations import ComplianceOperations
 from strongroom.services.compliance.types import (
     ExportLog,

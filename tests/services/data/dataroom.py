@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tests.gate.gatehouse import Gatehouse, gatehouse
 
 from strongroom.gate.access.types import Principal
-from strongroom.gate.operation import Stream, operations_of
+from strongroom.gate.declaration import Stream, operations_of
 from strongroom.services.data.operations import DataOperations
 from strongroom.services.data.types import AddDataset, DatasetVersion, ReadRows
 from strongroom.settings import Settings

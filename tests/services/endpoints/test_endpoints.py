@@ -31,7 +31,7 @@ from strongroom.errors import (
 )
 from strongroom.gate.access.types import Principal
 from strongroom.gate.audit.types import Outcome
-from strongroom.gate.operation import operations_of
+from strongroom.gate.declaration import operations_of
 from strongroom.services.endpoints.operations import EndpointOperations
 from strongroom.services.endpoints.runners import Runners
 from strongroom.services.endpoints.types import (

@@ -9,7 +9,7 @@ from tests.gate.gatehouse import Gatehouse, gatehouse
 
 from strongroom.errors import NotFoundError, RefusedError, StateError
 from strongroom.gate.access.types import Principal
-from strongroom.gate.operation import operations_of
+from strongroom.gate.declaration import operations_of
 from strongroom.services.jobs.operations import JobOperations
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.types import JobList, JobName, JobState, JobStatus, ListJobs

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.gate.gatehouse import Gatehouse, gatehouse
 
 from strongroom.gate.access.types import Principal
-from strongroom.gate.operation import operations_of
+from strongroom.gate.declaration import operations_of
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.types import JobState
 from strongroom.services.models.operations import ModelOperations

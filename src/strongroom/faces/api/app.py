@@ -20,7 +20,8 @@ from strongroom.faces.api.endpoint import Endpoint, Threads
 from strongroom.faces.api.public import Public, PublicLog, Ready, only_get
 from strongroom.faces.api.shell import Counters, Shell
 from strongroom.gate.access.types import ANONYMOUS
-from strongroom.gate.operation import BoundOperation, Gate, new_request_id
+from strongroom.gate.declaration import BoundOperation
+from strongroom.gate.operation import Gate, new_request_id
 from strongroom.settings import Settings
 
 STRANGERS_PER_MINUTE = 120

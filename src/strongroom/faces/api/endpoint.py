@@ -26,7 +26,8 @@ from strongroom.faces.api import problems, requests
 from strongroom.faces.api.bodies import Bridge, Incoming
 from strongroom.faces.api.callers import Callers
 from strongroom.gate.access.types import ANONYMOUS, Entity, Principal
-from strongroom.gate.operation import Answer, Body, BoundOperation, Gate, Stream
+from strongroom.gate.declaration import Body, BoundOperation, Stream
+from strongroom.gate.operation import Answer, Gate
 from strongroom.settings import Settings
 
 RECEIPT_HEADER = "X-Strongroom-Receipt"

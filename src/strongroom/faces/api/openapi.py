@@ -12,7 +12,7 @@ from strongroom import errors
 from strongroom.faces.api.endpoint import RECEIPT_HEADER, WORKSPACE_HEADER
 from strongroom.faces.api.problems import MEDIA_TYPE
 from strongroom.faces.api.requests import MAX_INTEGER
-from strongroom.gate.operation import Body, BoundOperation, Operation, Stream
+from strongroom.gate.declaration import Body, BoundOperation, Operation, Stream
 
 PREFIX = "/api/v1"
 _SCHEMES = "#/components/schemas/{model}"

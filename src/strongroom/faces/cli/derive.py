@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from strongroom.errors import UsageError
 from strongroom.faces.cli import options, output
 from strongroom.faces.client.shapes import Shape
-from strongroom.gate.operation import Body, Command, Operation, Stream
+from strongroom.gate.declaration import Body, Command, Operation, Stream
 
 PREFIX = "/api/v1"
 SECRET_NAMES = frozenset({"password", "passphrase", "secret", "token"})

@@ -51,7 +51,7 @@ class RoomGroup(typer.core.TyperGroup):
 def load(word: str) -> Any:  # noqa: ANN401 # Typer's command type is private
     """The command or group for a word, derived from the declarations of its room."""
     from strongroom.faces.cli.derive import command_of
-    from strongroom.gate.operation import DECLARED
+    from strongroom.gate.declaration import DECLARED
 
     importlib.import_module(ROOMS[word].module)
     app = typer.Typer(

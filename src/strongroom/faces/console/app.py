@@ -17,7 +17,8 @@ from strongroom.faces.console.sessions import SignsIn
 from strongroom.faces.console.visits import Visit
 from strongroom.faces.credentials import require_own_origin, session_secret
 from strongroom.gate.access.types import ANONYMOUS, Principal
-from strongroom.gate.operation import BoundOperation, Gate, new_request_id
+from strongroom.gate.declaration import BoundOperation
+from strongroom.gate.operation import Gate, new_request_id
 from strongroom.settings import Settings
 
 SIGN_IN_PATH = "/sign-in"

@@ -10,7 +10,8 @@ from pydantic import ValidationError as PydanticError
 
 from strongroom.errors import NotFoundError, ValidationError
 from strongroom.gate.access.types import Principal
-from strongroom.gate.operation import BoundOperation, Gate, Operation, Stream
+from strongroom.gate.declaration import BoundOperation, Operation, Stream
+from strongroom.gate.operation import Gate
 
 
 @dataclass(frozen=True, slots=True)

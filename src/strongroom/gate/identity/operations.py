@@ -10,6 +10,7 @@ from strongroom.gate.access.grants import Grants
 from strongroom.gate.access.tables import SuspensionRow
 from strongroom.gate.access.types import SERVER, Entity, PrincipalKind
 from strongroom.gate.audit.types import AuditClass
+from strongroom.gate.declaration import Command, Limits, Route, operation
 from strongroom.gate.identity.accounts import Accounts, create_account
 from strongroom.gate.identity.issuing import Issuer
 from strongroom.gate.identity.sign_in import SignIn
@@ -33,7 +34,7 @@ from strongroom.gate.identity.types import (
     Users,
     Whoami,
 )
-from strongroom.gate.operation import Call, Command, Limits, Route, operation
+from strongroom.gate.operation import Call
 from strongroom.gate.workspaces.operations import KnownPrincipal
 
 NEW_SECRETS_PER_MINUTE = 60

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from strongroom.errors import NotFoundError
 from strongroom.gate.audit.types import AuditClass
-from strongroom.gate.operation import Call, Command, Route, in_workspace, operation
+from strongroom.gate.declaration import Command, Route, in_workspace, operation
+from strongroom.gate.operation import Call
 from strongroom.gate.workspaces.types import WorkspaceName
 from strongroom.vault.keys import KeyInfo, Keyring
 

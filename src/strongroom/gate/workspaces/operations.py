@@ -20,7 +20,8 @@ from strongroom.gate.access.types import (
     workspace_entity,
 )
 from strongroom.gate.audit.types import AuditClass
-from strongroom.gate.operation import Call, Command, Decider, Route, in_workspace, operation
+from strongroom.gate.declaration import Command, Route, in_workspace, operation
+from strongroom.gate.operation import Call, Decider
 from strongroom.gate.workspaces.tables import WorkspaceRow
 from strongroom.gate.workspaces.types import (
     AccessAnswer,

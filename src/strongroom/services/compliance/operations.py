@@ -9,15 +9,8 @@ from strongroom.gate.access.types import SERVER, Entity
 from strongroom.gate.audit.export import export
 from strongroom.gate.audit.reading import Filters, LoggedEvent, LogReader
 from strongroom.gate.audit.types import AuditClass, Outcome
-from strongroom.gate.operation import (
-    Call,
-    Command,
-    Limits,
-    Route,
-    Stream,
-    in_workspace,
-    operation,
-)
+from strongroom.gate.declaration import Command, Limits, Route, Stream, in_workspace, operation
+from strongroom.gate.operation import Call
 from strongroom.services.compliance.types import (
     ExportLog,
     LogEntry,

@@ -14,15 +14,8 @@ from strongroom.engines.privacy.discover.tables import discover_table
 from strongroom.errors import RefusedError, TableError, ValidationError
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
-from strongroom.gate.operation import (
-    Body,
-    Call,
-    Command,
-    Route,
-    Stream,
-    in_workspace,
-    operation,
-)
+from strongroom.gate.declaration import Body, Command, Route, Stream, in_workspace, operation
+from strongroom.gate.operation import Call
 from strongroom.services.data import shown, views
 from strongroom.services.data.binary_parsing import parse_arrow, parse_parquet
 from strongroom.services.data.catalog import Catalog, NewVersion

@@ -21,7 +21,8 @@ from strongroom.errors import (
 )
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
-from strongroom.gate.operation import Call, Command, Route, in_workspace, operation
+from strongroom.gate.declaration import Command, Route, in_workspace, operation
+from strongroom.gate.operation import Call
 from strongroom.services.endpoints.runners import Batch, Live, Runner, Runners
 from strongroom.services.endpoints.schema import InputSchema
 from strongroom.services.endpoints.tables import DeploymentRow, EndpointRow

@@ -6,7 +6,8 @@ from sqlalchemy.orm import Session
 from strongroom.errors import NotFoundError, StateError
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
-from strongroom.gate.operation import Call, Command, Route, in_workspace, operation
+from strongroom.gate.declaration import Command, Route, in_workspace, operation
+from strongroom.gate.operation import Call
 from strongroom.services.jobs.queue import Jobs, describe
 from strongroom.services.jobs.tables import JobRow
 from strongroom.services.jobs.types import JobList, JobName, JobState, JobStatus, ListJobs

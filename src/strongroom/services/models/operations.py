@@ -11,15 +11,8 @@ from strongroom.engines.crypto import dsse
 from strongroom.errors import ModelRefusedError, NotFoundError, StateError, TamperedError
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
-from strongroom.gate.operation import (
-    Call,
-    Command,
-    Recorder,
-    Route,
-    Stream,
-    in_workspace,
-    operation,
-)
+from strongroom.gate.declaration import Command, Route, Stream, in_workspace, operation
+from strongroom.gate.operation import Call, Recorder
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.models.checking import Checker, read_report
 from strongroom.services.models.files import ModelFiles
