@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,13 +33,16 @@ def postgres_server() -> Iterator[str]:
         pytest.skip("PostgreSQL is not installed (initdb was not found)")
     user = _user()
     folder = Path(tempfile.mkdtemp(prefix="sr-pg-", dir="/tmp"))
-    os.chown(folder, user.pw_uid, user.pw_gid)
+    other: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        other = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def run(program: str, *arguments: str) -> None:
         subprocess.run(
-            [programs / program, *arguments], user=user.pw_uid, group=user.pw_gid,
-            extra_groups=[], cwd=folder, check=True, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            [programs / program, *arguments], cwd=folder, check=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, **other,
         )  # fmt: skip
 
     data = folder / "data"

@@ -166,6 +166,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
     try:
         yield Built(Front(inference, mlflow, rest), operations, jobs, mlflow)
     finally:
+        mlflow.settle(SHUTDOWN_SECONDS)
         watch.stop()
         jobs.stop(SHUTDOWN_SECONDS)
         runners.close()

@@ -136,6 +136,11 @@ class Mounting:
         self._thread.join(seconds)
         return self.ready
 
+    def settle(self, seconds: float) -> None:
+        """Wait until the building has ended, however it did: it holds the database."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+
     def _build(self) -> None:
         try:
             self._app = mount(self._pieces)
