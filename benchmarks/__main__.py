@@ -4,7 +4,8 @@ import importlib
 import os
 import sys
 
-ALL = ("sealing", "log_appends", "decisions", "guarded_prediction")
+ALL = ("sealing", "log_appends", "decisions", "guarded_prediction", "text", "reading", "masking",
+       "columns")  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -29,6 +29,7 @@ def lines() -> Iterator[io.StringIO]:
         KEY,
         KEY.replace("srk_", "srs_"),
         KEY.replace("srk_", "srl_"),
+        KEY.replace("srk_", "sri_"),
         f"GET /x Authorization: Bearer {KEY}",
         "authorization=Basic dXNlcjpwYXNzd29yZA==",
         "https://localhost/sign-in?token=abcdefghijk",
@@ -44,6 +45,14 @@ def test_a_credential_in_a_text_is_hidden(text: str, lines: io.StringIO) -> None
     assert written.count("[hidden]") >= 3
     for secret in ("AAAA", "dXNl", "abcdefghijk", "MIGH"):
         assert secret not in written
+
+
+def test_lines_are_without_colours(lines: io.StringIO) -> None:
+    coloured = {"color_message": "Started \x1b[36m%d\x1b[0m"}  # as uvicorn passes it
+    logging.getLogger("uvicorn.error").info("Started %d", 7, extra=coloured)
+    entry = json.loads(lines.getvalue())
+    assert entry["event"] == "Started 7"
+    assert "color_message" not in entry
 
 
 def test_a_field_named_like_a_secret_is_hidden(lines: io.StringIO) -> None:

@@ -22,6 +22,7 @@ class StrongroomError(Exception):
         status: HTTP status of the answer.
         exit_code: exit code of the command line (DESIGN.md, section 5).
         next_step: what the reader can do about it, one sentence.
+        entry: index of the log entry that records it, where there is one.
     """
 
     code: ClassVar[str] = "internal"
@@ -32,6 +33,7 @@ class StrongroomError(Exception):
     def __init__(self, message: str, *, next_step: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.entry: int | None = None
         if next_step is not None:
             self.next_step = next_step
 
@@ -122,12 +124,52 @@ class TableError(CallerError):
     next_step = "correct the table and add it again"
 
 
+class FormatError(TableError):
+    """The bytes are of no form that is read, or of another one than stated."""
+
+    code = "table.format"
+    next_step = "state the format it has, or save it as CSV, JSON lines, Parquet, Arrow or xlsx"
+
+
+class EncodingError(TableError):
+    """The text is not of the encoding that was stated or found."""
+
+    code = "table.encoding"
+    next_step = "state the encoding it has, or save it as UTF-8"
+
+
+class ChoiceError(TableError):
+    """The file holds several tables where one is wanted, or not the one that was named."""
+
+    code = "table.choice"
+    next_step = "name one of the tables"
+
+
+class NoRowsError(TableError):
+    """There is a table, and no row in it."""
+
+    code = "table.empty"
+
+    def __init__(
+        self, message: str = "the table has no rows", *, next_step: str | None = None
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+
+
 class StateError(CallerError):
     """The thing is in a state that does not allow this step."""
 
     code = "state.invalid"
     status = 409
     next_step = "look at its state and do the step before"
+
+
+class DriftStateError(CallerError):
+    """The bytes are no drift state, or its plan is another than the one asked for."""
+
+    code = "drift.state"
+    status = 422
+    next_step = "make the state again from its data, by the plan of the reference"
 
 
 # ---- who is asking ----
@@ -203,6 +245,16 @@ class TamperedError(StrongroomError):
     status = 500
     exit_code = 5
     next_step = "keep the evidence, restore from a backup, and look for who wrote there"
+
+
+class RolledBackError(TamperedError):
+    """The database is an earlier state of itself, or another than the anchor or a witness knows."""
+
+    code = "integrity.rolled_back"
+    next_step = (
+        "put the newest database or backup in its place; if there is none, accept the loss on the "
+        "record with `strongroom recover --accept-rollback`"
+    )
 
 
 # ---- it cannot be done now ----

@@ -12,7 +12,7 @@ from typing import IO, Any
 import structlog
 
 _SECRET = re.compile(
-    r"sr[ksl]_[A-Za-z0-9_-]{4,}"  # API keys, console sessions, one-time links
+    r"sr[ksli]_[A-Za-z0-9_-]{4,}"  # API keys, console sessions, one-time links, invitations
     r"|(?i:\b(?:bearer|basic)\s+[A-Za-z0-9+/=_.~-]{8,})"  # Authorization headers
     r"|(?i:([?&](?:token|key|link)=)[^&\s\"]+)"  # one-time links
     r"|(?i:/sign-in/[A-Za-z0-9_-]{8,})"
@@ -44,6 +44,7 @@ def _clean(value: object) -> object:
 def _without_secrets(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
+    event.pop("color_message", None)  # uvicorn says the same once more, with colours
     cleaned = _clean(dict(event))
     return cleaned if isinstance(cleaned, dict) else {}
 

@@ -29,6 +29,9 @@ class Settings:
     blob_url: Annotated[str, "object store URL; empty: a folder in the home folder"] = ""
     root_passphrase_file: Annotated[str, "file with a passphrase that wraps the root key"] = ""
     log_origin: Annotated[str, "name of the log in checkpoints; empty: strongroom/<log id>"] = ""
+    witnesses: Annotated[
+        str, "comma list of `URL KEY`: who cosigns the log's checkpoints (C2SP tlog-witness)"
+    ] = ""
     log_level: Annotated[str, "debug, info, warning or error, of the structured log"] = "info"
     max_upload_bytes: Annotated[int, "bytes of one upload: a 20 GB model fits"] = 64 * 2**30
     max_request_bytes: Annotated[int, "bytes of one JSON request"] = 8 * 2**20
@@ -39,9 +42,19 @@ class Settings:
     api_key_days: Annotated[int, "days until a new API key expires"] = 90
     session_hours: Annotated[int, "hours until a console session ends"] = 8
     link_minutes: Annotated[int, "minutes a one-time sign-in link is good for"] = 10
+    invitation_hours: Annotated[int, "hours an invitation to claim an account is good for"] = 72
     key_cache_seconds: Annotated[int, "seconds an unwrapped workspace key may stay in memory"] = 60
     decision_cache_seconds: Annotated[int, "seconds until a revocation is felt everywhere"] = 1
     calls_per_minute: Annotated[int, "control calls of one caller in a minute"] = 1_200
+    requests_per_minute: Annotated[
+        int, "requests of one client, known or not: an IPv4 address or an IPv6 /64"
+    ] = 60_000
+    metrics: Annotated[
+        str, "credential or loopback: who may read /metrics without a credential, if anybody"
+    ] = "credential"
+    metrics_token_file: Annotated[
+        str, "file with a secret of 32 characters or more that is good for /metrics alone"
+    ] = ""
     sandbox_required_layers: Annotated[str, "comma list; empty: all that the platform can have"] = (
         ""
     )
@@ -54,12 +67,14 @@ class Settings:
 
 _CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
+    "metrics": ("credential", "loopback"),
     "record_predictions": ("before_answer", "batched"),
 }
 _MAY_BE_ZERO = {"port", "min_free_bytes", "key_cache_seconds", "decision_cache_seconds"}
 _MAXIMUM = {
     "port": 65_535, "key_cache_seconds": 60, "decision_cache_seconds": 60,
     "api_key_days": 3_650, "session_hours": 8_760, "link_minutes": 1_440,
+    "invitation_hours": 720,
 }  # fmt: skip
 
 

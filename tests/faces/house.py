@@ -123,12 +123,13 @@ def _built(settings: Settings, ca: Path, certificate: Path, key: Path) -> Iterat
         rooms = [
             IdentityOperations(
                 foundation.sign_in, foundation.issuer, foundation.grants,
-                api_key_days=1, link_minutes=5,
+                api_key_days=1, link_minutes=5, invitation_hours=1,
             ),
             WorkspaceOperations(
                 foundation.access, foundation.grants, Accounts(),
                 foundation.keyring.create_workspace_key,
                 actions=foundation.access.policies.actions,
+            repairs=foundation.repairs, log=foundation.log,
             ),
             DataOperations(foundation.blobs, foundation.keyring, settings),
             models,
@@ -148,7 +149,12 @@ def _built(settings: Settings, ca: Path, certificate: Path, key: Path) -> Iterat
             )  # fmt: skip
             made.call("workspace.create", name="clinic", description="Breast biopsies")
             made.call("user.create", name="reader")
-            made.call("role.grant", workspace="clinic", principal="reader", role="Reader")
+            with foundation.database.write() as session:
+                foundation.issuer.claim_here(session, Accounts().find(session, "reader").id)
+                claim = Accounts().claim(session, Accounts().find(session, "reader").id)
+            made.call(
+                "role.grant", workspace="clinic", principal="reader", role="Reader", claim=claim
+            )
             made.call("user.create", name="stranger")
             made.call(
                 "data.add", workspace="clinic", name="patients", purpose="find tumours", body=CSV

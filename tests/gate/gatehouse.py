@@ -25,6 +25,7 @@ from strongroom.gate.identity.issuing import Issuer
 from strongroom.gate.identity.operations import IdentityOperations
 from strongroom.gate.identity.sign_in import SignIn
 from strongroom.gate.operation import Answer, Gate
+from strongroom.gate.repairing import Repairs
 from strongroom.gate.workspaces.operations import WorkspaceOperations
 from strongroom.gate.workspaces.tables import WorkspaceRow
 from strongroom.vault.database import Database
@@ -82,6 +83,12 @@ class Gatehouse:
                 self.grants.grant(session, row.id, chosen, place, by=row.id, now=now)
         return Principal(kind, row.id, name)
 
+    def claim(self, principal: Principal) -> str:
+        """The code of the principal's claim, made here where there is none."""
+        with self.database.write() as session:
+            self.issuer.claim_here(session, principal.id)
+            return Accounts().claim(session, principal.id)
+
     def workspace(self, name: str) -> None:
         """A workspace with nobody in it."""
         now = datetime.fromtimestamp(self.clock.now, UTC)
@@ -125,10 +132,10 @@ def gatehouse(database: Database, *, calls_per_minute: int = 100_000) -> Iterato
     clock = Clock()
     keyring = Keyring(LocalRoot(PEPPER))
     with AuditLog(database, payload_key=bytes(32), key=key, sign=private.sign, clock=clock) as log:
-        grants = Grants(keyring.secret("grants"))
+        grants = Grants(keyring.secret("grants"), keyring.seals)
         access = Access(database, grants, cache_seconds=1.0)
-        issuer = Issuer(PEPPER, clock)
-        sign_in = SignIn(database, log, issuer, cache_seconds=1.0, session_hours=8)
+        issuer = Issuer(PEPPER, clock, seals=keyring.seals)
+        sign_in = SignIn(database, log, issuer, grants, cache_seconds=1.0, session_hours=8)
         yield Gatehouse(
             database=database,
             keyring=keyring,
@@ -144,10 +151,17 @@ def gatehouse(database: Database, *, calls_per_minute: int = 100_000) -> Iterato
                 Accounts(),
                 keyring.create_workspace_key,
                 actions=access.policies.actions,
+                repairs=Repairs(log, grants, keyring),
+                log=log,
                 clock=clock,
             ),
             identity=IdentityOperations(
-                sign_in, issuer, grants, api_key_days=API_KEY_DAYS, link_minutes=10
+                sign_in,
+                issuer,
+                grants,
+                api_key_days=API_KEY_DAYS,
+                link_minutes=10,
+                invitation_hours=72,
             ),
             clock=clock,
         )

@@ -30,6 +30,8 @@ token.create       Server       x   x   x   x   x   x   x   x   x   x
 token.ls           Server       x   x   x   x   x   x   x   x   x   x
 token.revoke       Server       x   x   x   x   x   x   x   x   x   x
 link.create        Server       x   x   x   x   x   x   x   x   x   x
+user.claim         Server       x   x   x   x   x   x   x   x   x   x
+user.invite        Account      .   .   .   .   .   .   .   .   x   .
 user.create        Server       .   .   .   .   .   .   .   .   x   .
 user.ls            Server       .   .   .   .   .   .   .   .   x   .
 user.disable       Account      .   .   .   .   .   .   .   .   x   .
@@ -39,6 +41,7 @@ workspace.ls       Server       x   x   x   x   x   x   x   x   x   x
 workspace.show     Workspace    x   x   x   x   x   x   x   x   .   .
 role.grant         Workspace    x   .   .   .   .   .   .   .   .   .
 role.revoke        Workspace    x   .   .   .   .   .   .   .   .   .
+role.reseal        Workspace    x   .   .   .   .   .   .   .   .   .
 role.ls            Workspace    x   x   .   .   .   .   x   x   .   .
 access.can         Workspace    x   x   x   x   x   x   x   x   .   .
 access.who_can     Workspace    x   x   .   .   .   .   x   x   .   .
@@ -50,8 +53,15 @@ key.destroy        Workspace    x   .   .   .   .   .   .   .   .   .
 data.add           Workspace    x   x   .   x   .   .   .   .   .   .
 data.ls            Workspace    x   x   x   x   x   .   x   x   .   .
 data.show          Dataset      x   x   x   x   x   .   x   x   .   .
+data.report        Dataset      x   x   x   x   x   .   x   x   .   .
 data.read          Dataset      x   x   .   x   x   .   x   .   .   .
 data.classify      Dataset      x   .   .   .   .   .   x   .   .   .
+data.policy        Dataset      x   x   x   x   x   .   x   x   .   .
+data.set_policy    Dataset      x   .   .   .   .   .   x   .   .   .
+data.unset_policy  Dataset      x   .   .   .   .   .   x   .   .   .
+data.types         Workspace    x   x   x   x   x   .   x   x   .   .
+data.set_types     Workspace    x   .   .   .   .   .   x   .   .   .
+data.reveal        Dataset      x   .   .   .   .   .   x   .   .   .
 data.rm            Dataset      x   x   .   .   .   .   .   .   .   .
 model.ls           Workspace    x   x   x   x   x   .   x   x   .   .
 model.show         ModelVersion x   x   x   x   x   .   x   x   .   .
@@ -73,6 +83,8 @@ job.show           Job          x   x   x   x   x   x   x   x   .   .
 job.cancel         Job          x   x   .   x   x   x   .   .   .   .
 audit.tail         Workspace    x   x   .   .   .   .   x   x   .   .
 audit.server       Server       .   .   .   .   .   .   .   .   x   .
+audit.findings     Server       .   .   .   .   .   .   .   .   x   .
+audit.resolve      Server       .   .   .   .   .   .   .   .   x   .
 audit.search       Workspace    x   x   .   .   .   .   x   x   .   .
 audit.prove        Workspace    x   x   .   .   .   .   x   x   .   .
 audit.verify       Workspace    x   x   .   .   .   .   x   x   .   .
@@ -92,10 +104,8 @@ writeArtifact      Experiment x   x   .   x   .   .   .   .   .   .
 readModel          Model      x   x   x   x   x   .   x   x   .   .
 registerModel      Model      x   x   .   x   x   .   .   .   .   .
 deleteModel        Model      x   x   .   .   .   .   .   .   .   .
-createApiKey       Account    .   .   .   .   .   .   .   .   x   .
 readApiKey         Account    .   .   .   .   .   .   .   .   x   .
 revokeApiKey       Account    .   .   .   .   .   .   .   .   x   .
-createLink         Account    .   .   .   .   .   .   .   .   x   .
 operate            Server     .   .   .   .   .   .   .   .   x   .
 """
 

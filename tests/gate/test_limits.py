@@ -1,7 +1,7 @@
 import pytest
 
 from strongroom.errors import RateLimitedError
-from strongroom.gate.limits import Tally, TokenBuckets
+from strongroom.gate.limits import Tally, TokenBuckets, client_of
 
 
 class Clock:
@@ -10,6 +10,23 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("", "no address", True),
+    ],
+)
+def test_addresses_of_one_client(one: str, other: str, *, same: bool) -> None:
+    assert (client_of(one) == client_of(other)) is same
 
 
 def test_a_burst_is_admitted_then_the_refill_rate_holds() -> None:

@@ -51,6 +51,7 @@ class Acknowledged:
 
     Attributes:
         datasets: (name, version) → digest.
+        commitments: (name, version) → what the log has in place of the digest.
         entries: index of a log entry → request id.
         artifacts: run and path → content.
         versions: number of a version of the model → run and path that it was made of.
@@ -59,6 +60,7 @@ class Acknowledged:
     """
 
     datasets: dict[tuple[str, int], str] = field(default_factory=dict)
+    commitments: dict[tuple[str, int], str] = field(default_factory=dict)
     entries: dict[int, str] = field(default_factory=dict)
     artifacts: dict[tuple[str, str], bytes] = field(default_factory=dict)
     versions: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -106,7 +108,9 @@ class Labour:
                     "data.add", table(worker, number), name=f"table-{worker}", format="csv"
                 )
                 assert made["digest"] == digest(worker, number)
-                self._done.datasets[made["name"], made["version"]] = made["digest"]
+                place = (made["name"], made["version"])
+                self._done.datasets[place] = made["digest"]
+                self._done.commitments[place] = made["commitment"]
 
     def _append(self, worker: int) -> None:
         with self._served.http(self._served.keys[("aldo", "olga", "rita")[worker]]) as http:

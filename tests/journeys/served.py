@@ -50,6 +50,7 @@ class Served:
         url: its origin, while it runs.
         operator: key of the first person.
         keys: of people, by name.
+        claims: the codes of their claims, by name.
     """
 
     home: Path
@@ -59,6 +60,7 @@ class Served:
     url: str = ""
     operator: str = field(default="", repr=False)
     keys: dict[str, str] = field(default_factory=dict, repr=False)
+    claims: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -179,10 +181,16 @@ class Served:
         """A new person with a role and a key; the key."""
         with self.client(workspace=workspace) as operator:
             operator.call("user.create", name=name)
+            invitation = operator.call("user.invite", user=name)["token"]
+            with Client(Profile(self.url, invitation, str(self.ca), workspace)) as invited:
+                claimed: dict[str, Any] = invited.call("user.claim")
             if role:
-                operator.call("role.grant", workspace=workspace, principal=name, role=role)
-            made: dict[str, Any] = operator.call("token.create", user=name, purpose="test")
-        self.keys[name] = made["secret"]
+                operator.call(
+                    "role.grant", workspace=workspace, principal=name, role=role,
+                    claim=claimed["claim"],
+                )  # fmt: skip
+        self.keys[name] = claimed["secret"]
+        self.claims[name] = claimed["claim"]
         return self.keys[name]
 
     def workspace(self, name: str) -> None:

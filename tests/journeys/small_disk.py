@@ -74,5 +74,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[SmallDisk]:
 
 
 def sealed_files(home: Path) -> set[str]:
-    """Names of the sealed files in a home."""
-    return {entry.name for entry in (home / "blobs").rglob("*") if entry.is_file()}
+    """Names of the sealed files in a home; what was swept away waits in the trash."""
+    blobs = home / "blobs"
+    found = (entry for entry in blobs.rglob("*") if entry.is_file())
+    return {entry.name for entry in found if entry.relative_to(blobs).parts[0] != "trash"}

@@ -27,6 +27,9 @@ from strongroom.errors import (
 
 GIBIBYTE = 2**30
 MEBIBYTE = b"x" * 2**20
+UNTAKEN = {
+    "table.invalid", "table.empty", "table.format", "table.encoding", "request.truncated",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +71,6 @@ def failure(served: Served, code: str) -> dict[str, Any]:
         ("csv", b"name,  \na,b\n", "column"),
         ("csv", b"name,age\na,1\nb\n", "row"),
         ("csv", b'name,age\n"a,1\n', "columns"),
-        ("csv", b"name,age\n\xff\xfe,1\n", "UTF-8"),
         ("csv", b"name,age\n", "row"),
         ("jsonl", b'{"a": 1}\n{"a": \n', "JSON"),
         ("jsonl", b'{"a": 1, "a": 2}\n', "a"),
@@ -81,10 +83,19 @@ def failure(served: Served, code: str) -> dict[str, Any]:
 def test_a_table_that_is_none(served: Served, form: str, content: bytes, words: str) -> None:
     with served.client("dan") as client, pytest.raises(CallerError) as refused:
         client.call("data.add", content, name="bad", format=form)
-    assert refused.value.code in {"table.invalid", "request.truncated"}
+    assert refused.value.code in UNTAKEN
     assert words.lower() in refused.value.message.lower()
     assert refused.value.next_step
     failure(served, refused.value.code)
+
+
+def test_a_text_of_another_encoding_than_stated(served: Served) -> None:
+    with served.client("dan") as client, pytest.raises(CallerError, match=r"(?i)utf-8") as refused:
+        client.call(
+            "data.add", b"name,age\n\xff\xfe,1\n", name="bad", format="csv", encoding="utf-8"
+        )
+    assert refused.value.code == "table.encoding"
+    failure(served, "table.encoding")
 
 
 def test_options_that_do_not_fit(served: Served) -> None:

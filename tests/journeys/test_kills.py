@@ -19,11 +19,12 @@ from tests.journeys.labour import (
     table,
 )
 from tests.journeys.served import WORKSPACE, Mlflow, Served, serving
+from tests.journeys.small_disk import sealed_files
 
 SEED = 20_261_124
 LIVES = 5
 KEPT_IN_HOME = {
-    "blobs", "home.json", "log", "root.key", "run", "strongroom.db", "strongroom.db-shm",
+    "anchor", "blobs", "home.json", "log", "root.key", "run", "strongroom.db", "strongroom.db-shm",
     "strongroom.db-wal", "tls",
 }  # fmt: skip
 
@@ -81,7 +82,7 @@ def check_log(served: Served, done: Acknowledged) -> None:
         (it["details"]["dataset"], it["details"]["version"]): it["details"]["digest"]
         for it in added if it["outcome"] == "allowed"
     }  # fmt: skip
-    for (name, version), known in done.datasets.items():
+    for (name, version), known in done.commitments.items():
         assert recorded[f"{WORKSPACE}/{name}", version] == known
 
 
@@ -150,7 +151,7 @@ def check_models(served: Served, done: Acknowledged) -> None:
 
 def check_files(served: Served) -> None:
     """Nothing lies about: every sealed file has its row, and every row its file."""
-    files = {path.name for path in (served.home / "blobs").rglob("*") if path.is_file()}
+    files = sealed_files(served.home)
     database = f"file:{served.home / 'strongroom.db'}?mode=ro"
     with closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
         rows = {row[0] for row in connection.execute("SELECT id FROM blobs")}

@@ -14,7 +14,7 @@ import pytest
 from strongroom.engines.ledger.checkpoint import LogKey
 from strongroom.engines.ledger.receipt import Receipt
 from strongroom.engines.ledger.verification import verify_export
-from strongroom.faces.cli.demo_table import PEOPLE_COLUMNS, biopsies_with_people
+from strongroom.faces.cli.demo_table import LABEL_COLUMN, PEOPLE_COLUMNS, biopsies_with_people
 from strongroom.faces.cli.quickstart.people import OWNER, PEOPLE, SCIENTIST
 from strongroom.faces.cli.quickstart.steps import REFUSED, SEED
 
@@ -69,7 +69,8 @@ def test_every_step_was_done_and_told(first: dict[str, Any]) -> None:
 
 def test_the_table_was_taken_in_whole_and_its_people_found(first: dict[str, Any]) -> None:
     assert (first["dataset"]["rows"], first["dataset"]["columns"]) == (569, 37)
-    assert set(first["personal"]) == set(PEOPLE_COLUMNS)
+    # What a biopsy said of a person is about their health (GDPR, article 9).
+    assert set(first["personal"]) == {*PEOPLE_COLUMNS, LABEL_COLUMN}
 
 
 def test_each_sees_what_their_role_allows(
@@ -107,7 +108,7 @@ def test_the_model_was_checked_signed_and_approved_by_another(first: dict[str, A
     (decision,) = model["decisions"]
     assert decision["decision"] == "approved"
     assert decision["by"] != model["registered_by"]
-    assert any(first["dataset"]["digest"] in name for name in model["facts"]["datasets"])
+    assert any(first["dataset"]["commitment"] in name for name in model["facts"]["datasets"])
 
 
 def test_the_malicious_model_was_refused_with_its_reason(first: dict[str, Any]) -> None:

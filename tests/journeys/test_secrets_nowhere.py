@@ -131,6 +131,14 @@ def _models(served: Served, spent: Day) -> None:
 
 
 def _console(served: Served, spent: Day) -> None:
+    with served.client() as operator:
+        operator.call("user.create", name="late")
+        spent.secrets["an invitation"] = operator.call("user.invite", user="late")["token"]
+    with served.http(spent.secrets["an invitation"]) as http:
+        claimed = http.post("/api/v1/claim")
+        assert claimed.status_code == httpx.codes.OK, claimed.text
+        spent.secrets["a first key"] = claimed.json()["secret"]
+        spent.errors.append(http.post("/api/v1/claim").text)
     with served.client("olga") as owner:
         spent.secrets["link"] = owner.call("link.create")["token"]
     with served.http() as http:
@@ -218,7 +226,7 @@ def _mistakes(served: Served, spent: Day) -> None:
 
 def forms(secret: str) -> list[bytes]:
     """A secret as it could be stored: as it is, wide, in hex, in base 64."""
-    body = secret.split("_")[2] if re.match(r"sr[ksl]_", secret) else secret
+    body = secret.split("_")[2] if re.match(r"sr[ksli]_", secret) else secret
     plain = body.encode()
     return [
         plain, body.encode("utf-16-le"), plain.hex().encode(), base64.b64encode(plain).rstrip(b"=")

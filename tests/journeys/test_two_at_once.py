@@ -188,7 +188,10 @@ def test_a_role_that_comes_and_goes_while_its_holder_reads(served: Served) -> No
                     owner.call(
                         "role.revoke", workspace=WORKSPACE, principal="walter", role="Reader"
                     )
-                    owner.call("role.grant", workspace=WORKSPACE, principal="walter", role="Reader")
+                    owner.call(
+                        "role.grant", workspace=WORKSPACE, principal="walter", role="Reader",
+                        claim=served.claims["walter"],
+                    )  # fmt: skip
                 owner.call("role.revoke", workspace=WORKSPACE, principal="walter", role="Reader")
             over.set()
             return seen

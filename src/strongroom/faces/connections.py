@@ -2,7 +2,7 @@
 
 Uvicorn itself sets no bounds here: a stranger could fill the memory with headers, or all file
 descriptors with connections that send nothing. Bodies have limits of their own where they are
-read (`faces/api/bodies.py` and its like).
+read (`faces/bodies.py`).
 """
 
 import asyncio

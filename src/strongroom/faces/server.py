@@ -28,13 +28,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from strongroom import logs
 from strongroom.errors import UnavailableError
 from strongroom.faces.api import app as api
+from strongroom.faces.api.shell import Counters
 from strongroom.faces.connections import BoundedConnection
 from strongroom.faces.console import app as console
+from strongroom.faces.door import Door
 from strongroom.faces.foundation import Foundation, open_foundation
 from strongroom.faces.inference.app import InferenceApp
 from strongroom.faces.listening import listen
 from strongroom.faces.mlflow.mounting import Mounting, Pieces
 from strongroom.faces.mlflow.routes import owns as owned_by_mlflow
+from strongroom.gate.audit.findings import open_findings
 from strongroom.gate.declaration import BoundOperation, operations_of
 from strongroom.gate.identity.accounts import Accounts
 from strongroom.gate.identity.bootstrap import FirstPerson, bootstrap
@@ -123,11 +126,13 @@ def built(foundation: Foundation) -> Iterator[Built]:
         IdentityOperations(
             foundation.sign_in, foundation.issuer, foundation.grants,
             api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
+            invitation_hours=settings.invitation_hours,
         ),
         WorkspaceOperations(
             foundation.access, foundation.grants, Accounts(),
             foundation.keyring.create_workspace_key,
             actions=foundation.access.policies.actions,
+            repairs=foundation.repairs, log=foundation.log,
         ),
         KeyOperations(foundation.keyring, [foundation.blobs.rewrap, data.rewrap, models.rewrap]),
         data,
@@ -151,10 +156,15 @@ def built(foundation: Foundation) -> Iterator[Built]:
         runners=runners, max_body_bytes=settings.max_request_bytes,
         record_before_answer=settings.record_predictions == "before_answer",
     )  # fmt: skip
+    counters = Counters()
     rest = api.build(
         operations, foundation.gate, foundation.sign_in.identify, settings,
-        log=foundation.log,
-        ready={"mlflow": lambda: _require_ready(mlflow)},
+        log=foundation.log, counters=counters,
+        ready={
+            "mlflow": lambda: _require_ready(mlflow),
+            "anchor": foundation.anchor.require_working,
+            "integrity": lambda: _findings(foundation),
+        },
         faces=console.routes(operations, foundation.gate, foundation.sign_in, settings),
     )  # fmt: skip
     watch = Watch(endpoints, models, runners, foundation.database)
@@ -164,12 +174,21 @@ def built(foundation: Foundation) -> Iterator[Built]:
     endpoints.restore(foundation.database)
     watch.start()
     try:
-        yield Built(Front(inference, mlflow, rest), operations, jobs, mlflow)
+        door = Door(
+            Front(inference, mlflow, rest), per_minute=settings.requests_per_minute,
+            refused=counters.requests.labels("door", "429").inc,
+        )  # fmt: skip
+        yield Built(door, operations, jobs, mlflow)
     finally:
         mlflow.settle(SHUTDOWN_SECONDS)
         watch.stop()
         jobs.stop(SHUTDOWN_SECONDS)
         runners.close()
+
+
+def _findings(foundation: Foundation) -> int:
+    with foundation.database.read() as session:
+        return len(open_findings(session))
 
 
 def _require_ready(mlflow: Mounting) -> None:

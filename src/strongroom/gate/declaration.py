@@ -50,7 +50,8 @@ class Command:
         words: e.g. `data add`.
         positional: input fields given as arguments, in order; the others become options.
         body: name of the argument whose file (or `-`) is sent as the streamed body.
-        confirm: input field whose value must be typed again, or `--yes`: it destroys.
+        confirm: input field whose value must be typed again, or `--yes`: it destroys, or cuts
+            people off.
     """
 
     words: str

@@ -1,10 +1,29 @@
 """Token buckets in memory: how much one caller may ask in a time, and how much is recorded."""
 
+import ipaddress
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
 from strongroom.errors import RateLimitedError
+
+
+def client_of(address: str) -> str:
+    """Whose bucket an address takes from: itself, or its /64 for IPv6.
+
+    A home or a machine has at least a /64 of IPv6 (RFC 6177), so single addresses limit nobody.
+    IPv4 in the form of IPv6 counts as IPv4. Text that is no address, of a Unix socket, is one
+    client.
+    """
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return found.packed[:8].hex()
 
 
 class TokenBuckets:

@@ -22,19 +22,26 @@ from strongroom.errors import (
     RefusedError,
     SignInError,
     StrongroomError,
+    TamperedError,
     TruncatedError,
     UndeclaredError,
+    ValidationError,
 )
 from strongroom.gate.access.types import (
+    INVITED,
     Decision,
     Entity,
     Principal,
     PrincipalKind,
 )
-from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome
+from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome, holds_secret
 from strongroom.gate.declaration import BoundOperation, Stream
 from strongroom.gate.limits import Tally, TokenBuckets
+from strongroom.gate.undecided import Recorder, Undecided, UndecidedCalls
 from strongroom.vault.database import Database
+
+Alarm = Callable[[str, str, str, str], None]
+"""Puts on the record that something was found changed: (kind, subject, reason, workspace)."""
 
 
 class Decider(Protocol):
@@ -49,23 +56,14 @@ class Decider(Protocol):
         ...
 
 
-class Recorder(Protocol):
-    """Who records: `gate.audit.log.AuditLog`."""
-
-    def append(self, session: Session, event: Event) -> EntryRef:
-        """Write the record in the caller's transaction."""
-        ...
-
-    def record(self, event: Event) -> EntryRef:
-        """Write the record in a (group) commit of its own; returns when it is durable."""
-        ...
-
-
 STREAM_LOOK_SECONDS = 1.0
 """How long an answer goes on leaving after its permission was withdrawn."""
 
 RATE_REFUSALS_PER_MINUTE = 60
 """Of one caller, that are recorded; more are counted, and the count is in the next record."""
+
+CLAIM_ACTION = "claimAccount"
+"""All that an invitation is good for, and what nothing else is good for."""
 
 SELF_ACTIONS = frozenset({"whoAmI", "listWorkspaces"})
 """What a credential may ask about itself, also one that is limited to workspaces."""
@@ -74,6 +72,8 @@ SELF_ACTIONS = frozenset({"whoAmI", "listWorkspaces"})
 def within_limit(principal: Principal, action: str, entity: Entity) -> bool:
     """Whether the credential is good there; whether its owner may, the policies decide."""
     limit = principal.workspaces
+    if limit == INVITED or action == CLAIM_ACTION:
+        return limit == INVITED and action == CLAIM_ACTION
     return not limit or entity.workspace in limit or action in SELF_ACTIONS
 
 
@@ -190,11 +190,12 @@ class Admission:
         with self._gate.database.read() as session:
             yield session
 
-    def conclude(self, outcome: Outcome, reason: str = "") -> None:
+    def conclude(self, outcome: Outcome, reason: str = "") -> EntryRef:
         """Record the call unless `record` did; called by the gate."""
         if self.entry is None:
             event = self._event.concluded(outcome, reason).with_details(self._details)
             self.entry = self._gate.log.record(event)
+        return self.entry
 
 
 class Call(Admission):
@@ -228,7 +229,11 @@ class Answer:
 
 
 class Gate:
-    """Decides on and records every call. Faces translate to it and never decide themselves."""
+    """Decides on and records every call. Faces translate to it and never decide themselves.
+
+    Attributes:
+        alarm: told of each call that ended because something was found changed.
+    """
 
     def __init__(
         self,
@@ -239,7 +244,12 @@ class Gate:
         calls_per_minute: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` gives seconds since 1970 UTC."""
+        """Make the gate; all its faces share it.
+
+        Args:
+            calls_per_minute: of one caller, where an operation has no limit of its own.
+            clock: seconds since 1970, UTC.
+        """
         self.database = database
         self.access = access
         self.log = log
@@ -247,6 +257,8 @@ class Gate:
         self._buckets = TokenBuckets(time.monotonic)
         self._rate_refusals = Tally(time.monotonic, per_minute=RATE_REFUSALS_PER_MINUTE)
         self._clock = clock
+        self.alarm: Alarm | None = None
+        self.undecided = UndecidedCalls(log, self._buckets, self._rate_refusals, clock)
 
     @contextmanager
     def admit(
@@ -291,13 +303,19 @@ class Gate:
                 admitted.conclude(Outcome.REFUSED, f"{error.code}: {error.message}")
             raise
         except RefusedError as error:
-            admitted.conclude(Outcome.REFUSED, f"{error.code}: {error.message}")
+            entry = admitted.conclude(Outcome.REFUSED, f"{error.code}: {error.message}")
+            error.entry = entry.index
             raise
         except SignInError as error:
-            admitted.conclude(Outcome.REFUSED, error.code)
+            error.entry = admitted.conclude(Outcome.REFUSED, error.code).index
+            raise
+        except TamperedError as error:
+            error.entry = admitted.conclude(Outcome.FAILED, error.code).index
+            if self.alarm is not None:
+                self.alarm(entity.type, entity.id, error.message, entity.workspace or "")
             raise
         except StrongroomError as error:
-            admitted.conclude(Outcome.FAILED, error.code)
+            error.entry = admitted.conclude(Outcome.FAILED, error.code).index
             raise
         except BaseException as error:
             admitted.conclude(Outcome.FAILED, f"internal: {type(error).__name__}")
@@ -312,12 +330,7 @@ class Gate:
             raise SignInError("nobody is signed in")
         self._take(principal, event.operation, per_minute)
         if not within_limit(principal, event.action, entity):
-            raise RefusedError(
-                "this credential is not for that workspace"
-                if entity.workspace
-                else "this credential is limited to workspaces, and this is about the server",
-                next_step="use one that is not limited, or that is for the workspace",
-            )
+            raise _beyond_limit(principal, event.action, entity)
         decision = self.access.decide(principal, event.action, entity)
         if not decision.allowed:
             raise RefusedError(f"`{event.action}` is not permitted to you on this resource")
@@ -352,6 +365,7 @@ class Gate:
             audit=declared.audit, request_id=request_id, admission=Call,
             per_minute=declared.limits.per_minute,
         ) as call:  # fmt: skip
+            _require_no_secret(request)
             call.body = body
             call.content_type = content_type
             result = declared.handler(bound.room, call, request)
@@ -366,27 +380,14 @@ class Gate:
             UndeclaredError: always, but for
             RateLimitedError: too many calls. Recorded as in `admit`.
         """
-        details: dict[str, int] = {}
-        limited: RateLimitedError | None = None
+        error: StrongroomError = UndeclaredError("there is nothing here")
         if principal.kind is not PrincipalKind.ANONYMOUS:  # strangers the faces have counted
             try:
                 self._take(principal, "undeclared", None)
-            except RateLimitedError as error:
-                unrecorded = self._rate_refusals.admit(principal.id)
-                if unrecorded is None:
-                    raise
-                limited, details = error, {"unrecorded": unrecorded}
-        event = Event(
-            time=self._clock(), workspace="", actor_kind=principal.kind.value,
-            actor=principal.id, credential=principal.credential_id, operation="undeclared",
-            action="", resource_type="Route", resource=what[:200],
-            audit_class=AuditClass.API_ACTIVITY, request_id=request_id,
-            outcome=Outcome.REFUSED, reason=(limited or UndeclaredError).code, details=details,
-        )  # fmt: skip
-        self.log.record(event)
-        if limited is not None:
-            raise limited
-        raise UndeclaredError("there is nothing here")
+            except RateLimitedError as limited:
+                error = limited
+        about = Undecided("undeclared", what, AuditClass.API_ACTIVITY)
+        self.undecided.refuse(about, principal, error, request_id)
 
     def refuse_unread(
         self, bound: BoundOperation, principal: Principal, error: StrongroomError, request_id: str
@@ -399,30 +400,49 @@ class Gate:
             RateLimitedError: too many calls; recorded as in `admit`.
             StrongroomError: `error` always else.
         """
+        declared, route = bound.declared, bound.declared.route
         try:
-            if isinstance(error, RateLimitedError):
-                raise error
-            self._take(principal, bound.declared.name, bound.declared.limits.per_minute)
+            if not isinstance(error, RateLimitedError):
+                self._take(principal, declared.name, declared.limits.per_minute)
         except RateLimitedError as limited:
             error = limited
-        details: dict[str, int] = {}
-        if isinstance(error, RateLimitedError):
-            unrecorded = self._rate_refusals.admit(principal.id)
-            if unrecorded is None:
-                raise error
-            details["unrecorded"] = unrecorded
-        declared, route = bound.declared, bound.declared.route
-        outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
-        event = Event(
-            time=self._clock(), workspace="", actor_kind=principal.kind.value,
-            actor=principal.id, credential=principal.credential_id, operation=declared.name,
-            action=declared.action, resource_type="Route",
-            resource=f"{route.method} {route.path}" if route else declared.name,
-            audit_class=declared.audit, request_id=request_id, outcome=outcome,
-            reason=error.code, details=details,
-        )  # fmt: skip
-        self.log.record(event)
-        raise error
+        where = f"{route.method} {route.path}" if route else declared.name
+        about = Undecided(declared.name, where, declared.audit, declared.action)
+        self.undecided.refuse(about, principal, error, request_id)
+
+
+def _require_no_secret(request: BaseModel) -> None:
+    """Refuse to store a credential of ours as the name or the description of something.
+
+    Raises:
+        ValidationError: names the field, never its value.
+    """
+    for name, value in request:
+        given = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+        if any(isinstance(one, str) and holds_secret(one) for one in given):
+            raise ValidationError(
+                f"`{name}` holds a key, a link or an invitation",
+                next_step="if it was sent by mistake, revoke it: it may lie in a shell's history",
+            )
+
+
+def _beyond_limit(principal: Principal, action: str, entity: Entity) -> RefusedError:
+    """Why a credential is not good there."""
+    if principal.workspaces == INVITED:
+        return RefusedError(
+            "an invitation is good for nothing but to be redeemed",
+            next_step="redeem it with `strongroom login`, then use the key that it gives",
+        )
+    if action == CLAIM_ACTION:
+        return RefusedError(
+            "only an invitation can be redeemed", next_step="present it in place of a key"
+        )
+    return RefusedError(
+        "this credential is not for that workspace"
+        if entity.workspace
+        else "this credential is limited to workspaces, and this is about the server",
+        next_step="use one that is not limited, or that is for the workspace",
+    )
 
 
 def new_request_id() -> str:

@@ -39,7 +39,7 @@ from strongroom.vault.blob_reading import BlobInfo, BlobReader, OpenedBlob, Seal
 from strongroom.vault.blob_writing import BlobDraft, HashedChunks, StagedBlob
 from strongroom.vault.database import Base, Database
 from strongroom.vault.durable import on_commit, on_end
-from strongroom.vault.folders import Download, open_folder
+from strongroom.vault.folders import Download, is_id, open_folder
 from strongroom.vault.keys import Keyring
 
 _DEFAULT_MAX_BYTES = 64 << 30
@@ -106,6 +106,11 @@ class BlobStore:
         self._keyring = keyring
         self._database = database
         self._now = now
+
+    @property
+    def database(self) -> Database:
+        """Where the rows of the blobs are."""
+        return self._database
 
     # ---- writing ----
 
@@ -323,8 +328,9 @@ class BlobStore:
             self.folder.delete(blob_id)
 
     def sweep(self) -> SweepReport:
-        """Remove leftovers of crashes, and tell which rows have lost or changed bytes.
+        """Take leftovers of crashes away, and tell which rows have lost or changed bytes.
 
+        They go to the trash (`vault/trash.py`), and come back where a row names them after all.
         Not inside a write of the same thread: it must see what others have committed.
         """
         removed = self.folder.sweep(self._known)
@@ -334,6 +340,10 @@ class BlobStore:
                 for row in session.execute(select(BlobRow.id, BlobRow.sealed_size))
             }
         sizes = dict(self.folder.sizes())
+        # A row whose id is none of ours was written by another hand: nothing can be under it.
+        absent = [name for name in expected.keys() - sizes.keys() if is_id(name)]
+        if self.folder.take_back(sorted(absent)):
+            sizes = dict(self.folder.sizes())
         missing = sorted(self._known(sorted(expected.keys() - sizes.keys())))
         changed = sorted(
             name for name, size in expected.items() if name in sizes and sizes[name] != size

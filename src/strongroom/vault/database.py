@@ -10,7 +10,8 @@ then insert without further thought (ADR 0005).
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +45,11 @@ _WRITER_LOCK = 0x5374726F6E67726D
 
 _WRITES = "strongroom_writes"
 
+OPENED = "opened"
+"""In a session's `info`: `time.monotonic()` before its snapshot was taken."""
+WRITES = "writes"
+"""In a session's `info`: whether it may write."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment, always in UTC: naive values are refused, stored ones come back aware."""
@@ -60,11 +66,30 @@ class UtcDateTime(TypeDecorator[datetime]):
         moment = value.astimezone(UTC)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """How a stored value is read; SQLite keeps what is written, so it may be no moment.
+
+        Raises: TamperedError, when the value is read.
+        """
+        read = super().result_processor(dialect, coltype) or _as_it_is
+
+        def checked(value: Any) -> Any:  # noqa: ANN401 - whatever the driver gives
+            try:
+                return read(value)
+            except (TypeError, ValueError, AttributeError):
+                raise TamperedError("a moment in the database is none") from None
+
+        return checked
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give the moment back as an aware one in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - whatever the driver gives
+    return value
 
 
 class Base(DeclarativeBase):
@@ -163,7 +188,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one snapshot from its first query on, and cannot write."""
-        with _translated(), Session(self._reader, expire_on_commit=False) as session:
+        info = {OPENED: time.monotonic(), WRITES: False}
+        with _translated(), Session(self._reader, expire_on_commit=False, info=info) as session:
             yield session
 
     @contextmanager
@@ -181,10 +207,11 @@ class Database:
         if not self._turn.acquire(timeout=self._busy_timeout_seconds):
             raise BusyError("the database is busy with other writers")
         self._writing.now = True
+        info = {OPENED: time.monotonic(), WRITES: True}
         try:
             with (
                 _translated(),
-                Session(self._writer, expire_on_commit=False) as session,
+                Session(self._writer, expire_on_commit=False, info=info) as session,
                 session.begin(),
             ):
                 # Take the turn now, not at the first statement, so that all that the block

@@ -20,6 +20,7 @@ from obstore.exceptions import BaseError, NotFoundError
 
 from strongroom.errors import StorageFullError, TamperedError, UnavailableError
 from strongroom.vault.durable import sync_file, sync_folder, write_all, write_error
+from strongroom.vault.trash import FOLDER, KEPT, Trash
 
 ID_LENGTH = 32
 """Hex digits of an object's name: 128 random bits."""
@@ -80,7 +81,10 @@ class Folder(Protocol):
         """Name and size of every object."""
 
     def sweep(self, known: KnownIds) -> list[str]:
-        """Remove what has no row and no living writer; the names removed."""
+        """Put into the trash what has no row and no living writer; the names."""
+
+    def take_back(self, names: Iterable[str]) -> list[str]:
+        """Bring back from the trash those of `names` that are in it; the names."""
 
 
 def is_id(name: str) -> bool:
@@ -198,6 +202,7 @@ class LocalFolder:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for number in range(256):
                 (root / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+            self.trash = Trash(root)
             sync_folder(root)
         except OSError:
             raise UnavailableError("the folder of the blob store cannot be made") from None
@@ -232,12 +237,17 @@ class LocalFolder:
                         yield entry.name, entry.stat(follow_symlinks=False).st_size
 
     def sweep(self, known: KnownIds) -> list[str]:
-        """Remove the files that have no row and no living writer."""
+        """Put the files that have no row and no living writer into the trash, and empty that."""
+        self.trash.empty()
         removed: list[str] = []
         for names in _batches(name for name, _ in self.sizes()):
             unknown = sorted(set(names) - known(names))
             removed.extend(name for name in unknown if self._remove_unclaimed(name, known))
         return removed
+
+    def take_back(self, names: Iterable[str]) -> list[str]:
+        """Bring back from the trash what has a row after all."""
+        return [name for name in names if self.trash.take_back(self.path(name))]
 
     def _remove_unclaimed(self, name: str, known: KnownIds) -> bool:
         try:
@@ -250,7 +260,7 @@ class LocalFolder:
             # row that is not there now will never be.
             if name in known([name]):
                 return False
-            self.delete(name)
+            self.trash.put(self.path(name))
             return True
         except BlockingIOError:
             return False
@@ -350,8 +360,11 @@ class RemoteFolder:
 
     def delete(self, name: str) -> None:
         """Remove an object."""
+        self._delete(_checked(name))
+
+    def _delete(self, path: str) -> None:
         try:
-            obstore.delete(self._store, _checked(name))
+            obstore.delete(self._store, path)
         except (NotFoundError, FileNotFoundError):
             return
         except (BaseError, OSError):
@@ -367,15 +380,40 @@ class RemoteFolder:
             yield entry["path"], entry["size"]
 
     def sweep(self, known: KnownIds) -> list[str]:
-        """Remove what has no row and is older than a day: no writer can be seen from here."""
+        """Put what has no row and is older than a day into the trash, and empty that.
+
+        A day, because no writer can be seen from here.
+        """
+        self._empty_trash()
         before = self._now() - _REMOTE_GRACE
         removed = []
         old = (entry["path"] for entry in self._objects() if entry["last_modified"] < before)
         for names in _batches(old):
             for name in sorted(set(names) - known(names)):
-                self.delete(name)
-                removed.append(name)
+                if self._move(name, f"{FOLDER}/{name}"):
+                    removed.append(name)  # noqa: PERF401 # what moved stays known where one fails
         return removed
+
+    def take_back(self, names: Iterable[str]) -> list[str]:
+        """Bring back from the trash what has a row after all."""
+        return [name for name in names if self._move(f"{FOLDER}/{name}", name)]
+
+    def _move(self, old: str, new: str) -> bool:
+        try:
+            obstore.rename(self._store, old, new)
+        except (NotFoundError, FileNotFoundError):
+            return False
+        except (BaseError, OSError):
+            raise UnavailableError("the object store cannot be written") from None
+        return True
+
+    def _empty_trash(self) -> None:
+        before = self._now() - KEPT
+        for batch in obstore.list(self._store, prefix=FOLDER):
+            for entry in batch:
+                # The copy is as old as its time in the trash.
+                if entry["last_modified"] < before:
+                    self._delete(entry["path"])
 
 
 def open_folder(location: Path | str, reserve_bytes: int = 0) -> Folder:

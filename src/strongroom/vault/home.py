@@ -5,6 +5,7 @@
     blobs/          sealed objects, unless settings name another store
     tls/            the server's own certificate authority and certificate
     log/            the server's structured log
+    anchor          size and root of the log, and more, against an older database
     run/            what lives only as long as the server: its lock
 
 The folder belongs to one person (mode 0700) and to one server at a time.
@@ -22,15 +23,17 @@ from types import TracebackType
 from typing import Self
 
 from strongroom.errors import HomeError, HomeInUseError, HomeNewerError, StorageFullError
+from strongroom.vault.durable import replace_file
 
-FORMAT = 1
-"""The form of the folder that this version writes; it reads no newer one."""
+FORMAT = 2
+"""The form of the folder that this version writes; it reads no newer one. Form 1 has no anchor."""
 
 DATABASE_FILE = "strongroom.db"
 """The home's own database."""
 
 _MARK = "strongroom home"
 _FOLDERS = ("blobs", "tls", "log", "run")
+_NOT_HELD = -1
 _MAX_HOME_JSON_BYTES = 4096
 
 
@@ -57,7 +60,7 @@ class Home:
                 for name in _FOLDERS:
                     (draft / name).mkdir(mode=0o700)
                 with (draft / "home.json").open("x", encoding="utf-8") as file:
-                    json.dump({"kind": _MARK, "format": FORMAT}, file)
+                    file.write(_mark(is_anchored=False))
                     file.flush()
                     os.fsync(file.fileno())
                 _sync_folder(draft)
@@ -104,6 +107,16 @@ class Home:
             raise HomeError(f"`{path}` cannot be written: {error.strerror}") from error
         return cls(path, descriptor)
 
+    @classmethod
+    def look(cls, path: Path) -> Self:
+        """The home folder without taking it: for whoever reads beside a running server.
+
+        Raises: HomeError, HomeNewerError, as `open`.
+        """
+        path = path.expanduser().absolute()
+        _check(path)
+        return cls(path, _NOT_HELD)
+
     @property
     def database_url(self) -> str:
         """URL of the home's own SQLite database."""
@@ -130,6 +143,20 @@ class Home:
         return self.path / "run"
 
     @property
+    def is_anchored(self) -> bool:
+        """Whether the folder must have an anchor: since the end of its first start.
+
+        Raises: HomeError where `home.json` is damaged.
+        """
+        _, anchored = _read_mark(self.path)
+        return anchored
+
+    def mark_anchored(self) -> None:
+        """Say from now on that the folder must have an anchor. Raises StorageFullError, …."""
+        if not self.is_anchored:
+            replace_file(self.path / "home.json", _mark(is_anchored=True).encode())
+
+    @property
     def free_bytes(self) -> int:
         """Bytes that this user may still write on the folder's disk."""
         return shutil.disk_usage(self.path).free
@@ -148,7 +175,8 @@ class Home:
 
     def close(self) -> None:
         """Let others open the folder."""
-        os.close(self.lock_fd)
+        if self.lock_fd != _NOT_HELD:
+            os.close(self.lock_fd)
 
     def __enter__(self) -> Self:
         return self
@@ -166,19 +194,11 @@ def _check(path: Path) -> None:
     """Raise where `path` is not a home that this version may open."""
     try:
         status = path.stat()
-        with (path / "home.json").open("rb") as file:
-            content = file.read(_MAX_HOME_JSON_BYTES + 1)
     except FileNotFoundError:
         raise HomeError(f"`{path}` is not a home folder") from None
     except OSError as error:
         raise HomeError(f"`{path}` cannot be read: {error.strerror}") from error
-    try:
-        written = json.loads(content)
-        kind, version = written["kind"], written["format"]
-    except (ValueError, KeyError, TypeError):
-        raise HomeError(f"`{path}` has a damaged home.json") from None
-    if kind != _MARK or type(version) is not int or version < 1:
-        raise HomeError(f"`{path}` is not a home folder")
+    version, _ = _read_mark(path)
     if version > FORMAT:
         raise HomeNewerError(f"`{path}` has format {version}, this version reads {FORMAT}")
     if status.st_uid != os.geteuid():
@@ -193,6 +213,30 @@ def _check(path: Path) -> None:
             raise HomeError(f"`{path}` lacks its folder `{name}`")
         if not os.access(path / name, os.W_OK):
             raise HomeError(f"`{path / name}` cannot be written")
+
+
+def _read_mark(path: Path) -> tuple[int, bool]:
+    """Version of a home's form, and whether it must have an anchor."""
+    try:
+        with (path / "home.json").open("rb") as file:
+            content = file.read(_MAX_HOME_JSON_BYTES + 1)
+    except FileNotFoundError:
+        raise HomeError(f"`{path}` is not a home folder") from None
+    except OSError as error:
+        raise HomeError(f"`{path}` cannot be read: {error.strerror}") from error
+    try:
+        written = json.loads(content)
+        kind, version = written["kind"], written["format"]
+        anchored = written.get("anchored", False)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise HomeError(f"`{path}` has a damaged home.json") from None
+    if kind != _MARK or type(version) is not int or version < 1:
+        raise HomeError(f"`{path}` is not a home folder")
+    return version, anchored is True
+
+
+def _mark(*, is_anchored: bool) -> str:
+    return json.dumps({"kind": _MARK, "format": FORMAT, "anchored": is_anchored})
 
 
 def _sync_folder(path: Path) -> None:

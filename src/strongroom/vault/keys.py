@@ -11,7 +11,8 @@ Destroying deletes the wrapped keys for good: without them the data is noise.
 
 The state, and how many versions there are, are sealed: each row bears an HMAC-SHA256 (RFC 2104)
 under a key of the root. Who can only write in the database can take a key away, but not give it
-back. A row put back together with the seal it once had is a rollback, which no seal can tell.
+back. A row put back together with the seal it once had is told by the journal of sealed changes
+(`vault/seals.py`).
 
 The state of a key is read from the database in every call. What is cached, for at most
 `cache_seconds`, is only the result of unwrapping, which may cost a round trip to a key service.
@@ -44,11 +45,15 @@ from strongroom.errors import (
 from strongroom.vault.database import Base
 from strongroom.vault.durable import on_commit
 from strongroom.vault.roots import Root
+from strongroom.vault.seals import Seals
 
 SYSTEM = "system"
 """The workspace of the server itself: its log, its signing keys."""
 
 CACHE_SECONDS = 60.0
+
+KIND = "key"
+"""Of the changes of a key's state, in the journal of sealed changes."""
 
 _SECRET = "secret"  # noqa: S105 - the purpose of a wrap, no secret
 
@@ -104,6 +109,9 @@ class ObjectKey:
 class Keyring:
     """Wraps and unwraps keys for workspaces; one to a process, safe for its threads.
 
+    Attributes:
+        seals: the journal of sealed changes, which other rooms use too.
+
     Args:
         root: what wraps the workspace keys.
         cache_seconds: how long an unwrapped workspace key or a lease lasts, 0 to 60.
@@ -123,6 +131,7 @@ class Keyring:
             raise ValueError(f"keys may be cached for 0 to {CACHE_SECONDS:.0f} seconds")
         self._root = root
         self._state_key = self.secret("key-states")
+        self.seals = Seals(self.secret("seal-changes"))
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._now = now
@@ -190,6 +199,77 @@ class Keyring:
             TamperedError: its rows were changed outside the server.
         """
         self._usable(session, workspace)
+
+    def unadopted(self, session: Session) -> list[str]:
+        """Workspaces whose keys were there before the journal of sealed changes was."""
+        workspaces = session.scalars(select(WorkspaceKeyRow.workspace).distinct())
+        return sorted(w for w in workspaces if self.seals.latest(session, KIND, w) is None)
+
+    def adopt(self, session: Session, workspaces: Sequence[str]) -> None:
+        """Begin the journal with the states that keys had before there was one.
+
+        Raises:
+            TamperedError: the rows were changed outside the server.
+        """
+        for workspace in workspaces:
+            rows = self._rows(session, workspace)
+            if rows and self.seals.latest(session, KIND, workspace) is None:
+                self._verify_rows(workspace, rows)
+                self.seals.record(session, KIND, workspace, _value(rows[-1].state, len(rows)))
+
+    def is_opened_by_root(self, session: Session) -> bool:
+        """Whether the root key is the one of this database, as far as the server's key tells."""
+        rows = self._rows(session, SYSTEM)
+        try:
+            for row in rows:
+                self._root.unwrap(row.wrapped or b"", _workspace_context(SYSTEM, row.version))
+        except TamperedError:
+            return False
+        return True
+
+    def verify_state(self, session: Session, workspace: str) -> None:
+        """Return if the key's rows are as this server left them, whatever its state.
+
+        Raises:
+            NotFoundError: the workspace has no key. TamperedError: they were changed.
+        """
+        rows = self._rows(session, workspace)
+        if not rows:
+            raise NotFoundError(f"the workspace `{workspace}` has no key")
+        self._verify(session, workspace, rows)
+
+    def reseal(self, session: Session, workspace: str, due: str) -> None:
+        """Bring the rows back into the state that the journal of sealed changes has; for repairs.
+
+        Args:
+            session: a write session.
+            workspace: whose key.
+            due: the journal's latest value.
+
+        Raises:
+            TamperedError: keys are missing, or are not those that were wrapped.
+        """
+        name, _, count = due.partition("/")
+        state, versions = _state(name), int(count)
+        rows = self._rows(session, workspace)
+        lost = TamperedError(
+            f"keys of the workspace `{workspace}` were overwritten",
+            next_step="restore a backup: only it has them",
+        )
+        if [row.version for row in rows[:versions]] != list(range(1, versions + 1)):
+            raise lost
+        for row in rows[versions:]:
+            session.delete(row)
+        for row in rows[:versions]:
+            if state == "destroyed":
+                row.wrapped = None
+            elif row.wrapped is None:
+                raise lost
+            else:
+                self._root.unwrap(row.wrapped, _workspace_context(workspace, row.version))
+        session.flush()
+        self._seal(session, workspace, state, versions)
+        on_commit(session, self.flush)
 
     # ---- object keys ----
 
@@ -350,12 +430,16 @@ class Keyring:
         message = bind("strongroom key state", 1, workspace, state, versions)
         return hmac.digest(self._state_key, message, hashlib.sha256)
 
-    def _verify(self, workspace: str, rows: Sequence[WorkspaceKeyRow]) -> None:
-        """Return if the rows are as this server left them.
+    def _verify(self, session: Session, workspace: str, rows: Sequence[WorkspaceKeyRow]) -> None:
+        """Return if the rows are as this server left them last.
 
         Raises:
-            TamperedError: a state was changed, or a version was added or removed.
+            TamperedError: a state was changed, a version was added or removed, or it was so once.
         """
+        self._verify_rows(workspace, rows)
+        self.seals.require(session, KIND, workspace, _value(rows[-1].state, len(rows)))
+
+    def _verify_rows(self, workspace: str, rows: Sequence[WorkspaceKeyRow]) -> None:
         mac = self._mac(workspace, rows[-1].state, len(rows))
         try:
             sealed = [hmac.compare_digest(mac, row.mac) for row in rows]
@@ -375,13 +459,14 @@ class Keyring:
             .where(WorkspaceKeyRow.workspace == workspace)
             .values(state=state, mac=self._mac(workspace, state, versions))
         )
+        self.seals.record(session, KIND, workspace, _value(state, versions))
 
     def _usable(
         self, session: Session, workspace: str, version: int | None = None
     ) -> WorkspaceKeyRow:
         rows = self._rows(session, workspace)
         if rows:
-            self._verify(workspace, rows)
+            self._verify(session, workspace, rows)
         if not rows or not (version is None or 1 <= version <= len(rows)):
             raise NotFoundError(f"the workspace `{workspace}` has no such key")
         row = rows[-1 if version is None else version - 1]
@@ -425,7 +510,7 @@ class Keyring:
                 .values(wrapped=None)
             )
         else:
-            self._verify(workspace, rows)
+            self._verify(session, workspace, rows)
         self._seal(session, workspace, state, len(rows))
         # Until the commit others may still use the key; from then on nothing cached may serve.
         on_commit(session, self.flush)
@@ -469,6 +554,10 @@ def _workspace_context(workspace: str, version: int) -> bytes:
 
 def _object_context(workspace: str, object_id: str, purpose: str) -> bytes:
     return bind("strongroom object key", 1, workspace, object_id, purpose)
+
+
+def _value(state: str, versions: int) -> str:
+    return f"{state}/{versions}"
 
 
 def _state(text: str) -> KeyState:

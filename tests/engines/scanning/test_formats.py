@@ -247,7 +247,6 @@ def test_plain_files() -> None:
     for name, data in {
         "README.md": b"# A model\n",
         "metrics.json": b'{"auc": 0.9}',
-        "empty": b"",
         "plot.png": b"\x89PNG\r\n\x1a\n" + bytes(50),
         "table.csv": b"a,b\n1,2\n",
         "long.txt": b"x^2 + y\n" * 100_000,
@@ -257,6 +256,31 @@ def test_plain_files() -> None:
 
 def test_nothing_to_scan_is_no_pass() -> None:
     assert scan_folder({}).verdict is Verdict.UNREADABLE
+    assert scan(b"", "model").verdict is Verdict.UNREADABLE
+
+
+MODEL_ENDINGS = (
+    *("pkl", "pickle", "p", "dill", "cloudpickle", "joblib", "sav", "pt", "pth", "ckpt", "h5"),
+    *("hdf5", "keras", "pb", "onnx", "safetensors", "npy", "npz", "skops", "gguf", "tflite"),
+    *("mar", "nemo", "zip", "tar", "gz", "bz2", "xz", "whl"),
+)
+
+
+@pytest.mark.parametrize("ending", MODEL_ENDINGS)
+def test_an_empty_or_broken_off_model_is_no_pass(ending: str) -> None:
+    """Whatever is put in its place after the scan would else come in under a passed name."""
+    name = f"model.{ending}"
+    empty = scan_folder({name: b"", "notes.txt": b"x"})
+    assert empty.verdict is Verdict.UNREADABLE
+    assert "SR-FMT-004" in rules(empty)
+    begun = (b"\x80", b"\x80\x04", b"PK\x03\x04", b"\x93NUMPY", b"GGUF", b"\x1f\x8b", bytes(8))
+    for data in begun:
+        assert scan(data, name).verdict in {Verdict.UNREADABLE, Verdict.MALICIOUS}, data
+
+
+def test_what_may_be_empty_may_be_empty() -> None:
+    names = ("__init__.py", "requirements.txt", "code/.gitkeep", "LICENSE", "conda.yaml")
+    assert "SR-FMT-004" not in rules(scan_folder({"x.md": b"x", **dict.fromkeys(names, b"")}))
 
 
 # ---- skops ----

@@ -19,9 +19,16 @@ from schemathesis.specs.openapi.checks import (
 from tests.faces.house import CSV, House, housed
 
 from strongroom.engines.ledger.checkpoint import Checkpoint
-from strongroom.errors import NotFoundError, RefusedError, SignInError, TableError
+from strongroom.errors import (
+    NotFoundError,
+    RefusedError,
+    SignInError,
+    TableError,
+    ValidationError,
+)
 from strongroom.faces.client.client import Client
 from strongroom.faces.client.profiles import Profile
+from strongroom.gate.identity.bootstrap import local_key
 
 
 @pytest.fixture
@@ -57,6 +64,32 @@ def test_a_table_goes_in_and_comes_out(client: Client, tmp_path: Path) -> None:
     assert client.read_polars("roundtrip", limit=2).height == 2
     client.download("data.read", tmp_path / "out.csv", name="roundtrip", view="masked")
     assert b"jane.roe" not in (tmp_path / "out.csv").read_bytes()
+
+
+def test_a_policy_draws_tokens_and_they_are_turned_back(client: Client, tmp_path: Path) -> None:
+    content = b"email,n\n" + b"".join(b"p%d@clinic.org,%d\n" % (n, n) for n in range(20))
+    (tmp_path / "t.csv").write_bytes(content)
+    (tmp_path / "policy.toml").write_text('[types]\nemail = "tokenize"\n')
+    client.call("data.add", tmp_path / "t.csv", name="tokens")
+    assert client.call("data.policy", name="tokens")["is_default"]
+    shown = client.call("data.set_policy", tmp_path / "policy.toml", name="tokens")
+    assert not shown["is_default"]
+    tokens = client.read_table("tokens", view="masked")["email"].to_pylist()
+    assert all(str(token).startswith("tok_") for token in tokens)
+    answer = client.call(
+        "data.reveal", name="tokens", tokens=[tokens[3], "tok_none"], reason="a recall of implants"
+    )
+    assert answer == {
+        "revealed": [
+            {"token": tokens[3], "value": "p3@clinic.org"}, {"token": "tok_none", "value": None},
+        ],
+        "unknown": 1,
+    }  # fmt: skip
+    (tmp_path / "policy.toml").write_text('[types]\nemail = "tokenise"\n')
+    with pytest.raises(ValidationError, match="did you mean `tokenize`"):
+        client.call("data.set_policy", tmp_path / "policy.toml", name="tokens")
+    client.call("data.unset_policy", name="tokens")
+    assert client.call("data.policy", name="tokens")["is_default"]
     with pytest.raises(NotFoundError):
         client.read_table("missing")
     with pytest.raises(TableError):
@@ -67,7 +100,10 @@ def test_a_stranger_and_a_reader_are_refused(house: House, client: Client) -> No
     nobody = Profile(house.address, "", str(house.ca), "clinic")
     with Client(nobody) as stranger, pytest.raises(SignInError):
         stranger.call("data.ls")
-    key = client.call("token.create", user="reader")["secret"]
+    key = local_key(
+        house.foundation.database, house.foundation.log, house.foundation.issuer,
+        account="reader", purpose="test", days=1,
+    )  # fmt: skip
     with Client(Profile(house.address, key, str(house.ca), "clinic")) as reader:
         assert reader.call("data.ls")["datasets"]
         with pytest.raises(RefusedError):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 from tests.faces.notes import NotesServer, identify
@@ -16,8 +17,9 @@ from tests.faces.serving import Switch
 from strongroom import errors
 from strongroom.faces.api.app import build
 from strongroom.faces.api.openapi import every_error
-from strongroom.faces.cli import main, rooms
+from strongroom.faces.cli import main, options, rooms
 from strongroom.faces.cli.derive import is_secret
+from strongroom.faces.client.profiles import Profile
 from strongroom.gate.declaration import DECLARED
 
 Run = Callable[..., tuple[int, str, str]]
@@ -107,6 +109,81 @@ def test_destroying_asks_for_the_name(run: Run, monkeypatch: pytest.MonkeyPatch)
     run("note", "add", "b", "--text", "hi")
     assert run("note", "rm", "b", "--yes")[0] == 0
     assert run("note", "ls") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "workspace", "rest"),
+    [
+        (("role", "revoke", "ward", "ann", "Reader"), "ward", ("ann", "Reader")),
+        (("role", "revoke", "ann", "Reader"), None, ("ann", "Reader")),
+        (("role", "revoke", "-w", "ward", "ann", "Reader"), None, ("ann", "Reader")),
+        (("role", "revoke", "-w", "ward", "ward", "ann", "Reader"), "ward", ("ann", "Reader")),
+        (("role", "ls", "ward"), "ward", ()),
+        (("role", "list"), None, ()),
+        (("workspace", "show", "-w", "ward"), None, ()),
+        (("key", "ls", "ward"), "ward", ()),
+        (("key", "list", "-w", "ward"), None, ()),
+        (("access", "can", "readModel"), None, ("readModel",)),
+    ],
+)
+def test_the_workspace_is_an_argument_an_option_or_the_profiles(
+    given: tuple[str, ...], workspace: str | None, rest: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    asked: dict[str, object] = {}
+
+    class Asked:
+        profile = Profile("https://localhost", "", "", "ward")
+        last_receipt = None
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def call(self, _shape: object, _source: object, **fields: object) -> None:
+            asked.update(fields)
+
+    def connect(_server: object, _profile: object, _ca: object, named: str | None) -> Asked:
+        assert named in {None, "ward"}
+        return Asked()
+
+    monkeypatch.setattr(options, "connect", connect)
+    monkeypatch.setattr(sys, "argv", ["strongroom", *given])
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 0
+    assert asked["workspace"] == "ward"
+    assert set(rest) <= set(asked.values())
+    assert workspace in {None, "ward"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("role", "revoke", "ann"),
+        ("role", "revoke", "a", "b", "c", "d"),
+        ("role", "ls", "one", "-w", "another"),
+        ("access", "can"),
+    ],
+)
+def test_too_few_or_two_workspaces_are_a_mistake(run: Run, given: tuple[str, ...]) -> None:
+    assert run(*given)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("key", "disable", "clinic"), ("key", "disable"), ("user", "disable", "ann"),
+        ("token", "revoke", "srk_" + "a" * 16), ("model", "retire", "m", "1"),
+        ("key", "destroy", "-w", "clinic"),
+    ],
+)  # fmt: skip
+def test_what_cuts_people_off_asks_first(run: Run, given: tuple[str, ...]) -> None:
+    code, _, err = run(*given)
+    assert code == 2
+    assert "--yes" in err
 
 
 def test_one_thing_is_shown_field_by_field(run: Run) -> None:

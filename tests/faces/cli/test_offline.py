@@ -1,4 +1,4 @@
-"""Commands without a server: scan, verify, discover, mask, doctor."""
+"""Commands without a server: scan, verify, doctor."""
 
 import io
 import json
@@ -9,8 +9,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from strongroom.engines.crypto.signing import SigningKey
@@ -210,72 +208,6 @@ def test_what_cannot_be_verified_is_said(run: Run, tmp_path: Path) -> None:
     code, _, err = run("verify", "x")
     assert code == 2
     assert "--log-key" in err
-
-
-# ---- discover and mask ----
-
-ROWS = (
-    "name,email,visits\n"
-    "Jane Roe,jane.roe@example.org,3\n"
-    "John Doe,john.doe@example.org,5\n"
-    "Mary Major,mary.major@example.org,2\n"
-)
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_personal_columns_are_found_and_masked(run: Run, tmp_path: Path, suffix: str) -> None:
-    file = tmp_path / f"people.{suffix}"
-    if suffix == "csv":
-        file.write_text(ROWS)
-    else:
-        lines = [line.split(",") for line in ROWS.splitlines()]
-        columns = {name: [line[i] for line in lines[1:]] for i, name in enumerate(lines[0])}
-        table = pa.table({**columns, "visits": [int(v) for v in columns["visits"]]})
-        pq.write_table(table, file)
-    code, out, err = run("discover", file.name, "--json")
-    assert code == 0, err
-    found = {column["column"]: column["type"] for column in json.loads(out)}
-    assert found["email"] == "email"
-    assert found["visits"] is None
-    assert "jane" not in out.lower()
-    code, out, err = run("mask", file.name)
-    assert code == 0, err
-    assert "jane" not in out.lower()
-    assert out.splitlines()[0].replace('"', "") == "name,email,visits"
-    assert "random key" in err
-    assert run("mask", file.name, "-o", "out.parquet")[0] == 0
-    assert pq.read_table(tmp_path / "out.parquet").num_rows == 3
-
-
-def test_pseudonyms_repeat_under_one_key(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "people.csv").write_text(ROWS)
-    (tmp_path / "key").write_text("k" * 40)
-    (tmp_path / "key").chmod(0o600)
-    first = run("mask", "people.csv", "--key-file", "key")[1]
-    assert first == run("mask", "people.csv", "--key-file", "key")[1]
-    assert first != run("mask", "people.csv")[1]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("k" * 40 + "\n"))
-    assert first == run("mask", "people.csv", "--key-file", "-")[1]
-    (tmp_path / "key").write_text("short")
-    assert run("mask", "people.csv", "--key-file", "key")[0] == 2
-    (tmp_path / "key").chmod(0o644)
-    assert run("mask", "people.csv", "--key-file", "key")[0] == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "code"), [(b"", 1), (b"a,a\n1,2\n", 1), (b"a,b\n", 1), (b"PK\x03\x04\x00", 1)]
-)
-def test_a_bad_table_is_said_and_nothing_written(
-    run: Run, tmp_path: Path, content: bytes, code: int
-) -> None:
-    (tmp_path / "t.csv").write_bytes(content)
-    for command in (("discover", "t.csv"), ("mask", "t.csv", "-o", "out.csv")):
-        found, _, err = run(*command)
-        assert found == code, err
-    assert not (tmp_path / "out.csv").exists()
-    assert run("discover", "missing.csv")[0] == 1
 
 
 # ---- doctor ----

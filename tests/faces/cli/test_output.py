@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -51,6 +52,31 @@ def test_columns_that_say_nothing_are_left_out(shown: Show) -> None:
     assert "reason" not in text
 
 
+def test_moments_are_local_time_at_a_terminal_and_as_they_came_elsewhere(
+    shown: Show, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        told = [
+            {"name": "a", "created_at": 1_700_000_000.25, "rows_at_most": 1_700_000_000},
+            {"name": "b", "created_at": "2023-11-14T22:13:20.250000Z", "rows_at_most": 5},
+            {"name": "c", "created_at": None, "rows_at_most": 0},
+            {"name": "d", "created_at": 1e300, "rows_at_most": 0},
+            {"name": "e", "created_at": "never", "rows_at_most": 0},
+        ]
+        text = shown(told)
+        assert text.count("2023-11-14 23:13:20+01:00") == 2
+        assert "1700000000 " in text + " "
+        assert "never" in text
+        assert "2023-11-14 23:13:20+01:00" in shown({"deployed_at": 1_700_000_000, "of": "x"})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    output.data(told, as_json=False)
+    assert "1700000000.25" in capsys.readouterr().out
+
+
 def test_rows_that_do_not_fit_are_blocks_without_broken_words(shown: Show) -> None:
     row = {f"column_{n}": f"value_{n}" for n in range(12)}
     text = shown([row, row], columns=60)
@@ -63,6 +89,13 @@ def test_lists_inside_a_thing_become_tables(shown: Show) -> None:
     assert "files" in text
     assert "{" not in text
     assert text.index("name") < text.index("files") < text.index("path") < text.index("y")
+
+
+def test_what_stands_inside_a_column_is_said_with_its_share(shown: Show) -> None:
+    held = [{"type": "email", "title": "e-mail address", "role": "direct", "share": 0.25}]
+    text = shown([{"name": "note", "inside": held}, {"name": "bmi", "inside": []}])
+    assert "e-mail address 25%" in text
+    assert "{" not in text
 
 
 def test_one_digest_is_shown_whole(shown: Show) -> None:

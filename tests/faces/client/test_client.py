@@ -1,6 +1,7 @@
 """The Python client against a real server: typed errors, streams, trust, stored keys."""
 
 import io
+import json
 import os
 import stat
 import subprocess
@@ -141,8 +142,6 @@ def test_a_conflict_a_refusal_and_a_stranger(client: Client, server: str) -> Non
 
 
 def test_each_error_of_the_tree_survives_the_journey() -> None:
-    import json
-
     from strongroom.faces.api.problems import members
 
     for kind in every_error():
@@ -334,3 +333,10 @@ def test_a_reader_fills_all_that_is_asked_for() -> None:
     whole = b"".join(b"%03d" % number for number in range(100))
     reader = Reader(b"%03d" % number for number in range(100))
     assert [reader.read(200), reader.read(200), reader.read(200)] == [whole[:200], whole[200:], b""]
+
+
+@pytest.mark.parametrize("entry", [7, None, True, "7", 1.5])
+def test_a_refusal_knows_where_it_is_recorded(entry: object) -> None:
+    problem = {"code": "refused", "detail": "no", "next_step": "ask", "log_entry": entry}
+    error = failures.rebuild(403, json.dumps(problem).encode())
+    assert error.entry == (7 if entry == 7 else None)

@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from tests.faces.house import House, post
 
 from strongroom.engines.ledger.checkpoint import LogKey
 from strongroom.engines.ledger.receipt import Receipt
+from strongroom.errors import NotFoundError, StateError
 from strongroom.faces.console import proofs, sessions
 from strongroom.faces.credentials import COOKIE
+from strongroom.gate.audit.tables import IntegrityFindingRow
+from strongroom.gate.identity.accounts import Accounts
 
 # ---- signing in ----
 
@@ -36,6 +40,27 @@ def test_a_link_works_once(house: House) -> None:
         assert answer.status_code == 401
         assert "set-cookie" not in answer.headers
         assert "good once" in answer.text
+
+
+def test_an_invitation_claims_the_account_once(house: House) -> None:
+    house.call("user.create", name="newcomer")
+    invitation = house.call("user.invite", user="newcomer").token  # type: ignore[attr-defined] # Invitation
+    with house.web() as web, house.web() as other:
+        assert web.get("/sign-in", params={"link": invitation}).status_code == 200
+        assert post(web, "/sign-in", {"link": invitation}).status_code == 303
+        page = web.get("/").text
+        claim = re.search(r"claim code .*<strong>([A-Z2-7]{4}-[A-Z2-7]{4})</strong>", page)
+        assert claim is not None
+        answer = post(other, "/sign-in", {"link": invitation})
+        assert answer.status_code == 401
+        assert "was redeemed on" in answer.text
+        assert "taken your place" in answer.text
+        house.call(
+            "role.grant", workspace="clinic", principal="newcomer", role="Reader", claim=claim[1]
+        )
+        assert "clinic" in web.get("/").text
+    with pytest.raises(StateError):
+        house.call("user.invite", user="newcomer")
 
 
 @pytest.mark.parametrize("link", ["", "nonsense", "srl_" + "a" * 60, "x" * 500])
@@ -301,6 +326,32 @@ def test_the_log_is_searched_and_an_entry_proven(house: House, tmp_path: Path) -
     assert str(key) in page.replace("&#43;", "+")
     checkpoint = Receipt.parse(saved.text).verify([LogKey.parse(str(key))])
     assert checkpoint.root.hex() in page or checkpoint.size > 0
+
+
+def test_open_findings_are_shown_to_those_who_may_see_them(house: House) -> None:
+    finding = IntegrityFindingRow(
+        kind="standing", subject="usr_<mallory>", reason="the seal does not fit",
+        found_at=datetime.now(UTC), entry=3,
+    )  # fmt: skip
+    house.call("user.create", name="owner-only")
+    with house.foundation.database.write() as session:
+        session.add(finding)
+        owner = Accounts().find(session, "owner-only").id
+        house.foundation.issuer.claim_here(session, owner)
+        claim = Accounts().claim(session, owner)
+    house.call("role.grant", workspace="clinic", principal="owner-only", role="Owner", claim=claim)
+    with house.signed_in() as web:
+        for path in ("/", "/w/clinic/log"):
+            page = web.get(path).text
+            assert "Changed outside the server" in page
+            assert "usr_&lt;mallory&gt;" in page
+    with house.signed_in("owner-only") as web:
+        assert "Changed outside" not in web.get("/w/clinic/log").text
+    house.call("audit.resolve", kind="standing", subject="usr_<mallory>", reason="a test's own")
+    with house.signed_in() as web:
+        assert "Changed outside" not in web.get("/w/clinic/log").text
+    with pytest.raises(NotFoundError):
+        house.call("audit.resolve", kind="standing", subject="usr_<mallory>", reason="again")
 
 
 def test_the_drawn_path_leads_to_the_root_in_trees_of_all_sizes() -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -521,11 +522,17 @@ def test_a_log_that_cannot_be_written_stops_the_answers(
 ) -> None:
     """Fail closed: no prediction leaves without its record."""
 
-    def refuse(_event: object) -> None:
+    def refuse(_events: object) -> None:
         raise UnavailableError("the disk is full")
 
-    monkeypatch.setattr(site.house.log, "submit", refuse)
-    assert site.call("tumour/score", {"rows": [ROW]}).status_code == 503
+    def fail(_events: object) -> "Future[object]":
+        written: Future[object] = Future()
+        written.set_exception(UnavailableError("the disk is full"))
+        return written
+
+    for failing in (refuse, fail):
+        monkeypatch.setattr(site.house.log, "submit_all", failing)
+        assert site.call("tumour/score", {"rows": [ROW]}).status_code == 503
     monkeypatch.undo()
     site.alive()
 

@@ -1,10 +1,12 @@
 """One server with MLflow for all tests of this folder: mounting takes seconds, once a process."""
 
+import ipaddress
+import itertools
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.faces.mlflow.ward import SimulatedChecks, Ward
+from tests.faces.mlflow.ward import SimulatedChecks, Street, Ward
 from tests.faces.serving import serving
 from tests.gate.gatehouse import gatehouse
 
@@ -15,9 +17,23 @@ from strongroom.faces.mlflow.mounting import Mounting, Pieces
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
 
+_ADDRESSES = itertools.count(int(ipaddress.ip_address("10.0.0.1")))
+
 
 @pytest.fixture(scope="session")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+def street() -> Street:
+    """Where the requests come from."""
+    return Street()
+
+
+@pytest.fixture(autouse=True)
+def own_address(street: Street) -> None:
+    """Each test comes from an address of its own: what one asks does not count for the next."""
+    street.address = str(ipaddress.ip_address(next(_ADDRESSES)))
+
+
+@pytest.fixture(scope="session")
+def ward(tmp_path_factory: pytest.TempPathFactory, street: Street) -> Iterator[Ward]:
     folder = tmp_path_factory.mktemp("ward")
     database = Database.create_for_tests(folder / "ward.db")
     (folder / "blobs").mkdir()
@@ -33,6 +49,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
             "bob": house.person("Bob", "Data Scientist", workspace="lab"),
             "otto": house.person("Otto", "Data Scientist"),
             "nina": house.person("Nina"),
+            "carl": house.person("Carl", "Compute Operator"),
             "late": house.person("Late", "Data Scientist"),
             "olga": house.person("Olga", "Data Scientist", workspace="theatre"),
         }
@@ -60,10 +77,10 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         mounting.start()
         assert mounting.wait(120)
         with (
-            serving(mounting) as port,
+            serving(street.before(mounting)) as port,
             httpx.Client(
                 base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False
             ) as client,
         ):
-            yield Ward(house, checks, client, folder, COOKIE, people, keys, sessions)
+            yield Ward(house, checks, client, folder, COOKIE, people, keys, sessions, street)
     database.close()

@@ -267,7 +267,7 @@ def test_registered_files_cannot_change(ward: Ward, run: dict[str, str]) -> None
 def test_files_that_failed_their_checks_are_not_given_out(ward: Ward, run: dict[str, str]) -> None:
     name, status = registered(ward, run, EVIL)
     assert status == "FAILED_REGISTRATION"
-    assert read(ward, run, "model/m.bin") == 404
+    assert read(ward, run, "model/m.bin") == 403
     assert read(ward, run, "beside.txt") == 200
     last = [it for it in ward.events() if it.operation == "mlflow.readArtifact"][-2]
     assert "os.system" in last.reason
@@ -283,4 +283,10 @@ def test_files_that_failed_their_checks_are_not_given_out(ward: Ward, run: dict[
 def test_files_are_held_while_they_are_checked(ward: Ward, run: dict[str, str]) -> None:
     _, status = registered(ward, run, HELD)
     assert status == "PENDING_REGISTRATION"
-    assert read(ward, run, "model/m.bin") == 404
+    answer = ward.call("alice", "GET", ward.artifact(run, "model/m.bin"))
+    assert answer.status_code == 403
+    assert "still being checked" in answer.json()["message"]
+    # Who may not read the experiment's files does not learn that.
+    answer = ward.call("rita", "GET", ward.artifact(run, "model/m.bin"))
+    assert answer.status_code == 404
+    assert "check" not in answer.text

@@ -1,6 +1,8 @@
 """Who is refused, in which way, and that it is on the record."""
 
 import base64
+import socket
+import uuid
 
 import pytest
 from tests.faces.mlflow.ward import Ward
@@ -59,10 +61,58 @@ def test_an_expired_key_is_refused(ward: Ward) -> None:
 
 
 def test_strangers_cannot_fill_the_log(ward: Ward) -> None:
+    before = {it.request_id for it in ward.events()}
     found = [search(ward, "") for _ in range(40)]
-    assert set(found) == {401, 429}
-    written = [it for it in ward.events() if it.operation == "mlflow.request"]
-    assert len(written) < 40
+    assert set(found) <= {401, 429}
+    assert found[-1] == 429
+    written = [it for it in ward.events() if it.request_id not in before]
+    assert len(written) == found.count(401)
+
+
+def test_a_network_of_addresses_is_one_stranger(ward: Ward) -> None:
+    """Whoever has one address of IPv6 has 2^64 of them."""
+
+    def asked(address: str) -> int:
+        ward.street.address = address
+        return search(ward, "")
+
+    found = [asked(f"2001:db8:0:1::{number:x}") for number in range(1, 41)]
+    assert found[-1] == 429
+    assert asked("2001:db8:0:2::1") == 401
+
+
+def test_visits_are_counted_by_network_too(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.faces.mlflow.app.VISITS_PER_MINUTE", 2)
+
+    def asked(address: str) -> int:
+        ward.street.address = address
+        return ward.call("", "GET", "/mlflow").status_code
+
+    assert [asked(f"2001:db8:0:3::{number}") for number in (1, 2, 3)] == [303, 303, 429]
+    assert asked("2001:db8:0:4::1") == 303
+
+
+def handshake(ward: Ward, path: str, who: str = "") -> str:
+    """Status of the answer to a handshake of RFC 6455, section 4.1."""
+    with socket.create_connection((ward.client.base_url.host, ward.client.base_url.port)) as line:
+        key = f"Authorization: Bearer {ward.keys[who]}\r\n" if who else ""
+        line.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            f"Sec-WebSocket-Version: 13\r\n{key}\r\n".encode()
+        )
+        return line.recv(4096).decode().split()[1]
+
+
+def test_a_websocket_gets_no_further_than_a_request(ward: Ward) -> None:
+    """No server of ours speaks it, so the handshake is a GET, decided and recorded as one."""
+    assert handshake(ward, SEARCH) == "401"
+    last = ward.events()[-1]
+    assert (last.actor_kind, last.outcome) == ("anonymous", Outcome.REFUSED)
+    assert handshake(ward, "/mlflow/socket", "alice") == "404"
+    last = ward.events()[-1]
+    assert (last.operation, last.actor) == ("undeclared", ward.people["alice"].id)
+    assert last.resource == "GET /mlflow/…"
 
 
 # ---- roles ----
@@ -191,6 +241,52 @@ def test_what_lies_in_another_workspace_cannot_be_changed(ward: Ward) -> None:
     # Named by a path of one's own workspace, it still is not there.
     moved = ward.artifact(run, "x").replace("workspaces/lab/", "workspaces/clinic/")
     assert ward.call("alice", "PUT", moved, content=b"x").status_code == 404
+
+
+def counted_traces(ward: Ward, who: str, *experiments: str, **more: object) -> tuple[int, object]:
+    """Status of a count of traces, and what was counted."""
+    answer = ward.call(
+        who, "POST", "/api/3.0/mlflow/traces/metrics",
+        json={
+            "experiment_ids": list(experiments), "view_type": "TRACES",
+            "metric_name": "trace_count", "aggregations": [{"aggregation_type": "COUNT"}],
+        },
+        **more,  # type: ignore[arg-type] # passed on
+    )  # fmt: skip
+    points = answer.json().get("data_points") or [{"values": {"COUNT": 0}}]
+    return answer.status_code, points[0]["values"]["COUNT"]
+
+
+def test_traces_are_counted_for_those_who_may_read_them(ward: Ward) -> None:
+    mine = ward.experiment("alice", "traces that are counted")
+    theirs = ward.experiment("bob", "traces of the lab")
+    for who, experiment in (("alice", mine), ("bob", theirs), ("bob", theirs)):
+        trace = {
+            "trace_id": f"tr-{uuid.uuid4().hex}", "request_time": "2026-01-01T00:00:00Z",
+            "trace_location": {
+                "type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment},
+            },
+            "state": "OK",
+        }  # fmt: skip
+        answer = ward.call(
+            who, "POST", "/api/3.0/mlflow/traces", json={"trace": {"trace_info": trace}}
+        )
+        assert answer.status_code == 200, answer.text
+    assert counted_traces(ward, "alice", mine) == (200, 1)
+    assert counted_traces(ward, "rita", mine) == (200, 1)
+    # A role that may not read experiments: as if there were none.
+    assert counted_traces(ward, "carl", mine) == (404, 0)
+    last = ward.events()[-1]
+    assert (last.operation, last.outcome) == ("mlflow.query_trace_metrics", Outcome.REFUSED)
+    # No role at all, and one in another workspace: as for a workspace that is not there.
+    for who in ("nina", "bob"):
+        assert counted_traces(ward, who, mine, workspace="clinic") == (403, 0)
+        assert ward.events()[-1].outcome is Outcome.REFUSED
+        assert counted_traces(ward, who, mine, workspace="nowhere") == (403, 0)
+    # Ids of another workspace count for nothing, alone and beside one's own.
+    assert counted_traces(ward, "alice", theirs) == (200, 0)
+    assert counted_traces(ward, "alice", mine, theirs) == (200, 1)
+    assert counted_traces(ward, "bob", mine, theirs) == (200, 2)
 
 
 # ---- identity ----

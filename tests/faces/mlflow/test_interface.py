@@ -10,6 +10,8 @@ from tests.faces.mlflow.ward import Ward
 
 from strongroom.faces.mlflow.routes import RouteTable
 
+PREFERENCES = "strongroom-preferences.js"
+
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -26,7 +28,7 @@ def page(ward: Ward) -> Iterator[Page]:
         def signed_in(route: Route) -> None:
             # Browsers keep `__Host-` cookies over TLS only, and this server speaks none.
             headers = {**route.request.headers, "cookie": cookie}
-            route.fulfill(response=route.fetch(headers=headers))
+            route.fulfill(response=route.fetch(headers=headers, max_retries=3))
 
         context.route("**/*", signed_in)
         yield context.new_page()
@@ -62,3 +64,82 @@ def test_a_person_sees_their_experiments_and_runs(ward: Ward, page: Page) -> Non
         or table.find("POST", urlsplit(url).path.removeprefix("/mlflow"))
     ] == []
     assert all(status < 500 for status, _ in answers)
+
+
+PAGES = (
+    "/", "/experiments", "/experiments/{e}", "/experiments/{e}/runs", "/experiments/{e}/models",
+    "/experiments/{e}/traces", "/experiments/{e}/datasets", "/experiments/{e}/judges",
+    "/experiments/{e}/playground", "/experiments/{e}/evaluation-runs",
+    "/experiments/{e}/runs/{r}", "/experiments/{e}/runs/{r}/artifacts",
+    "/experiments/{e}/runs/{r}/traces", "/models", "/prompts", "/settings/general",
+    "/settings/llm-connections", "/settings/webhooks", "/account",
+)  # fmt: skip
+
+
+TELEMETRY = "Information about UI telemetry"
+ASSISTANT = "[data-component-id='mlflow.assistant.chat_panel.close']"
+
+UNWANTED = (
+    "there is nothing here", "ENDPOINT_NOT_FOUND", "Failed to load", "Unable to",
+    TELEMETRY,
+)  # fmt: skip
+
+
+def test_no_page_shows_an_error_for_what_is_not_offered(ward: Ward, page: Page) -> None:
+    experiment = ward.experiment("alice", "walked through")
+    run_id = ward.run("alice", experiment)["run_id"]
+    in_vain: list[tuple[int, str]] = []
+    said: list[str] = []
+    page.on(
+        "response", lambda it: in_vain.append((it.status, it.url)) if it.status >= 400 else None
+    )
+    page.on("console", lambda it: said.append(it.text) if it.type == "error" else None)
+    page.on("pageerror", lambda it: said.append(str(it)))
+    shown: dict[str, str] = {}
+    for path in PAGES:
+        there = path.format(e=experiment, r=run_id)
+        page.goto(f"{ward.url}/mlflow/?workspace=clinic#{there}?workspace=clinic")
+        page.locator("h1, h2, h3, table").first.wait_for(timeout=30_000)
+        page.wait_for_timeout(1_000)  # some lists are asked for only then
+        text = page.locator("body").inner_text()
+        for words in UNWANTED:
+            if words in text:
+                shown[path] = words
+        if page.locator(ASSISTANT).count():
+            shown[path] = "the assistant"
+    assert shown == {}
+    assert in_vain == []
+    assert said == []
+    # The gateway is not even offered in the menu.
+    assert page.get_by_text("AI Gateway").count() == 0
+
+
+def test_what_is_not_shown_is_what_the_interface_would_show(ward: Ward, page: Page) -> None:
+    """Without our preferences, and a browser that was never here."""
+    browser = page.context.browser
+    assert browser is not None
+    cookie = f"{ward.cookie}={ward.sessions['alice']}"
+
+    def signed_in(route: Route) -> None:
+        if PREFERENCES in route.request.url:
+            route.fulfill(body="", content_type="text/javascript")
+        else:
+            headers = {**route.request.headers, "cookie": cookie}
+            route.fulfill(response=route.fetch(headers=headers, max_retries=3))
+
+    context = browser.new_context()
+    context.route("**/*", signed_in)
+    other = context.new_page()
+    other.goto(f"{ward.url}/mlflow/?workspace=clinic#/?workspace=clinic")
+    other.get_by_text(TELEMETRY).first.wait_for(timeout=30_000)
+    other.locator(ASSISTANT).first.wait_for(timeout=30_000)
+    context.close()
+
+
+def test_our_preferences_are_a_file_like_the_interfaces_own(ward: Ward) -> None:
+    answer = ward.call("", "GET", f"/mlflow/static-files/{PREFERENCES}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "script-src 'self';" in answer.headers["content-security-policy"]
+    page = ward.call("alice", "GET", "/mlflow/").text
+    assert page.index(PREFERENCES) < page.index("static/js/main.")

@@ -3,18 +3,13 @@
 import subprocess
 import sys
 
-import anyio
 import pytest
-from starlette.types import Message
 
 from strongroom.errors import (
-    TooLargeError,
-    TruncatedError,
     UndeclaredError,
     ValidationError,
 )
 from strongroom.faces.mlflow import queries, requests
-from strongroom.faces.mlflow.bodies import Incoming
 from strongroom.faces.mlflow.places import Place, checked, parse, parse_uri
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -92,40 +87,6 @@ def test_plain_paths_are_taken_as_they_are() -> None:
 
 
 # ---- bodies ----
-
-
-def incoming(
-    *pieces: bytes, limit: int = 100, seconds: float = 5.0, broken: bool = False
-) -> Incoming:
-    waiting: list[Message] = [
-        {"type": "http.request", "body": piece, "more_body": index + 1 < len(pieces) or broken}
-        for index, piece in enumerate(pieces)
-    ]
-
-    async def receive() -> Message:
-        if waiting:
-            return waiting.pop(0)
-        if broken:
-            return {"type": "http.disconnect"}
-        await anyio.sleep(60)
-        raise AssertionError
-
-    return Incoming(receive, limit=limit, seconds=seconds)
-
-
-def test_a_body_is_read_whole() -> None:
-    assert anyio.run(incoming(b"ab", b"", b"cd").whole) == b"abcd"
-    assert anyio.run(incoming(b"").whole) == b""
-
-
-def test_a_body_that_breaks_off_dawdles_or_is_too_large_is_refused() -> None:
-    with pytest.raises(TruncatedError):
-        anyio.run(incoming(b"ab", broken=True).whole)
-    with pytest.raises(TooLargeError):
-        anyio.run(incoming(b"x" * 60, b"x" * 60).whole)
-    slow = incoming(seconds=0.05)
-    with pytest.raises(TruncatedError, match="too slowly"):
-        anyio.run(slow.whole)
 
 
 def test_a_request_is_written_anew() -> None:

@@ -3,7 +3,7 @@
 import secrets
 
 import pytest
-from tests.faces.mlflow.ward import EVIL, HELD, Ward
+from tests.faces.mlflow.ward import EVIL, FULL, HELD, Ward
 
 GET = "/api/2.0/mlflow/model-versions/get"
 
@@ -113,13 +113,16 @@ def test_a_failed_version_says_why_and_stays_shut(
         assert '"READY"' not in listing.text
 
 
+@pytest.mark.parametrize(("content", "says"), [(HELD, "being checked"), (FULL, "for space")])
 def test_a_version_stays_pending_as_long_as_its_checks_run(
-    ward: Ward, run: dict[str, str], name: str
+    ward: Ward, run: dict[str, str], name: str, content: bytes, says: str
 ) -> None:
-    assert ward.put("alice", run, "slow/m.bin", HELD).status_code == 200
+    assert ward.put("alice", run, "slow/m.bin", content).status_code == 200
     assert register(ward, name, f"{run['artifact_uri']}/slow", run_id=run["run_id"]) == 200
     for _ in range(3):
-        assert version(ward, name)["status"] == "PENDING_REGISTRATION"
+        seen = version(ward, name)
+        assert seen["status"] == "PENDING_REGISTRATION"
+        assert says in seen["status_message"]  # the interface shows it
     alias = {"name": name, "alias": "champion", "version": "1"}
     assert ward.rpc("alice", "registered-models/alias", alias).status_code == 403
 

@@ -32,8 +32,11 @@ def refused(method: str, template: str) -> bool:
 
 
 def test_every_route_of_the_installed_mlflow_is_in_one_table(ward: Ward) -> None:
-    offered = {(route.method, route.template) for route in OFFERED}
-    found = set(installed())
+    # What MLflow has and we refuse, its interface is told that there is none of; its users' and
+    # roles' routes belong to a plug-in that is not installed.
+    offered = {(it.method, it.template) for it in OFFERED if it.kind is not Kind.ABSENT}
+    absent = {(it.method, it.template) for it in OFFERED if it.kind is Kind.ABSENT}
+    found = set(installed()) - absent
     assert len(found) > 400
     assert sorted(it for it in found if it not in offered and not refused(*it)) == []
     assert sorted(it for it in offered if refused(*it)) == []

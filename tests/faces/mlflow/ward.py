@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import update
 from sqlalchemy.orm import Session
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.gate.gatehouse import Gatehouse
 
 from strongroom.errors import ConflictError
@@ -23,6 +24,8 @@ EVIL = b"evil bytes"
 """A file that holds them does not pass the simulated checks."""
 HELD = b"keep waiting"
 """The checks of a file that holds them do not end."""
+FULL = b"keep waiting for space"
+"""Nor of this one, and they say why."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,25 @@ class SimulatedChecks:
             self.looks[name] = self.looks.get(name, 0) + 1
             pending = self.looks[name] <= 1 or HELD in content
         if pending:
-            return Checked(CheckState.PENDING)
+            return Checked(CheckState.PENDING, "they wait for space" if FULL in content else "")
         if EVIL in content or b"posix" in content:
             return Checked(CheckState.FAILED, "unsafe pickle: calls `os.system`")
         return Checked(CheckState.PASSED)
+
+
+@dataclass
+class Street:
+    """Lets the requests to a server come from one address after another."""
+
+    address: str = "127.0.0.1"
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """`app`, to which every client seems to be at the present address."""
+
+        async def seen(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "client": (self.address, 0)}, receive, send)
+
+        return seen
 
 
 @dataclass
@@ -101,6 +119,7 @@ class Ward:
     people: dict[str, Principal]
     keys: dict[str, str]
     sessions: dict[str, str]
+    street: Street
 
     @property
     def url(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from strongroom.engines.ledger.checkpoint import Checkpoint, LogKey
 from strongroom.engines.ledger.hashing import leaf_hash
@@ -26,6 +27,7 @@ from strongroom.errors import (
     ValidationError,
 )
 from strongroom.gate.audit.export import export
+from strongroom.gate.audit.integration import run_driver
 from strongroom.gate.audit.log import AuditLog
 from strongroom.gate.audit.reading import Filters
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
@@ -134,6 +136,51 @@ def test_many_records_share_commits(log: AuditLog) -> None:
     futures = [log.submit(event(number)) for number in range(3000)]
     assert [future.result().index for future in futures] == list(range(3000))
     assert log.verify_live().checkpoint.size == 3000
+
+
+def test_what_is_handed_over_together_is_written_together(database: Database) -> None:
+    commits: list[str] = []
+
+    def step(name: str) -> None:
+        if name == "commit":
+            commits.append(name)
+
+    with make(database, step=step) as log:
+        before = len(commits)
+        refs = log.submit_all([event(number) for number in range(1_500)]).result()
+        assert [ref.index for ref in refs] == list(range(1_500))
+        assert len(commits) == before + 1
+        with database.read() as session:
+            for ref in (refs[0], refs[1_023], refs[1_024], refs[-1]):
+                assert leaf_hash(log.entry(session, ref.index).entry) == ref.leaf_hash
+        assert log.submit_all([]).result() == []
+        assert log.verify_live().checkpoint.size == 1_500
+
+
+def test_whoever_waits_no_more_does_not_stop_the_writer(database: Database) -> None:
+    with make(database) as log:
+        with database.write():  # the writer waits for this turn to end
+            given_up, together = log.submit(event(0)), log.submit_all([event(1)])
+            assert given_up.cancel()
+            assert not together.cancel()
+        assert log.record(event(2)).index == 2
+        assert together.result()[0].index == 1
+        assert log.verify_live().checkpoint.size == 3
+
+
+def test_errors_of_the_driver_are_those_of_the_database(log: AuditLog, database: Database) -> None:
+    log.record(event(0))
+    with database.write() as session:
+        connection = session.connection()
+        for statement, parameters, kind in (
+            ("SELECT 1 FROM nowhere", (), OperationalError),
+            ("INSERT INTO log_tiles (level) VALUES (?)", ("a secret",), IntegrityError),
+        ):
+            with pytest.raises(kind) as caught:
+                run_driver(connection, statement, parameters)
+            assert "a secret" not in str(caught.value)
+        assert run_driver(connection, "SELECT max(leaf_index) FROM log_entries") == 0
+        assert run_driver(connection, "SELECT 1 WHERE ? = 2", (1,)) is None
 
 
 def test_asynchronous_callers(log: AuditLog) -> None:

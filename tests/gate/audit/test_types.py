@@ -1,12 +1,15 @@
 """What an entry says, and what it may not."""
 
 import json
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strongroom.gate.audit.payload import Payload
 from strongroom.gate.audit.types import (
+    HIDDEN,
     MAX_TEXT_CHARACTERS,
     AuditClass,
     Detail,
@@ -93,6 +96,54 @@ def test_a_long_text_is_visibly_cut() -> None:
     event = EVENT.concluded(Outcome.FAILED, "x" * 5000)
     reason = decode(event.encode(SALT)).reason
     assert reason == "x" * (MAX_TEXT_CHARACTERS - 1) + "…"
+
+
+SECRET = f"srk_{'a' * 16}_{'b' * 52}_0123abcd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SECRET, SECRET.upper(), SECRET[:-9], f"model {SECRET}/v1", SECRET.replace("srk", "srs"),
+        SECRET.replace("srk", "srl"), SECRET.replace("srk", "sri"),
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_credential_is_never_recorded(text: str) -> None:
+    fields = ("workspace", "resource_type", "resource", "operation", "reason")
+    event = replace(
+        EVENT, workspace=text, resource_type=text, resource=text, operation=text, reason=text,
+        details={**EVENT.details, "name": text, text: 1},
+    )  # fmt: skip
+    scrubbed = event.without_secrets()
+    assert "bbbbbbbb" not in repr(scrubbed).lower()
+    assert all(HIDDEN in getattr(scrubbed, name) for name in fields)
+    assert scrubbed.details["rows"] == 569
+    entry = Payload(bytes(32), "log.example/tests").prepare(event)
+    assert "bbbbbbbb" not in repr(entry).lower()
+
+
+PIECES = st.sampled_from(
+    [SECRET, SECRET.upper(), SECRET[:30], "srk_", "_", "x" * 400, "é", "\u017f", "\ud800", '"', "a"]
+)
+TEXTS = st.lists(PIECES, max_size=4).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, TEXTS, st.dictionaries(st.sampled_from(["a", "b", SECRET]), TEXTS, max_size=2))
+def test_the_quick_look_for_credentials_sees_what_the_thorough_one_does(
+    reason: str, resource: str, details: dict[str, str]
+) -> None:
+    event = replace(EVENT, reason=reason, resource=resource, details=details)
+    payload = Payload(bytes(32), "log.example/tests", lambda size: bytes(size))
+    prepared = payload.prepare(event)
+    entry = payload.open(prepared.columns[-1], prepared.leaf_hash, 0)
+    assert entry == event.without_secrets().encode(bytes(16))
+
+
+def test_ids_of_credentials_and_ordinary_names_are_recorded() -> None:
+    for text in (SECRET[:20], "srk_model", "biopsies", "sri-lanka_survey_of_2025"):
+        event = replace(EVENT, resource=text, credential=SECRET[:20])
+        assert event.without_secrets() is event
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a" * 65, "é", 'a"b', "a\n"])

@@ -146,7 +146,7 @@ def test_an_expired_key_says_so_and_is_recorded(house: Gatehouse) -> None:
 def test_the_cache_never_outlives_the_key(house: Gatehouse) -> None:
     ticks = [0.0]
     sign_in = SignIn(
-        house.database, house.log, house.issuer, cache_seconds=1e6, session_hours=1,
+        house.database, house.log, house.issuer, house.grants, cache_seconds=1e6, session_hours=1,
         monotonic=lambda: ticks[0],
     )  # fmt: skip
     secret = key_of(house, house.person("ann"), days=1)
@@ -162,7 +162,7 @@ def test_a_revoked_key_is_refused_here_at_once_and_elsewhere_within_the_time(
 ) -> None:
     ticks = [0.0]
     elsewhere = SignIn(
-        house.database, house.log, house.issuer, cache_seconds=1, session_hours=1,
+        house.database, house.log, house.issuer, house.grants, cache_seconds=1, session_hours=1,
         monotonic=lambda: ticks[0],
     )  # fmt: skip
     secret = key_of(house, house.person("ann"))
@@ -210,7 +210,7 @@ def test_use_is_noted_by_the_hour(house: Gatehouse) -> None:
 def test_a_flood_of_failures_is_counted_and_not_recorded_one_by_one(house: Gatehouse) -> None:
     ticks = [0.0]
     sign_in = SignIn(
-        house.database, house.log, house.issuer, cache_seconds=1, session_hours=1,
+        house.database, house.log, house.issuer, house.grants, cache_seconds=1, session_hours=1,
         monotonic=lambda: ticks[0],
     )  # fmt: skip
     good = key_of(house, house.person("ann"))
@@ -232,7 +232,9 @@ def test_a_flood_of_failures_is_counted_and_not_recorded_one_by_one(house: Gateh
 
 def test_identifying_from_memory_is_quick(house: Gatehouse) -> None:
     secret = key_of(house, house.person("ann"))
-    sign_in = SignIn(house.database, house.log, house.issuer, cache_seconds=600, session_hours=1)
+    sign_in = SignIn(
+        house.database, house.log, house.issuer, house.grants, cache_seconds=600, session_hours=1
+    )
     sign_in.identify(secret)
     times = []
     for _ in range(2_000):

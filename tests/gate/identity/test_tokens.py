@@ -21,7 +21,7 @@ def test_what_is_made_can_be_read_again(kind: TokenKind, noise: bytes) -> None:
     pieces = {10: noise[:10], 32: noise[10:]}
     token = new_token(kind, pieces.__getitem__)
     assert parse_token(token.text) == token
-    assert re.fullmatch(r"sr[ksl]_[a-z2-7]{16}_[a-z2-7]{52}_[0-9a-f]{8}", token.text)
+    assert re.fullmatch(r"sr[ksli]_[a-z2-7]{16}_[a-z2-7]{52}_[0-9a-f]{8}", token.text)
     assert token.id == token.text[:20]
 
 

@@ -117,11 +117,13 @@ def test_a_workspace_of_others_reads_as_one_that_is_not_there(house: Gatehouse) 
 def test_an_owner_gives_and_takes_roles(house: Gatehouse) -> None:
     owner, ann = house.person("owner", "Owner"), house.person("ann")
     clinic = workspace_entity("clinic")
-    asked = GrantRole(workspace="clinic", principal="ann", role="data scientist")
+    claim = house.claim(ann)
+    asked = GrantRole(workspace="clinic", principal="ann", role="data scientist", claim=claim)
     given = house.call(owner, "role.grant", asked).result
     assert (given.principal, given.name, given.role) == (ann.id, "ann", "Data Scientist")
     assert house.access.decide(ann, "registerModel", clinic).allowed
-    assert house.events()[-1].details == {"principal": ann.id, "role": "DataScientist"}
+    told = {"principal": ann.id, "role": "DataScientist", "claim": claim}
+    assert told.items() <= house.events()[-1].details.items()
     members = house.call(owner, "role.ls", WorkspaceReference(workspace="clinic")).result
     assert [(m.name, m.role) for m in members.members] == [
         ("ann", "Data Scientist"), ("owner", "Owner"),

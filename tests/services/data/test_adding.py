@@ -95,7 +95,8 @@ def test_what_the_version_says(room: DataRoom) -> None:
     assert (added.retain_until - added.created_at).days == 30
     event = room.house.events()[-1]
     assert event.operation == "data.add"
-    assert event.details["digest"] == added.digest
+    assert event.details["digest"] == added.commitment
+    assert added.commitment.startswith("hmac-sha256:")
     assert event.details["rows"] == 2
 
 
@@ -150,18 +151,20 @@ BAD: list[tuple[str, bytes, type[CallerError], str]] = [
     ("cut in quotes", b'a,b\n1,x\n3,"SECRET\n', TruncatedError, "inside a quoted"),
     ("cut in a quoted number", b'a,b\n1,2\n3,"SECRET\n', TableError, "column 2 in row 3"),
     ("cut in quotes, one column", b'a\nx\n"SECRET\n', TruncatedError, "inside a quoted"),
-    ("not UTF-8", b"a,b\n1,\xff\xfe\n", TableError, "UTF-8"),
-    ("header not UTF-8", b"a\xff,b\n1,2\n", TableError, "UTF-8"),
-    ("UTF-16", "a,b\n1,2\n".encode("utf-16"), TableError, "UTF-16"),
+    ("no known encoding", b"a,b\n1,\x81\xff\x00\xfe\n", TableError, "not known"),
+    ("UTF-8 that breaks off", b"a,b\n" + b"1,x\n" * 1_100_000 + b"2,\xff\n", TableError, "UTF-8"),
+    ("cut UTF-16", "a,b\n1,2\n".encode("utf-16")[:-1], TableError, "utf-16"),
     ("long field", b"a,b\n1,2\n3," + b"x" * (3 << 20), TooLargeError, "too long"),
     ("long quoted field", b'a,b\n1,2\n3,"' + b"x\n" * (2 << 20), TooLargeError, "too long"),
     ("long header", b"a" * (5 << 20), TooLargeError, "too long"),
     ("too many columns", b",".join(b"c%d" % i for i in range(51)) + b"\n1\n", TooLargeError, "50"),
     ("another type later", b"a\n" + b"1\n" * 600_000 + b"SECRET\n", TableError, "int64"),
-    ("zip archive", b"PK\x03\x04" + bytes(100), TableError, "not known"),
+    ("no zip archive", b"PK\x03\x04" + bytes(100), TableError, "damaged"),
+    ("a picture", b"\x89PNG" + bytes(100), TableError, "a picture"),
     ("broken JSON", b'{"a":1}\nSECRET\n', TableError, "JSON"),
-    ("cut JSON", b'{"a":1}\n{"a":2', TableError, "JSON"),
-    ("JSON type change", b'{"a":1}\n{"a":"SECRET"}\n', TableError, "changed from"),
+    ("cut JSON", b'{"a":1}\n{"a":2', TruncatedError, "JSON"),
+    ("a list of numbers", b"[1, 2, 3]", TableError, "other values than objects"),
+    ("JSON type change", b'{"a":1}\n' * 400_000 + b'{"a":"SECRET"}\n', TableError, "changed from"),
     ("JSON key twice", b'{"a":1,"a":2}\n', TableError, "twice"),
     ("JSON not UTF-8", b'{"a":"\xff"}\n', TableError, "UTF-8"),
     ("JSON name not UTF-8", b'{"a\xff":1}\n', TableError, "UTF-8"),

@@ -4,11 +4,13 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import select
 from tests.services.data.dataroom import DataRoom, dataroom
 
 from strongroom.errors import (
@@ -21,6 +23,7 @@ from strongroom.errors import (
 )
 from strongroom.faces.cli.demo_table import PEOPLE_COLUMNS, biopsies_as_csv
 from strongroom.gate import operation
+from strongroom.services.data.tables import ColumnOverrideRow, DatasetRow
 from strongroom.services.data.types import (
     AddDataset,
     ClassifyColumn,
@@ -69,7 +72,9 @@ def test_each_role_has_its_view(biopsies: DataRoom, role: str, view: str) -> Non
     assert stream.headers["Strongroom-View"] == view
     event = biopsies.house.events()[-1]
     assert event.details["view"] == view
-    assert str(event.details["digest"]).startswith("sha256:")
+    assert str(event.details["digest"]).startswith("hmac-sha256:")
+    kind = "sha256" if view == "clear" else "hmac-sha256"
+    assert stream.headers["Strongroom-Digest"].partition(":")[0] == kind
     assert event.details["column_count"] == 37
     clear = pa.csv.read_csv(io.BytesIO(BIOPSIES))
     seen = pa.csv.read_csv(io.BytesIO(b"".join(stream.chunks)))
@@ -196,14 +201,30 @@ def test_csv_does_not_carry_formulas(room: DataRoom) -> None:
                                     '"-5",-3']  # fmt: skip
 
 
-def test_nested_columns_do_not_fit_csv_and_are_not_in_masked_views(room: DataRoom) -> None:
+def test_nested_columns_do_not_fit_csv_and_are_masked_inside(room: DataRoom) -> None:
     room.add(b'{"a":{"b":1},"n":2}\n')
     with pytest.raises(TableError, match="does not fit into CSV"):
         room.read(room.owner)
     assert room.table(room.owner).to_pydict() == {"a": [{"b": 1}], "n": [2]}
-    assert room.table(room.owner, view="masked").column_names == ["n"]
-    with pytest.raises(TableError, match="every column"):
-        room.read(room.owner, view="masked", columns=["a"], format="arrow")
+    masked = room.table(room.owner, view="masked").to_pydict()
+    assert (masked["a"], masked["n"]) == ([{"b": 1}], [2])  # numbers, which nothing says are codes
+    room.add(b'{"a":{"b":"Ada"}}\n{"a":{"b":"Alan"}}\n', "inside")
+    masked = room.table(room.owner, "inside", view="masked").to_pydict()
+    assert masked["a"] == [{"b": "[redacted]"}, {"b": "[redacted]"}]
+
+
+def test_a_word_that_nobody_said_is_not_believed(room: DataRoom) -> None:
+    room.add(b"word,code\n" + b"".join(b"w%d,%d\n" % (i, i % 3) for i in range(30)))
+    with room.house.database.write() as session:
+        dataset = session.scalars(select(DatasetRow)).one()
+        session.add(
+            ColumnOverrideRow(
+                dataset=dataset.id, column="word", type=None, decided_by="nobody",
+                decided_at=datetime(2026, 1, 1, tzinfo=UTC),
+            )
+        )  # fmt: skip
+    with pytest.raises(TamperedError):
+        room.table(room.owner, view="masked")
 
 
 def test_a_persons_word_sticks(room: DataRoom) -> None:
@@ -214,7 +235,9 @@ def test_a_persons_word_sticks(room: DataRoom) -> None:
         shown: ColumnShown = room.call(
             officer,
             "data.classify",
-            ClassifyColumn(workspace="clinic", name="patients", column=column, type=kind),
+            ClassifyColumn(
+                workspace="clinic", name="patients", column=column, type=kind, reason="test data"
+            ),
         )
         return shown
 
@@ -226,8 +249,12 @@ def test_a_persons_word_sticks(room: DataRoom) -> None:
     assert shown.masked_by == "redact"
     event = room.house.events()[-1]
     assert (event.details["before"], event.details["after"]) == ("none", "us_ssn")
+    assert (event.details["decided_by"], event.details["reason"]) == ("person", "test data")
     # The next version is judged anew by the engine, not by the person.
     newer = room.add(b"word,code\n" + b"".join(b"v%d,%d\n" % (i, i % 3) for i in range(30)))
+    [added] = [one for one in room.house.events()[-3:] if one.operation == "data.add"]
+    assert added.details["override_count"] == 2
+    assert f"code=us_ssn by {officer.id} at " in str(added.details["overrides"])
     assert (newer.version, newer.personal_columns) == (2, 1)
     assert room.table(room.owner, view="masked").to_pydict()["code"] == [None] * 30
     assert classify("code", "engine").decided_by == "engine"

@@ -376,6 +376,19 @@ def many_threads(facts: Facts, folder: Path) -> Facts:
     return {"count": count}
 
 
+def hold_threads(facts: Facts, folder: Path) -> Callable[[Facts, bytes], tuple[Facts, bytes]]:
+    """As many threads as there may be, until it ends."""
+    never = threading.Event()
+    count = 0
+    try:
+        for _ in range(2_000):
+            threading.Thread(target=never.wait, daemon=True).start()
+            count += 1
+    except (RuntimeError, MemoryError):
+        pass
+    return lambda _head, _body: ({"count": count, "user": os.getuid()}, b"")
+
+
 def fail(facts: Facts, folder: Path) -> Facts:
     raise KeyError("the message " + "x" * 5_000)
 

@@ -1,10 +1,12 @@
 """Jobs: nothing acknowledged is lost, nothing runs twice at once, failures say why."""
 
+import errno
 import json
 import logging
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,17 @@ from strongroom.errors import (
     BusyError,
     ConflictError,
     NotFoundError,
+    StorageFullError,
     UnavailableError,
     ValidationError,
 )
 from strongroom.services.jobs import queue as queue_module
-from strongroom.services.jobs.queue import JobContext, Jobs, _JsonSerializer
+from strongroom.services.jobs import trying
+from strongroom.services.jobs.handing import JsonSerializer
+from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.tables import JobRow
-from strongroom.services.jobs.types import JobState
+from strongroom.services.jobs.trying import JobContext
+from strongroom.services.jobs.types import MAX_ATTEMPTS, JobState
 from strongroom.vault.database import Database
 
 
@@ -143,6 +149,127 @@ def test_a_passing_trouble_is_tried_again_and_a_lasting_one_given_up(
     status = jobs.wait(lasting, 20)
     assert (status.state, status.attempts) == (JobState.FAILED, 3)
     assert status.error == "storage.busy: the disk is busy"
+
+
+def test_what_is_tried_later_is_tried_later(jobs: Jobs, database: Database) -> None:
+    """With huey's own schedule, which the test before goes around to be quick."""
+
+    def shaky(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        if context.attempt == 1:
+            raise BusyError("the disk is busy")
+        return {}
+
+    jobs.register_kind("shaky", shaky)
+    jobs.start()
+    done = jobs.wait(ask(jobs, database, "shaky"), 20)
+    assert (done.state, done.attempts) == (JobState.DONE, 2)
+
+
+def test_without_space_a_job_waits_until_there_is_some(jobs: Jobs, database: Database) -> None:
+    full = [StorageFullError("the disk is full"), OSError(errno.ENOSPC, "/tmp/a-name")]
+
+    def storing(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        if full:
+            raise full[payload["how"]]
+        return {"attempt": context.attempt}
+
+    jobs.register_kind("storing", storing)
+    waiting = [ask(jobs, database, "storing", {"how": how}) for how in (0, 1)]
+    said = set()
+    for job_id in waiting:
+        # More often than a job is tried for any other reason.
+        for _ in range(MAX_ATTEMPTS + 1):
+            jobs._work(job_id)  # its turn
+            status = jobs.status(job_id)
+            assert (status.state, status.attempts) == (JobState.WAITING, 0)
+            said.add(status.error)
+    assert said == {"storage.full: the disk is full", "storage.full: a disk of the server is full"}
+    full.clear()
+    for job_id in waiting:
+        jobs._work(job_id)
+        done = jobs.status(job_id)
+        assert (done.state, done.result, done.error) == (JobState.DONE, {"attempt": 1}, "")
+
+
+@pytest.mark.parametrize(
+    ("age", "state", "delay"),
+    [
+        (0.0, JobState.WAITING, 5.0),
+        (5.0, JobState.WAITING, 5.0),
+        (10.0, JobState.WAITING, 10.0),
+        (100.0, JobState.WAITING, 100.0),
+        (1_000.0, JobState.WAITING, 300.0),
+        (86_399.0, JobState.WAITING, 300.0),
+        (86_400.0, JobState.FAILED, 0.0),
+    ],
+)
+def test_waits_for_space_grow_and_end(
+    database: Database, age: float, state: JobState, delay: float
+) -> None:
+    def storing(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        raise StorageFullError("the disk is full")
+
+    context = JobContext("job_1", "clinic", "usr_1", MAX_ATTEMPTS, database)
+    ending = trying.tried(storing, context, {}, lambda: age)
+    assert (ending.state, ending.delay_seconds) == (state, delay)
+    assert ending.error == "storage.full: the disk is full"
+
+
+def test_a_job_that_waits_for_space_is_cancelled_at_once_and_outlives_its_server(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trying, "FIRST_WAIT_SECONDS", 1.0)
+
+    def storing(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        raise StorageFullError("the disk is full")
+
+    dead = Jobs(database)
+    dead.register_kind("storing", storing)
+    waiting, unwanted, later = (ask(dead, database, "storing") for _ in range(3))
+    for job_id in (waiting, unwanted, later):
+        dead._work(job_id)
+        assert dead.status(job_id).state is JobState.WAITING
+    with database.write() as session:
+        dead.cancel(session, session.get_one(JobRow, unwanted))
+        # Its turn has come while no server was there.
+        session.get_one(JobRow, waiting).leased_until = datetime.now(UTC) - timedelta(seconds=1)
+    assert dead.status(unwanted).state is JobState.CANCELLED
+    alive = Jobs(database)
+    alive.register_kind("storing", lambda _context, _payload: {"by": "the next server"})
+    alive.start()
+    try:
+        assert alive.wait(waiting, 10).result == {"by": "the next server"}
+        assert alive.status(later).state is JobState.WAITING
+        assert alive.wait(later, 30).result == {"by": "the next server"}
+    finally:
+        alive.stop()
+
+
+def test_an_end_that_cannot_be_written_for_want_of_space_is_kept(
+    jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "_AGAIN_SECONDS", 0.02)
+    ran: list[int] = []
+
+    def work(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        ran.append(context.attempt)
+        return {"made": 1}
+
+    finish, failures = jobs._finish, [StorageFullError("the disk of the database is full")] * 5
+
+    def full(job_id: str, ending: trying.Ending) -> None:
+        with database.write() as session:
+            session.get_one(JobRow, job_id).leased_until = None  # nobody could renew it
+        jobs._take_over(at_start=False)
+        if failures:
+            raise failures.pop()
+        finish(job_id, ending)
+
+    monkeypatch.setattr(jobs, "_finish", full)
+    jobs.register_kind("work", work)
+    jobs.start()
+    done = jobs.wait(ask(jobs, database, "work"), 20)
+    assert (done.state, done.result, ran) == (JobState.DONE, {"made": 1}, [1])
 
 
 def _without_delay(jobs: Jobs) -> Any:  # noqa: ANN401 # stands for a method
@@ -301,7 +428,7 @@ def test_messages_are_json_and_never_pickles(jobs: Jobs) -> None:
     assert json.loads(message)[1].endswith("job")
     hostile = b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94."
     with pytest.raises(ValueError, match="decode"):
-        _JsonSerializer().deserialize(hostile)
+        JsonSerializer().deserialize(hostile)
     with pytest.raises(HueyException):
         jobs._huey.deserialize_task(b'["id", "os.system", null, 0, 0, null, ["id"], {}]')
 

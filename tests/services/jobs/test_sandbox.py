@@ -11,13 +11,14 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strongroom.errors import SandboxError
-from strongroom.services.jobs import frames, sandbox, seccomp, syscalls
+from strongroom.services.jobs import frames, sandbox, seccomp, syscalls, users
 from strongroom.services.jobs.sandbox import ConfinedError, LayerMissingError, Limits
 from strongroom.services.jobs.sandbox import OversteppedError as Overstepped
 
@@ -244,6 +245,61 @@ def test_threads_are_bounded() -> None:
     assert count < 1_500
 
 
+def test_one_that_takes_all_its_threads_leaves_others_theirs() -> None:
+    # Memory for all of them: threads alone are to be the limit.
+    limits = replace(SMALL, memory_bytes=2**33)
+    worker = sandbox.Worker("probes:hold_threads", {}, code=[HERE], limits=limits)
+    try:
+        held, _ = worker.request({})
+        count = run("many_threads", limits=limits).output["count"]
+    finally:
+        worker.stop()
+    assert isinstance(count, int)
+    assert held["count"] == pytest.approx(limits.threads, abs=3)
+    assert count == pytest.approx(limits.threads, abs=3)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives away users")
+def test_each_has_a_user_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def user(worker: sandbox.Worker) -> object:
+        return worker.request({})[0]["user"]
+
+    few = replace(SMALL, threads=2)
+    monkeypatch.setattr(users, "_LAST", users._FIRST + 1)
+    workers = [sandbox.Worker("probes:hold_threads", {}, code=[HERE], limits=few) for _ in range(3)]
+    try:
+        found = [user(worker) for worker in workers]
+        # When all are taken, the rest share nobody.
+        assert sorted(map(str, found)) == ["60706", "60707", "65534"]
+        own = next(worker for worker in workers if user(worker) == users._FIRST)
+        own.stop()
+        assert users.take() == users._FIRST
+        users.give_back(users._FIRST)
+    finally:
+        for worker in workers:
+            worker.stop()
+    assert not users._taken
+
+
+@pytest.mark.parametrize(
+    ("mapping", "is_mapped"),
+    [
+        ("0 0 4294967295", True),
+        ("0 100000 65536", True),
+        ("0 1000 1\n1 100000 65536", True),
+        ("0 1000 1", False),
+        ("0 100000 61183", False),
+    ],
+)
+def test_users_that_do_not_exist_in_a_container_are_not_given(
+    mapping: str, is_mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uid_map").write_text(mapping)
+    monkeypatch.setattr(users, "Path", lambda _, name: tmp_path / name)
+    assert users._is_mapped("uid_map") is is_mapped
+    assert users._is_mapped("gid_map") is False  # no such file: not Linux
+
+
 def test_an_exception_comes_back_as_words() -> None:
     with pytest.raises(ConfinedError, match="KeyError: 'the message") as caught:
         run("fail")
@@ -363,6 +419,21 @@ def test_confined_processes_die_with_the_server(tmp_path: Path) -> None:
     else:
         pytest.fail("a confined process outlived its server")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_guard_cleans_up_before_anyone_can_say_that_the_server_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dying server closes its pipes first and loses its children later: its pid says nothing."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    worker = sandbox.Worker("probes:start_adder", {"base": 1}, code=[HERE], limits=SMALL)
+    try:
+        assert len(list(tmp_path.iterdir())) == 1
+        worker._process._close("_request")
+        worker._process._child.wait(30)
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        worker.stop()
 
 
 def test_layers_start_fast() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from strongroom.services.models.types import ModelFile, ModelReference, Provenan
 from strongroom.settings import Settings
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
+from strongroom.vault.trash import FOLDER as TRASH
 
 MLMODEL = b"""flavors:
   python_function:
@@ -136,6 +138,12 @@ class ModelRoom:
         """Where the sealed bytes of a blob lie."""
         return next(path for path in self.folder.rglob(f"*{blob}*") if path.is_file())
 
+    def stored(self) -> list[Path]:
+        """Every file of the blob store, but for those that a sweep threw away."""
+        return [
+            path for path in self.folder.rglob("*") if path.is_file() and path.parent.name != TRASH
+        ]
+
     def operations(self) -> list[tuple[str, str]]:
         """Name and outcome of all that was recorded."""
         return [(event.operation, event.outcome.value) for event in self.house.events()]
@@ -146,10 +154,16 @@ def reference(model: str = "iris", version: int = 1) -> ModelReference:
 
 
 @contextmanager
-def modelroom(folder: Path, *, start_jobs: bool = True) -> Iterator[ModelRoom]:
-    """A room over the database in `folder`."""
+def modelroom(
+    folder: Path, *, start_jobs: bool = True, database_url: str = ""
+) -> Iterator[ModelRoom]:
+    """A room over the database in `folder`, or over a new one elsewhere."""
     is_new = not (folder / "models.db").exists()
-    database = Database.create_for_tests(folder / "models.db")
+    if database_url:
+        database = Database.open(database_url)
+        database.migrate()
+    else:
+        database = Database.create_for_tests(folder / "models.db")
     with gatehouse(database) as house:
         blobs = BlobStore(folder / "blobs", house.keyring, database)
         if is_new:
@@ -164,7 +178,7 @@ def modelroom(folder: Path, *, start_jobs: bool = True) -> Iterator[ModelRoom]:
             database, blobs, house.keyring, jobs, house.log, Settings(home=folder)
         )
         room.start()
-        suffix = "" if is_new else " again"
+        suffix = "" if is_new else f" {secrets.token_hex(4)}"
         built = ModelRoom(
             house,
             blobs,

@@ -41,4 +41,4 @@ def test_killed(tmp_path: Path, moment: str) -> None:
         decided = [event for event in room.house.events() if event.operation == "model.check"]
         assert len(decided) == 1
         # One file of the model, one report, one statement: nothing is left over or doubled.
-        assert len([path for path in room.folder.rglob("*") if path.is_file()]) == 3
+        assert len(room.stored()) == 3

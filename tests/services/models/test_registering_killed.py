@@ -75,5 +75,5 @@ def check_leftovers(room: ModelRoom) -> None:
     """What died on its way is swept, and nothing else is missing."""
     report = room.blobs.sweep()
     assert (report.missing, report.changed) == ((), ())
-    files = {path.name for path in room.folder.rglob("*") if path.is_file()}
+    files = {path.name for path in room.stored()}
     assert files == {row.id for row in kept(room, BlobRow)}

@@ -10,9 +10,10 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 
-from strongroom.engines.ledger.hashing import HASH_BYTES, fold, perfect_root
+from strongroom.engines.ledger.hashing import HASH_BYTES, fold, node_hash, perfect_root
 from strongroom.engines.ledger.proofs import MAX_TREE_SIZE
 from strongroom.errors import TamperedError
 
@@ -20,6 +21,7 @@ TILE_LEVELS = 8
 TILE_WIDTH = 256
 TILE_BYTES = TILE_WIDTH * HASH_BYTES
 MAX_ENTRY_BYTES = 65_535
+_SMALL_BYTES = 4 * HASH_BYTES
 MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 
 _NUMBER = r"((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
@@ -150,6 +152,15 @@ def _checked(name: TileName, tile: bytes) -> bytes:
     return tile[:needed]
 
 
+@lru_cache(maxsize=512)
+def _known_root(hashes: bytes) -> bytes:
+    """`perfect_root`; as a tile grows, most of its nodes stay what they were."""
+    if len(hashes) <= _SMALL_BYTES:
+        return perfect_root(hashes)
+    middle = len(hashes) // 2
+    return node_hash(_known_root(hashes[:middle]), _known_root(hashes[middle:]))
+
+
 @dataclass(frozen=True, slots=True)
 class RightEdge:
     """All that is needed to let a tree grow: its size and its partial tiles.
@@ -187,7 +198,7 @@ class RightEdge:
             for bit in reversed(range(TILE_LEVELS)):
                 if width >> bit & 1:
                     end = at + (HASH_BYTES << bit)
-                    peaks.append(perfect_root(tile[at:end]))
+                    peaks.append(_known_root(tile[at:end]))
                     at = end
         return fold(peaks)
 
@@ -213,7 +224,7 @@ class RightEdge:
             while len(row) - at >= TILE_BYTES:
                 tile = row[at : at + TILE_BYTES]
                 changed[level, index] = tile
-                above.append(perfect_root(tile))
+                above.append(_known_root(tile))
                 at += TILE_BYTES
                 index += 1
             partial[level] = row[at:]

@@ -13,7 +13,6 @@ from pathlib import PurePosixPath
 from strongroom.engines.scanning.archives import (
     Member,
     Problem,
-    has_zip_end,
     open_member,
     read_tar,
     read_zip,
@@ -38,7 +37,7 @@ from strongroom.engines.scanning.reading import (
 from strongroom.engines.scanning.skops_schema import check_skops_schema
 from strongroom.engines.scanning.sniffing import (
     HEAD_BYTES,
-    TAIL_BYTES,
+    carries_a_model,
     is_script,
     is_text,
     promised_format,
@@ -51,6 +50,7 @@ from strongroom.engines.scanning.weights import (
     looks_like_safetensors,
     read_npy_header,
 )
+from strongroom.engines.scanning.zip_kinds import Behind, zip_behind, zip_kind
 
 SeekableOpener = Callable[[], SeekableStream]
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib", ".sav", ".dill", ".pth", ".p")
@@ -79,6 +79,7 @@ class _Scan:
         self._files: list[FileReport] = []
         self._findings: list[Finding] = []
         self._names: frozenset[str] = frozenset()
+        self._only = ""
         self._pickles: frozenset[str] = frozenset()
 
     def run(self, files: Iterable[tuple[str, SeekableOpener]]) -> Report:
@@ -90,6 +91,7 @@ class _Scan:
                 break
             entries.append(entry)
         self._names = frozenset(name for name, _ in entries)
+        self._only = entries[0][0] if len(entries) == 1 else ""
         for name, opener in entries:
             if PurePosixPath(name).name == "MLmodel":
                 self._guard(name, partial(self._mlmodel, name, opener))
@@ -158,6 +160,10 @@ class _Scan:
         self, name: str, opener: Opener, size: int | None, depth: int, head: bytes
     ) -> tuple[str, bool]:
         if not head:
+            if name in self._pickles or name == self._only or carries_a_model(name):
+                # Whoever loads it fails, or gets what is written there after the scan.
+                self._add("SR-FMT-004", name, "is empty, where its name promises a model")
+                return "empty", False
             return "empty", True
         if name in self._pickles:
             return self._pickle(name, opener, plainly=True), False
@@ -171,7 +177,7 @@ class _Scan:
             says = "is a pickle to whoever loads it as one, and something else to others"
             self._add("SR-PKL-013", name, says, 0)
         kind = sniff(head)
-        if kind == "zip" or (kind is None and size is not None and _zip_behind(opener, size)):
+        if kind == "zip" or (kind is None and size is not None and zip_behind(opener, size)):
             return self._zip(name, opener, size, depth)
         if kind == "tar":
             return self._tar(name, opener, size, depth)
@@ -216,6 +222,9 @@ class _Scan:
             return self._pickle(name, opener), False
         if is_text(Reader(opener()), _TEXT_BYTES):
             return self._text(name, opener, head)
+        if carries_a_model(name):
+            self._add("SR-FMT-004", name, "cannot be read as what its name promises", 0)
+            return "unknown", False
         self._add("SR-FMT-001", name, "is in no format that is known here", 0)
         return "unknown", False
 
@@ -247,7 +256,7 @@ class _Scan:
             self._add("SR-NPY-001", name, f"is malformed: {error}")
             return "npy", False
         start = reader.offset
-        self._pickle(name, lambda: _Behind(opener(), start))
+        self._pickle(name, lambda: Behind(opener(), start))
         return "npy+pickle", False
 
     def _hdf5(self, name: str, opener: Opener) -> None:
@@ -302,7 +311,7 @@ class _Scan:
             return "zip", False
         self._add_all(name, problems)
         names = {member.name for member in members}
-        kind, skipped = _zip_kind(names)
+        kind, skipped = zip_kind(names)
         if kind == "torch" and any("/code/" in member for member in names):
             self._add("SR-TOR-001", name, "is TorchScript, which carries a program of its own")
             kind = "torchscript"
@@ -383,55 +392,6 @@ class _Scan:
         del self._files[before:]
         formats = "".join(f"{file.format}+" for file in inner)
         return f"{formats}{packed}", bool(inner) and all(file.data_only for file in inner)
-
-
-class _Behind:
-    """A stream from some byte on."""
-
-    def __init__(self, stream: Stream, offset: int) -> None:
-        self._reader = Reader(stream)
-        self._reader.skip(offset)
-
-    def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes."""
-        data = self._reader.peek(size)
-        self._reader.skip(len(data))
-        return data
-
-
-def _zip_kind(names: set[str]) -> tuple[str, set[str]]:
-    """What a zip with these members is, and which members are raw numbers by that format."""
-    roots = {name.split("/")[0] for name in names}
-    if len(roots) == 1:
-        root = next(iter(roots))
-        if f"{root}/data.pkl" in names and ({f"{root}/version", f"{root}/.format_version"} & names):
-            raw = {
-                name
-                for name in names
-                if name.startswith(f"{root}/data/") and name.rpartition("/")[2].isdigit()
-            }
-            small = {f"{root}/{name}" for name in (".data/serialization_id",)}
-            return "torch", raw | (small & names)
-    if "schema.json" in names and not any("/" in name for name in names):
-        return "skops", set()
-    if "config.json" in names and "metadata.json" in names and "model.weights.h5" in names:
-        return "keras", set()
-    if names and all(name.endswith(".npy") for name in names):
-        return "npz", set()
-    return "zip", set()
-
-
-def _zip_behind(opener: Opener, size: int) -> bool:
-    """Whether a zip's end record stands at the end of a file that begins as something else."""
-    stream = opener()
-    if not hasattr(stream, "seek"):
-        return False
-    tail = min(size, TAIL_BYTES)
-    stream.seek(size - tail)
-    data = b""
-    while len(data) < tail and (more := stream.read(tail - len(data))):
-        data += more
-    return has_zip_end(data)
 
 
 def _whole(stream: Stream, limit: int) -> bytes:

@@ -53,6 +53,21 @@ _PROMISES = {
     ".md": "text",
     ".csv": "text",
 }
+# Formats of which loaders make objects, and those that pack such files.
+_MODELS = frozenset(
+    (
+        *(".pkl", ".pickle", ".p", ".dill", ".cloudpickle", ".joblib", ".sav", ".pt", ".pth"),
+        *(".ptl", ".ckpt", ".h5", ".hdf5", ".keras", ".pb", ".onnx", ".safetensors", ".npy"),
+        *(".npz", ".skops", ".gguf", ".tflite", ".mar", ".nemo", ".mlmodel", ".cbm", ".ubj"),
+        *(".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".lzma", ".zst", ".7z", ".rar"),
+        *(".whl", ".egg", ".jar"),
+    )
+)
+
+
+def carries_a_model(name: str) -> bool:
+    """Whether a file of this name is loaded as a model, or unpacked to get at one."""
+    return PurePosixPath(name).suffix.lower() in _MODELS
 
 
 def promised_format(name: str) -> str | None:

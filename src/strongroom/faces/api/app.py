@@ -18,6 +18,7 @@ from strongroom.faces.api import openapi, problems
 from strongroom.faces.api.callers import Callers, Identify
 from strongroom.faces.api.endpoint import Endpoint, Threads
 from strongroom.faces.api.public import Public, PublicLog, Ready, only_get
+from strongroom.faces.api.scraping import Scrapers
 from strongroom.faces.api.shell import Counters, Shell
 from strongroom.gate.access.types import ANONYMOUS
 from strongroom.gate.declaration import BoundOperation
@@ -78,7 +79,7 @@ def build(
     ]
     operating.sort(key=_fixed_first)
     routes += operating
-    routes += Public(gate, callers, counters, log, ready or {}).routes()
+    routes += Public(gate, callers, counters, log, ready or {}, Scrapers.of(settings)).routes()
     routes += faces
     app.router.routes.extend(routes)
     refuse = _Undeclared(gate, callers, routes)

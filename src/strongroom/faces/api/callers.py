@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from strongroom.faces.credentials import api_key
 from strongroom.gate.access.types import ANONYMOUS, Principal
-from strongroom.gate.limits import TokenBuckets
+from strongroom.gate.limits import TokenBuckets, client_of
 
 Identify = Callable[[str, str], Principal]
 """(secret, address) → principal: `gate.identity.sign_in.SignIn.identify`.
@@ -44,5 +44,7 @@ class Callers:
         secret = api_key(Headers(scope=scope))
         if secret:
             return self._identify(secret, address)
-        self._buckets.take(address, per_second=self._per_minute / 60, burst=self._per_minute)
+        self._buckets.take(
+            client_of(address), per_second=self._per_minute / 60, burst=self._per_minute
+        )
         return ANONYMOUS

@@ -23,8 +23,8 @@ from strongroom.errors import (
     StrongroomError,
 )
 from strongroom.faces.api import problems, requests
-from strongroom.faces.api.bodies import Bridge, Incoming
 from strongroom.faces.api.callers import Callers
+from strongroom.faces.bodies import Incoming, declared_length, streamed
 from strongroom.gate.access.types import ANONYMOUS, Entity, Principal
 from strongroom.gate.declaration import Body, BoundOperation, Stream
 from strongroom.gate.operation import Answer, Gate
@@ -119,7 +119,7 @@ class Endpoint:
         try:
             principal = await self._principal(scope, request_id)
             incoming = Incoming(
-                receive, declared=_length(headers), limit=self._limit,
+                receive, declared=declared_length(headers), limit=self._limit,
                 seconds=self._settings.request_seconds,
             )  # fmt: skip
             if headers.get("content-encoding", "identity").lower() != "identity":
@@ -193,17 +193,12 @@ class Endpoint:
     ) -> tuple[Answer, bytes | None]:
         """Read, build the request, do; all but the reading in a thread."""
         if self._streamed:
-            bridge = Bridge(incoming, asyncio.get_running_loop())
-            run = functools.partial(
-                self._do, scope, headers, b"", bridge.chunks(), principal, request_id
-            )
             async with self._threads.place(principal.id, self._settings.request_seconds):
-                pump = asyncio.create_task(bridge.pump())
-                try:
-                    return await anyio.to_thread.run_sync(run, limiter=self._threads.uploads)
-                finally:
-                    pump.cancel()
-                    await asyncio.gather(pump, return_exceptions=True)
+                return await streamed(
+                    incoming,
+                    lambda body: self._do(scope, headers, b"", body, principal, request_id),
+                    functools.partial(anyio.to_thread.run_sync, limiter=self._threads.uploads),
+                )
         body = await incoming.whole()
         requests.require_json(headers.get("content-type", ""), body)
         run = functools.partial(self._do, scope, headers, body, None, principal, request_id)
@@ -299,15 +294,6 @@ async def _refuse(
 
 def _has_body(headers: Headers) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-
-
-def _length(headers: Headers) -> int | None:
-    text = headers.get("content-length")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise CallerError("the Content-Length is not a number")
-    return int(text)
 
 
 def _query(scope: Scope) -> list[tuple[str, str]]:

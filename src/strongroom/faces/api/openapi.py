@@ -83,6 +83,7 @@ _PROBLEM: Json = {
         "code": {"type": "string", "description": "stable; docs/errors.md lists them"},
         "next_step": {"type": "string", "description": "what the caller can do about it"},
         "request_id": {"type": "string"},
+        "log_entry": {"type": "integer", "minimum": 0, "description": "where it is recorded"},
     },
     "examples": [
         {

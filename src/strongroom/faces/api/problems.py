@@ -36,6 +36,7 @@ def members(error: StrongroomError, request_id: str) -> dict[str, object]:
         "code": error.code,
         "next_step": error.next_step,
         "request_id": request_id,
+        **({} if error.entry is None else {"log_entry": error.entry}),
     }
 
 

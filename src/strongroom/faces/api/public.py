@@ -1,6 +1,6 @@
 """What answers without being an operation: health, metrics, and the log's public part."""
 
-import ipaddress
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -13,14 +13,16 @@ from starlette.routing import Route as HttpRoute
 
 from strongroom.errors import StrongroomError, UnavailableError
 from strongroom.faces.api.callers import Callers, address_of
+from strongroom.faces.api.scraping import Scrapers
 from strongroom.faces.api.shell import Counters
 from strongroom.gate.access.types import SERVER
 from strongroom.gate.audit.types import AuditClass
+from strongroom.gate.limits import TokenBuckets, client_of
 from strongroom.gate.operation import Gate
 
 METRICS_ACTION = "operate"
-
-_FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+VISITS_PER_MINUTE = 1_200
+"""Of one client, to what looks into the database for whoever asks: readiness and the log."""
 
 
 class PublicLog(Protocol):
@@ -40,19 +42,30 @@ class PublicLog(Protocol):
 
 
 Ready = Mapping[str, Callable[[], object]]
-"""Name of a part and a call that raises while that part cannot serve."""
+"""Name of a part and a call that raises while that part cannot serve.
+
+A number that it gives counts what somebody should look at, shown to whoever may read the metrics.
+"""
 
 
 class Public:
     """The routes of this module."""
 
     def __init__(
-        self, gate: Gate, callers: Callers, counters: Counters, log: PublicLog | None, ready: Ready
+        self,
+        gate: Gate,
+        callers: Callers,
+        counters: Counters,
+        log: PublicLog | None,
+        ready: Ready,
+        scrapers: Scrapers,
     ) -> None:
         self._gate = gate
         self._callers = callers
         self._counters = counters
         self._log = log
+        self._scrapers = scrapers
+        self._visits = TokenBuckets(time.monotonic)
         self._ready = {"database": self._database, **ready}
 
     def routes(self) -> list[HttpRoute]:
@@ -73,6 +86,13 @@ class Public:
         with self._gate.database.read() as session:
             session.execute(text("SELECT 1"))
 
+    def _count(self, request: Request) -> None:
+        """Raises: RateLimitedError."""
+        self._visits.take(
+            client_of(address_of(request.scope)),
+            per_second=VISITS_PER_MINUTE / 60, burst=VISITS_PER_MINUTE,
+        )  # fmt: skip
+
     async def health(self, request: Request) -> Response:
         """The process answers."""
         request.state.operation = "healthz"
@@ -81,12 +101,17 @@ class Public:
     async def readiness(self, request: Request) -> Response:
         """Each part can serve. Names only: the reasons are for the server's own log."""
         request.state.operation = "readyz"
+        self._count(request)
+
+        noted: dict[str, int] = {}
 
         def check() -> dict[str, str]:
             found = {}
             for name, part in self._ready.items():
                 try:
-                    part()
+                    told = part()
+                    if type(told) is int and told:
+                        noted[name] = told
                 except StrongroomError as error:
                     found[name] = error.code
                 else:
@@ -95,14 +120,15 @@ class Public:
 
         parts = await anyio.to_thread.run_sync(check)
         ready = set(parts.values()) == {"ok"}
-        return JSONResponse(
-            {"status": "ok" if ready else "unavailable", "parts": parts}, 200 if ready else 503
-        )
+        answer: dict[str, object] = {"status": "ok" if ready else "unavailable", "parts": parts}
+        if noted and self._scrapers.admit(request):
+            answer["findings"] = noted
+        return JSONResponse(answer, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus metrics, for this machine itself or for who may read them."""
+        """Prometheus metrics, for who may read them."""
         request.state.operation = "metrics"
-        if not _from_here(request):
+        if not self._scrapers.admit(request):
             await anyio.to_thread.run_sync(self._admit_metrics, request)
         return Response(generate_latest(self._counters.registry), 200, None, CONTENT_TYPE_LATEST)
 
@@ -117,6 +143,7 @@ class Public:
     async def checkpoint(self, request: Request) -> Response:
         """The newest checkpoint."""
         request.state.operation = "log.checkpoint"
+        self._count(request)
         log = self._log
         if log is None:
             raise UnavailableError("the log is not open")
@@ -126,6 +153,7 @@ class Public:
     async def tile(self, request: Request) -> Response:
         """One tile; a tile never changes, so it may be kept for ever."""
         request.state.operation = "log.tile"
+        self._count(request)
         log = self._log
         if log is None:
             raise UnavailableError("the log is not open")
@@ -141,13 +169,3 @@ def only_get(path: str, endpoint: Callable[..., object]) -> HttpRoute:
     route = HttpRoute(path, endpoint, methods=["GET"])
     route.methods = {"GET"}
     return route
-
-
-def _from_here(request: Request) -> bool:
-    """Whether the caller is on this machine, and not a proxy on it that speaks for others."""
-    if any(name in request.headers for name in _FORWARDING):
-        return False
-    try:
-        return ipaddress.ip_address(address_of(request.scope)).is_loopback
-    except ValueError:
-        return False

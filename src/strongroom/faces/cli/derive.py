@@ -24,6 +24,10 @@ SECRET_NAMES = frozenset({"password", "passphrase", "secret", "token"})
 _TEXT_MEDIA = ("text/", "application/json", "application/x-ndjson")
 
 _HINTS: dict[str, Callable[[str, Any], str]] = {
+    "user.invite": lambda server, invitation: (
+        f"for {invitation['user']} alone, good once, shown this once: they redeem it with "
+        f"`strongroom login --server {server}`, or open {server}/sign-in?link={invitation['token']}"
+    ),
     "link.create": lambda server, link: f"open once: {server}/sign-in?link={link['token']}",
 }
 """What a person does next with an answer, said on stderr."""
@@ -57,7 +61,11 @@ def command_of(declared: Operation) -> Callable[..., None]:
     command = declared.command
     assert command is not None  # noqa: S101 # callers pass operations with a command
     fields = declared.input.model_fields
-    parameters = [_argument(name, fields[name]) for name in command.positional]
+    parameters = (
+        [_words_after_workspace(command, fields)]
+        if command.positional[:1] == ("workspace",)
+        else [_argument(name, fields[name]) for name in command.positional]
+    )
     if command.body is not None:
         parameters.append(_parameter(
             "body_", Annotated[str, typer.Argument(
@@ -66,7 +74,7 @@ def command_of(declared: Operation) -> Callable[..., None]:
     for name, info in fields.items():
         if name not in command.positional and name != "workspace":
             parameters.append(_option(name, info))
-    if "workspace" in fields and "workspace" not in command.positional:
+    if "workspace" in fields:
         parameters.append(_parameter("workspace_", options.Workspace, None))
     if command.confirm is not None:
         parameters.append(_parameter("yes_", options.Yes, False))
@@ -88,17 +96,19 @@ def command_of(declared: Operation) -> Callable[..., None]:
 
 def _run(declared: Operation, command: Command, given: dict[str, Any]) -> None:
     as_json = given["json_"]
+    if "words_" in given:
+        given |= _named(command, given.pop("words_"), given["workspace_"])
     fields = {
         name: _value(name, info, given)
         for name, info in declared.input.model_fields.items()
         if name in given or f"{name}_file" in given
     }
-    if command.confirm is not None:
-        options.confirm(str(fields[command.confirm]), yes=given["yes_"])
     workspace = given.get("workspace_")
     with options.connect(given["server"], given["profile"], given["ca"], workspace) as client:
         if "workspace" in declared.input.model_fields and "workspace" not in fields:
             fields["workspace"] = client.profile.workspace or None
+        if command.confirm is not None:
+            _confirm(command, fields[command.confirm], yes=given["yes_"])
         shape = shape_of(declared)
         if declared.output is Stream:
             _save(client, shape, given["output_"], fields)
@@ -113,6 +123,39 @@ def _run(declared: Operation, command: Command, given: dict[str, Any]) -> None:
                 output.words(_HINTS[declared.name](client.profile.server, answer))
         if client.last_receipt is not None and sys.stderr.isatty():
             output.words(f"recorded as entry {client.last_receipt} of the log")
+
+
+def _named(
+    command: Command, words: str | list[str] | None, workspace: str | None
+) -> dict[str, str]:
+    """What was given as arguments, by field; the workspace may be given by `-w` or not at all.
+
+    Raises:
+        UsageError: too few or too many words, or two workspaces.
+    """
+    names = command.positional
+    words = [words] if isinstance(words, str) else words or []
+    if len(words) == len(names) - 1:
+        names = names[1:]
+    if len(words) != len(names):
+        wanted = " ".join(name.upper() for name in command.positional[1:])
+        raise UsageError(
+            f"`{command.words}` takes [WORKSPACE] {wanted}".rstrip(),
+            next_step=f"run strongroom {command.words} --help",
+        )
+    named = dict(zip(names, words, strict=True))
+    if workspace is not None and named.get("workspace", workspace) != workspace:
+        raise UsageError(
+            f"two workspaces are named: `{named['workspace']}` and `{workspace}`",
+            next_step="name it once",
+        )
+    return named
+
+
+def _confirm(command: Command, what: object, *, yes: bool) -> None:
+    if what is None:
+        raise UsageError("no workspace is named", next_step="name it, or give --workspace")
+    options.confirm(str(what), yes=yes, doing=f"strongroom {command.words}")
 
 
 def _source(path: str) -> Path | BinaryIO:
@@ -201,6 +244,21 @@ def _argument(name: str, info: FieldInfo) -> inspect.Parameter:
     kind, _ = _kind(info)
     argument = typer.Argument(help=info.description or _words(name), metavar=name.upper())
     return _parameter(name, Annotated[str if kind is _Document else kind, argument])
+
+
+def _words_after_workspace(command: Command, fields: dict[str, FieldInfo]) -> inspect.Parameter:
+    """The arguments of a command whose first may be left out, in one."""
+    rest = command.positional[1:]
+    if not rest:
+        only = typer.Argument(metavar="WORKSPACE", help="Else that of --workspace or the profile.")
+        return _parameter("words_", Annotated[str | None, only], None)
+    told = [f"{name.upper()}: {fields[name].description or _words(name)}." for name in rest]
+    argument = typer.Argument(
+        metavar=" ".join(["[WORKSPACE]", *(name.upper() for name in rest)]),
+        help=" ".join(["The workspace; else that of --workspace or the profile.", *told]),
+        show_default=False,
+    )
+    return _parameter("words_", Annotated[list[str] | None, argument], None)
 
 
 def _option(name: str, info: FieldInfo) -> inspect.Parameter:

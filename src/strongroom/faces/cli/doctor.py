@@ -61,6 +61,7 @@ def examined(settings: Settings) -> Iterator[Check]:
         ("home", _home),
         ("disk", _disk),
         ("database", _database),
+        ("integrity", _integrity),
         ("certificate", _certificate),
         ("port", _port),
         ("clock", _clock),
@@ -146,6 +147,40 @@ def _database(settings: Settings) -> Check:
     if answer != "ok":
         return Check("database", "fail", "damaged", "stop the server and restore a backup")
     return Check("database", "ok", f"{file.stat().st_size / 2**20:.1f} MiB, whole")
+
+
+def _integrity(settings: Settings) -> Check:
+    """What was found changed, and whether the file against rollback is there."""
+    from sqlalchemy import inspect
+
+    from strongroom.gate.audit.findings import open_findings
+    from strongroom.gate.audit.tables import IntegrityFindingRow
+    from strongroom.vault.anchor import ANCHOR_FILE
+    from strongroom.vault.database import Database
+    from strongroom.vault.home import Home
+
+    file = settings.home / "strongroom.db"
+    if not settings.home.exists() or not (settings.database_url or file.exists()):
+        return Check("integrity", "ok", "nothing to look at yet")
+    home = Home.look(settings.home)
+    if home.is_anchored and not (settings.home / ANCHOR_FILE).is_file():
+        return Check("integrity", "fail", f"the file `{ANCHOR_FILE}` of the home is missing",
+                     "see docs/log.md, after a rollback")  # fmt: skip
+    database = Database.open(settings.database_url or home.database_url)
+    try:
+        with database.read() as session:
+            if not inspect(session.connection()).has_table(IntegrityFindingRow.__tablename__):
+                return Check("integrity", "ok", "the database is of an earlier version")
+            found = open_findings(session)
+    finally:
+        database.close()
+    if found:
+        first = found[0]
+        return Check("integrity", "fail", f"{len(found)} findings, the first: {first.kind} "
+                     f"`{output.clean(first.subject)}`, {output.clean(first.reason)}",
+                     "see docs/log.md, after tampering; `strongroom audit findings` lists them"
+                     )  # fmt: skip
+    return Check("integrity", "ok", "no findings")
 
 
 def _certificate(settings: Settings) -> Check:

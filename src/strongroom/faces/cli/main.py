@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from strongroom.errors import InternalError, StrongroomError
-from strongroom.faces.cli import output, rooms
+from strongroom.faces.cli import output, privacy_commands, rooms
 from strongroom.faces.cli.options import Ca, Home, Json, Yes, wants_json
 
 OFFLINE = "Without a server"
@@ -92,16 +92,97 @@ def migrate(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=OPERATE)
+def backup(
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Folder of the backups.")],
+    home: Home = None,
+    with_root_key: Annotated[
+        bool, typer.Option("--with-root-key", help="Put the root key in: then it opens itself.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Back up a home, also while its server runs; later backups copy only what is new."""
+    from strongroom.faces.cli.backup import run_backup
+    from strongroom.settings import load
+
+    run_backup(load(home=home), to, with_root_key=with_root_key, as_json=as_json)
+
+
+@app.command(rich_help_panel=OPERATE)
+def restore(
+    source: Annotated[
+        Path, typer.Option("--from", metavar="BACKUP", help="A backup, or a folder of them.")
+    ],
+    home: Home = None,
+    root_key: Annotated[
+        Path | None, typer.Option("--root-key", metavar="FILE", help="Else the backup's own.")
+    ] = None,
+    same_log: Annotated[
+        bool,
+        typer.Option(
+            "--same-log", help="Nothing was logged after the backup: keep the log's name."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a new home out of a backup, after verifying all of it."""
+    from strongroom.faces.cli.backup import run_restore
+    from strongroom.settings import load
+
+    run_restore(load(home=home), source, root_key, same_log=same_log, as_json=as_json)
+
+
+@app.command(rich_help_panel=OPERATE)
 def recover(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="By name or id.")] = "operator",
     home: Home = None,
+    accept_rollback: Annotated[
+        bool, typer.Option("--accept-rollback", help="Go on with an older database, on the record.")
+    ] = False,
+    new_log: Annotated[
+        bool, typer.Option("--new-log", help="Put a damaged log away as evidence; begin another.")
+    ] = False,
+    reseal: Annotated[
+        str | None,
+        typer.Option(
+            "--reseal",
+            metavar="WHO",
+            help="Make WHO hold what the log says; `key:WORKSPACE` for a key.",
+        ),
+    ] = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Make a new API key for an account whose keys are lost; the server must be stopped."""
-    from strongroom.faces.cli.recover import run_recovery
+    """Make a new API key for an account whose keys are lost; the server must be stopped.
+
+    With an option: go on after a rollback, after damage to the log, or after tampering.
+    """
+    from strongroom.faces.cli import recover as recovery
     from strongroom.settings import load
 
-    run_recovery(load(home=home), account, as_json=as_json)
+    settings = load(home=home)
+    if accept_rollback:
+        recovery.run_acceptance(settings, yes=yes, as_json=as_json)
+    elif new_log:
+        recovery.run_new_log(settings, yes=yes, as_json=as_json)
+    elif reseal is not None:
+        recovery.run_reseal(settings, reseal, yes=yes, as_json=as_json)
+    else:
+        recovery.run_recovery(settings, account, as_json=as_json)
+
+
+@app.command(rooms.EXPORT_HOME, hidden=True)
+def audit_export_home(
+    home: Home = None,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else in the home.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Export the log of a stopped server, damaged or not, as evidence."""
+    from strongroom.faces.cli.recover import run_export
+    from strongroom.settings import load
+
+    run_export(load(home=home), to, as_json=as_json)
 
 
 # ---- sign in ----
@@ -120,7 +201,7 @@ def login(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Keep a server and an API key for later commands; the key is asked for."""
+    """Keep a server and an API key for later commands; the key, or an invitation, is asked for."""
     from strongroom.faces.cli.operate import run_login
 
     run_login(server, key_file, profile, ca, workspace, as_json=as_json)
@@ -148,50 +229,29 @@ def scan(
 
 @app.command(rich_help_panel=OFFLINE)
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Receipt or log export.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Receipt, log export or backup.")],
     key: Annotated[
         str | None,
         typer.Option("--log-key", metavar="KEY", help="The log's public key, or a file."),
     ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", metavar="FILE", help="A checkpoint or receipt you kept."),
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option("--witness", metavar="KEY", help="A witness that must have cosigned."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a receipt or a log export. Exit 5 where anything was changed."""
+    """Verify a receipt, a log export or a backup. Exit 5 where anything was changed."""
     from strongroom.faces.cli.verify import run_verify
 
-    run_verify(path, key=key, as_json=as_json)
+    run_verify(path, key=key, against=against or (), witnesses=witness or (), as_json=as_json)
 
 
-@app.command(rich_help_panel=OFFLINE)
-def discover(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="CSV or Parquet file.")],
-    as_json: Json = False,
-) -> None:
-    """Find out which columns of a table are personal data."""
-    from strongroom.faces.cli.tables import run_discover
-
-    run_discover(path, as_json=as_json)
-
-
-@app.command(rich_help_panel=OFFLINE)
-def mask(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="CSV or Parquet file.")],
-    to: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else CSV on stdout.")
-    ] = None,
-    key_file: Annotated[
-        str | None,
-        typer.Option(
-            "--key-file", metavar="FILE", help="Secret for pseudonyms; else a random one."
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Write a table with its personal columns masked."""
-    from strongroom.faces.cli.tables import run_mask
-
-    run_mask(path, to, key_file=key_file, as_json=as_json)
-
-
+app.command(rich_help_panel=OFFLINE)(privacy_commands.discover)
+app.command(rich_help_panel=OFFLINE)(privacy_commands.mask)
 rooms.stubs(app)
 
 

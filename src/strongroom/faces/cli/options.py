@@ -54,8 +54,8 @@ def connect(
     return client
 
 
-def confirm(what: str, *, yes: bool) -> None:
-    """Have the person type `what` again, for it will be destroyed.
+def confirm(what: str, *, yes: bool, doing: str) -> None:
+    """Have the person type `what` again, for `doing` destroys it or cuts people off.
 
     Raises:
         UsageError: something else was typed, or nobody is there to type.
@@ -64,9 +64,9 @@ def confirm(what: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            f"this destroys `{what}` and nobody is there to confirm it", next_step="add --yes"
+            f"`{doing}` on `{what}` must be confirmed, and nobody is there", next_step="add --yes"
         )
-    sys.stderr.write(f"This cannot be undone. Type `{what}` to go on: ")
+    sys.stderr.write(f"{doing}: type `{what}` to go on: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != what:
         raise UsageError("not confirmed, nothing was done", next_step="type the name exactly")

@@ -4,8 +4,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from strongroom.errors import StrongroomError
@@ -38,11 +39,17 @@ def words(text: str) -> None:
 def error(met: StrongroomError, *, as_json: bool) -> None:
     """Show an error on stderr."""
     if as_json:
-        shown = {"code": met.code, "detail": met.message, "next_step": met.next_step}
+        shown: dict[str, object] = {
+            "code": met.code, "detail": met.message, "next_step": met.next_step,
+        }  # fmt: skip
+        if met.entry is not None:
+            shown["log_entry"] = met.entry
         sys.stderr.write(json.dumps({"error": shown}, ensure_ascii=False) + "\n")
         return
     words(f"{_paint('error', '1;31', sys.stderr)}: {clean(met.message)}")
     words(f"  next: {clean(met.next_step)}  [{met.code}]")
+    if met.entry is not None and sys.stderr.isatty():
+        words(f"  recorded as entry {met.entry} of the log")
 
 
 def clean(text: str) -> str:
@@ -81,7 +88,16 @@ def _cell(value: Any) -> str:  # noqa: ANN401 # JSON
         return clean(value)
     if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
         return clean(", ".join(str(one) for one in value))
+    if isinstance(value, list) and all(_is_share(one) for one in value):
+        return clean(
+            ", ".join(f"{one['title'] or one['type']} {one['share']:.0%}" for one in value)
+        )
     return clean(json.dumps(value, ensure_ascii=False))
+
+
+def _is_share(one: Any) -> bool:  # noqa: ANN401 # JSON
+    """Whether it is a type with a share, as what stands inside the texts of a column."""
+    return isinstance(one, Mapping) and {"type", "title", "share"} <= one.keys()
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -114,6 +130,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
         words("nothing there")
         return
     console = Console()
+    rows = [_in_local_time(row) for row in rows]
     columns = _columns(rows)
     if columns == ["field", "value"]:
         nested = [row for row in rows if _is_table(row["value"])]
@@ -135,6 +152,31 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
             if _cell(row.get(name))
         ]
         console.print(_drawn(block, ["field", "value"], heads=False))
+
+
+def _in_local_time(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row with its moments as a person reads them; other programs get them as they came."""
+    if set(row) == {"field", "value"}:
+        return {**row, "value": _moment(str(row["field"]), row["value"])}
+    return {name: _moment(name, value) for name, value in row.items()}
+
+
+def _moment(name: str, value: Any) -> Any:  # noqa: ANN401 # JSON
+    """Seconds since 1970, or RFC 3339, as local time to the second; all else as it is."""
+    if not name.endswith("_at") and name != "time":
+        return value
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            moment = datetime.fromtimestamp(value, UTC)
+        elif isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+        else:
+            return value
+        if moment.tzinfo is None:
+            return value
+        return moment.astimezone().isoformat(" ", "seconds")
+    except (ValueError, OverflowError, OSError):
+        return value
 
 
 def _is_table(value: Any) -> bool:  # noqa: ANN401 # JSON
@@ -168,6 +210,30 @@ def _drawn(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, heads: 
             *(Text((_short(cell) if heads else cell)[:MAX_CELL_CHARACTERS]) for cell in cells)
         )
     return table
+
+
+@contextmanager
+def working(title: str, *, quiet: bool = False) -> Iterator[Callable[[str, str, int], None]]:
+    """A line on stderr while files are read: which, and how many rows; nothing off a terminal.
+
+    Gives a function to call with file, table and rows. `quiet`: data goes to stdout meanwhile.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _file, _table, _rows: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def tell(file: str, table: str, rows: int) -> None:
+            place = clean(f"{file}: {table}" if table else file)
+            bar.update(task, description=f"{title} {place[-80:]}: {rows:,} rows")
+
+        yield tell
 
 
 @contextmanager

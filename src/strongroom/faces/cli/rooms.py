@@ -12,6 +12,10 @@ _IDENTITY = "strongroom.gate.identity.operations"
 _WORKSPACES = "strongroom.gate.workspaces.operations"
 
 
+EXPORT_HOME = "audit-export-home"
+"""What `audit export --home …` runs: it needs no server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """Where the commands that begin with one word are declared, and their heading in the help."""
@@ -36,12 +40,17 @@ ROOMS = {
 }
 """A test walks all declared operations and fails where a word is missing here."""
 
+SAME = {"ls": "list", "list": "ls"}
+"""Other words for the same verb, understood but not shown."""
+
 
 class RoomGroup(typer.core.TyperGroup):
     """The root command: a room's commands are built when its word is used."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 # Typer's own types are private
         """The command for `args`; Typer calls this when it runs or completes one."""
+        if args[:2] == ["audit", "export"] and any(a.partition("=")[0] == "--home" for a in args):
+            return super().resolve_command(ctx, [EXPORT_HOME, *args[2:]])
         word = args[0] if args else ""
         if word in ROOMS:
             self.commands[word] = load(word)
@@ -70,7 +79,10 @@ def load(word: str) -> Any:  # noqa: ANN401 # Typer's command type is private
                 groups[path] = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
                 groups[path[:-1]].add_typer(groups[path], name=path[-1])
         home = groups[tuple(words[1:-1])]
-        home.command(words[-1], short_help=declared.summary)(command_of(declared))
+        run = command_of(declared)
+        home.command(words[-1], short_help=declared.summary)(run)
+        if words[-1] in SAME:
+            home.command(SAME[words[-1]], hidden=True)(run)
     if not single:
         app.callback()(_nothing)
     return typer.main.get_command(app)

@@ -1,34 +1,64 @@
-"""`strongroom verify`: receipts and log exports, offline, by the log's public key alone."""
+"""`strongroom verify`: receipts, exports, backups, offline, by the log's public key alone."""
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from strongroom.engines.ledger.checkpoint import Checkpoint, LogKey
+from strongroom.engines.ledger.cosignature import WitnessKey, require_cosigned
 from strongroom.engines.ledger.receipt import HEADER, MAX_RECEIPT_BYTES, Receipt
-from strongroom.engines.ledger.verification import verify_export
+from strongroom.engines.ledger.verification import CHECKPOINT, verify_export
 from strongroom.errors import CallerError, TamperedError, UsageError
 from strongroom.faces.cli import output
+from strongroom.faces.cli.backup import described
+from strongroom.vault.backup_manifest import Backup
 
 KEY_VARIABLE = "STRONGROOM_LOG_KEY"
 _MAX_KEY_BYTES = 4096
 
 
-def run_verify(path: Path, *, key: str | None, as_json: bool) -> None:
-    """Verify the file and say what is proven; raises TamperedError (exit 5) where it is not."""
+def run_verify(
+    path: Path,
+    *,
+    key: str | None,
+    against: Sequence[Path] = (),
+    witnesses: Sequence[str] = (),
+    as_json: bool,
+) -> None:
+    """Verify the file and say what is proven; raises TamperedError (exit 5) where it is not.
+
+    Args:
+        path: a receipt, a log export, a backup or a home.
+        key: the log's public key.
+        against: files of checkpoints or receipts that were kept: the log must have grown from
+            them.
+        witnesses: keys of witnesses that must have cosigned.
+    """
     log_key = _key(key or os.environ.get(KEY_VARIABLE))
+    known = [_kept_checkpoint(file) for file in against]
+    if path.is_dir():
+        found = _folder(path, log_key, known)
+        output.words(f"verified: {found['verified']} of the log `{output.clean(log_key.name)}`")
+        output.data(found, as_json=as_json)
+        return
     try:
         with path.open("rb") as file:
             start, shown = _receipt_in(file.read(MAX_RECEIPT_BYTES + 1))
             if start.startswith(HEADER.encode()):
-                found = _receipt(start, log_key)
+                found = _receipt(start, log_key, known, _witnesses(witnesses))
                 if shown is not None:
                     _must_be_proven(shown, found)
             elif start.startswith(b"PK"):
                 file.seek(0)
-                done = verify_export(file, [log_key])
+                done = verify_export(file, [log_key], known=known)
+                if witnesses:
+                    file.seek(0)
+                    with ZipFile(file) as archive:
+                        require_cosigned(archive.read(CHECKPOINT), _witnesses(witnesses))
                 found = {
                     "verified": "log export",
                     **_checkpoint(done.checkpoint),
@@ -38,7 +68,7 @@ def run_verify(path: Path, *, key: str | None, as_json: bool) -> None:
             else:
                 raise UsageError(
                     f"`{path.name}` is neither a receipt nor a log export",
-                    next_step="give a file from `strongroom audit prove` or `audit export`",
+                    next_step="give a file from `audit prove` or `audit export`, or a backup",
                 )
     except OSError as error:
         raise CallerError(f"cannot read `{path}`: {error.strerror}") from error
@@ -77,12 +107,79 @@ def _must_be_proven(shown: Any, found: dict[str, Any]) -> None:  # noqa: ANN401 
         raise TamperedError("the entry beside the receipt is not the one that it proves")
 
 
-def _receipt(text: bytes, key: LogKey) -> dict[str, Any]:
+def _kept_checkpoint(path: Path) -> bytes:
+    """The signed checkpoint in a file that was kept: itself, or a receipt's."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_RECEIPT_BYTES + 1)
+    except OSError as error:
+        raise CallerError(f"cannot read `{path}`: {error.strerror}") from error
+    receipt, _ = _receipt_in(content)
+    if receipt.startswith(HEADER.encode()):
+        return Receipt.parse(receipt.decode("utf-8", "replace")).checkpoint_note
+    return content
+
+
+def _witnesses(texts: Sequence[str]) -> list[WitnessKey]:
+    try:
+        return [WitnessKey.parse(text) for text in texts]
+    except ValueError as error:
+        raise UsageError(f"--witness: {error}") from error
+
+
+def _folder(path: Path, key: LogKey, known: Sequence[bytes]) -> dict[str, Any]:
+    """A backup, byte by byte; or the log of a home, as far as its public hashes tell."""
+    older = [Checkpoint.open(note, [key]) for note in known]
+    if (path / "home.json").is_file():
+        return _home(path, key, older)
+    backup = Backup.open(path)
+    backup.require_signed([key])
+    backup.verify()
+    manifest = backup.manifest
+    for checkpoint in older:
+        same_size = checkpoint.size == manifest.log_size
+        if checkpoint.size > manifest.log_size or (
+            same_size and checkpoint.root.hex() != manifest.log_root
+        ):
+            raise TamperedError(
+                f"the backup holds {manifest.log_size} log entries, the checkpoint you kept "
+                f"{checkpoint.size}"
+            )
+    return {"verified": "backup", **described(backup)}
+
+
+def _home(path: Path, key: LogKey, older: Sequence[Checkpoint]) -> dict[str, Any]:
+    from strongroom.gate.audit.anchoring import require_growth
+    from strongroom.gate.audit.integration import latest_checkpoint
+    from strongroom.settings import load
+    from strongroom.vault.database import Database
+    from strongroom.vault.home import Home
+
+    settings = load(home=path)
+    database = Database.open(settings.database_url or Home.look(path).database_url)
+    try:
+        with database.read() as session:
+            newest, _ = latest_checkpoint(session, key)
+            for checkpoint in older:
+                require_growth(session, key, checkpoint)
+    finally:
+        database.close()
+    return {"verified": f"home, grown from {len(older)} checkpoints", **_checkpoint(newest)}
+
+
+def _receipt(
+    text: bytes, key: LogKey, known: Sequence[bytes], witnesses: Sequence[WitnessKey]
+) -> dict[str, Any]:
     try:
         receipt = Receipt.parse(text.decode("utf-8"))
     except UnicodeDecodeError:
         raise TamperedError("the receipt is not UTF-8") from None
     checkpoint = receipt.verify([key])
+    require_cosigned(receipt.checkpoint_note, witnesses)
+    for note in known:
+        kept = Checkpoint.open(note, [key])
+        if kept.size == checkpoint.size and kept.root != checkpoint.root:
+            raise TamperedError(f"the log was forked: two signed roots at size {kept.size}")
     return {
         "verified": "receipt",
         "index": receipt.index,

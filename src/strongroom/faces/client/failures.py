@@ -54,7 +54,10 @@ def rebuild(status: int, body: bytes, retry_after: str = "") -> StrongroomError:
     if issubclass(kind, RateLimitedError):
         seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 1.0
         return kind(message, retry_after_seconds=seconds)
-    return kind(message, next_step=next_step)
+    error = kind(message, next_step=next_step)
+    entry = problem.get("log_entry")
+    error.entry = entry if isinstance(entry, int) and not isinstance(entry, bool) else None
+    return error
 
 
 def _text(value: object) -> str:

@@ -58,6 +58,7 @@ class _Console:
             _route("/w/{workspace}/log", "GET", self._page(_log)),
             _route("/w/{workspace}/log/{index}", "GET", self._page(_entry)),
             _route("/w/{workspace}/log/{index}/receipt", "GET", self.receipt),
+            _route("/w/{workspace}/data/{name}/report", "GET", self.report),
             _route("/w/{workspace}/people", "GET", self._page(_people)),
             *(
                 route
@@ -134,6 +135,20 @@ class _Console:
                 **rendering.HEADERS, "Content-Disposition": f'attachment; filename="{name}"',
             }  # fmt: skip
             return Response(text, 200, headers, "text/plain; charset=utf-8")
+
+        return await self._within(request, give)
+
+    async def report(self, request: Request) -> Response:
+        """The findings of a dataset as a file: its style is its own, which pages here forbid."""
+
+        def give(visit: Visit, request: Request) -> Response:
+            name, content = pages.report(
+                visit, request.path_params["workspace"], request.path_params["name"]
+            )
+            headers = {
+                **rendering.HEADERS, "Content-Disposition": f'attachment; filename="{name}"',
+            }  # fmt: skip
+            return Response(content, 200, headers, "text/html; charset=utf-8")
 
         return await self._within(request, give)
 
@@ -271,11 +286,13 @@ def _error(
             "type": "about:blank", "status": error.status, "detail": error.message,
             "code": error.code, "next_step": error.next_step, "request_id": request_id,
         }  # fmt: skip
+        if error.entry is not None:
+            problem["log_entry"] = error.entry
         return JSONResponse(problem, error.status, rendering.HEADERS, "application/problem+json")
     if isinstance(error, SignInError):
         response: Response = rendering.page(
             "sign_in.html", 401, title="Sign in", link="", person=None, crumbs=(),
-            fault="" if error.message == "nobody is signed in" else error.message,
+            fault="" if error.message == "nobody is signed in" else _fault(error),
         )  # fmt: skip
         response.headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
         return response
@@ -284,6 +301,12 @@ def _error(
         "error.html", error.status, title="Not possible", error=error, request_id=request_id,
         person=person, crumbs=(("Workspaces", "/"),),
     )  # fmt: skip
+
+
+def _fault(error: SignInError) -> str:
+    """Why it failed; with what to do, where that is not simply to sign in."""
+    usual = error.next_step == type(error).next_step
+    return error.message if usual else f"{error.message}: {error.next_step}"
 
 
 async def _css(request: Request) -> Response:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strongroom.errors import NotFoundError, StrongroomError
-from strongroom.faces.console import proofs
+from strongroom.faces.console import pictures, proofs
 from strongroom.faces.console.visits import Visit
 
 
@@ -88,8 +88,9 @@ KINDS = {
 }  # fmt: skip
 
 SHOWN_COLUMNS = {
-    "columns": ("name", "type", "role", "confidence", "masked_by", "mask_reason", "nulls",
-                "distinct", "evidence"),
+    "columns": ("name", "type", "role", "confidence", "inside", "masked_by", "mask_reason",
+                "nulls", "distinct", "evidence"),
+    "quasi_identifiers": ("columns", "unique_share", "population_share", "smallest_group"),
     "versions": ("version", "rows", "columns", "source_format", "digest", "created_at",
                  "created_by"),
     "findings": ("severity", "rule_id", "title", "file", "says", "atlas"),
@@ -106,7 +107,19 @@ def _crumbs(workspace: str, *more: tuple[str, str]) -> tuple[tuple[str, str], ..
 def home(visit: Visit) -> Page:
     """The workspaces that one may read."""
     found = visit.call("workspace.ls")["workspaces"]
-    return Page("home.html", "Workspaces", {"workspaces": found})
+    claim = ""
+    if not found and visit.offers("whoami"):  # a newcomer, whom an Owner will ask for it
+        claim = visit.call("whoami")["claim"]
+    context = {"workspaces": found, "claim": claim, "integrity": _integrity(visit)}
+    return Page("home.html", "Workspaces", context)
+
+
+def _integrity(visit: Visit) -> list[Any]:
+    """What was found changed outside the server, for those who may see it."""
+    if not visit.may("audit.findings"):
+        return []
+    found: list[Any] = visit.call("audit.findings", limit=100)["findings"]
+    return found
 
 
 def things(visit: Visit, workspace: str, kind: Kind) -> Page:
@@ -138,6 +151,8 @@ def thing(visit: Visit, workspace: str, kind: Kind, parts: list[str]) -> Page:
         "value": _flat(answer),
         "buttons": buttons, "here": f"/w/{workspace}/{kind.word}/{'/'.join(parts)}",
         "shown_columns": SHOWN_COLUMNS,
+        "pictures": pictures.of_dataset(answer) if kind.word == "data" else [],
+        "report": f"/w/{workspace}/data/{parts[0]}/report" if kind.word == "data" else "",
     }  # fmt: skip
     return Page("thing.html", f"{kind.one} {name}", context, crumbs)
 
@@ -156,7 +171,8 @@ def log(visit: Visit, workspace: str, query: Mapping[str, str]) -> Page:
     names = ("actor", "action", "outcome", "since", "until", "before")
     wanted = {name: query.get(name, "").strip() for name in names}
     found = visit.call("audit.search", workspace=workspace, limit=50, **wanted)["entries"]
-    context = {"workspace": workspace, "tab": "log", "entries": found, "wanted": wanted}
+    context = {"workspace": workspace, "tab": "log", "entries": found, "wanted": wanted,
+               "integrity": _integrity(visit)}  # fmt: skip
     return Page("log.html", "Log", context, _crumbs(workspace, ("Log", "")))
 
 
@@ -173,6 +189,12 @@ def receipt(visit: Visit, workspace: str, index: str) -> tuple[str, str]:
     """A receipt to download: (file name, text)."""
     answer = visit.call("audit.prove", workspace=workspace, index=index)
     return f"entry-{answer['entry']['index']}.tlog-proof", str(answer["receipt"])
+
+
+def report(visit: Visit, workspace: str, name: str) -> tuple[str, bytes]:
+    """The findings of a dataset as a page to download: (file name, content)."""
+    stream = visit.stream("data.report", workspace=workspace, name=name)
+    return stream.filename or "report.html", b"".join(stream.chunks)
 
 
 def people(visit: Visit, workspace: str, query: Mapping[str, str]) -> Page:

@@ -10,10 +10,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from strongroom.engines.privacy.report.drawing import inks
+from strongroom.engines.privacy.report.page import DRAWING_CSS
+from strongroom.engines.privacy.report.wording import percent
 from strongroom.faces.console.visits import Made
 
 STATIC = Path(__file__).parent / "static"
-CSS = (STATIC / "console.css").read_bytes()
+CSS = (STATIC / "console.css").read_bytes() + DRAWING_CSS.encode()
 CSS_VERSION = hashlib.sha256(CSS).hexdigest()[:16]
 ICON = (STATIC / "icon.svg").read_bytes()
 
@@ -34,7 +37,16 @@ HEADERS = {
 STATES = {
     "good": {"approved", "allowed", "ok", "succeeded", "active", "clean", "done", "ready"},
     "bad": {"rejected", "refused", "failed", "malicious", "revoked", "expired", "broken"},
-    "wait": {"quarantined", "checked", "queued", "running", "review", "unreadable", "pending"},
+    "wait": {
+        "quarantined",
+        "checked",
+        "queued",
+        "running",
+        "waiting",
+        "review",
+        "unreadable",
+        "pending",
+    },
 }
 
 
@@ -88,6 +100,8 @@ def short(value: Any) -> str:  # noqa: ANN401 # JSON
 
 def _spoken(one: Any) -> str:  # noqa: ANN401 # JSON
     if isinstance(one, Mapping):
+        if "title" in one and "share" in one:
+            return f"{one['title'] or one.get('type', '')} {percent(float(one['share']))}"
         for name in ("says", "detail", "name"):
             if name in one:
                 return str(one[name])
@@ -122,7 +136,7 @@ def _environment() -> Environment:
         pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     )  # fmt: skip
     environment.tests.update(rows=is_rows, plain=is_plain, time_name=is_time)
-    environment.globals.update(css_version=CSS_VERSION)
+    environment.globals.update(css_version=CSS_VERSION, inks=inks)
     return environment
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError as PydanticError
 from strongroom.errors import NotFoundError, ValidationError
 from strongroom.gate.access.types import Principal
 from strongroom.gate.declaration import BoundOperation, Operation, Stream
-from strongroom.gate.operation import Gate
+from strongroom.gate.operation import Gate, within_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,19 @@ class Visit:
         self.made.append(Made(name, value, answer.entry.index, command))
         return value
 
+    def stream(self, name: str, /, **fields: object) -> Stream:
+        """The answer of an operation that gives a file.
+
+        Raises:
+            StrongroomError: as the operation and the gate raise.
+        """
+        bound = self._bound(name)
+        request = build_request(bound.declared, fields)
+        answer = self.gate.perform(bound, self.principal, request, request_id=self.request_id)
+        if not isinstance(answer.result, Stream):
+            raise TypeError("the operation gives no file")
+        return answer.result
+
     def may(self, name: str, /, **fields: object) -> bool:
         """Whether to show the button of an operation. The gate decides anew when it is pressed."""
         if name not in self.offered:
@@ -69,7 +82,11 @@ class Visit:
         request = build_request(bound.declared, fields)
         with self.gate.database.read() as session:
             entity = bound.declared.resource(bound.room, session, request)
-        return self.gate.access.decide(self.principal, bound.declared.action, entity).allowed
+        action = bound.declared.action
+        return (
+            within_limit(self.principal, action, entity)
+            and self.gate.access.decide(self.principal, action, entity).allowed
+        )
 
     def positional(self, name: str) -> tuple[str, ...]:
         """The fields that name the thing an operation is about, in order, without the workspace."""

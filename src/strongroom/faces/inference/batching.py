@@ -133,27 +133,30 @@ class EventLog(Protocol):
         """Hand over an event; the future ends when it is durable and in the tree."""
         ...
 
+    def submit_all(self, events: Sequence[Event]) -> "ThreadFuture[list[EntryRef]]":
+        """Hand over several at once, with one future for all."""
+        ...
+
 
 class Records:
-    """Hands events to the log; those of one turn are waited for together.
+    """Hands events to the log; those of one turn go together and are waited for together.
 
-    The log settles its futures in the order of submission, in another thread. Waking this loop
-    costs more than an entry, so it is woken once, by the last event of the turn.
+    The log settles in another thread. Waking this loop costs more than an entry, so it is woken
+    once a turn.
     """
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._turn: list[tuple[asyncio.Future[EntryRef], ThreadFuture[EntryRef]]] = []
+        self._turn: list[tuple[Event, asyncio.Future[EntryRef]]] = []
         self._behind: list[Event] = []
 
     def record(self, event: Event) -> "asyncio.Future[EntryRef]":
-        """The entry, once it is durable. Raises: UnavailableError when the log takes no more."""
+        """The entry, once it is durable; a BusyError when the log takes no more."""
         loop = asyncio.get_running_loop()
-        written = self._log.submit(event)
         future: asyncio.Future[EntryRef] = loop.create_future()
         if not self._turn:
-            loop.call_soon(self._watch)
-        self._turn.append((future, written))
+            loop.call_soon(self._submit)
+        self._turn.append((event, future))
         return future
 
     def record_behind(self, event: Event) -> None:
@@ -168,50 +171,47 @@ class Records:
     def _submit_behind(self) -> None:
         """A slice at a time: sealing them all at once would hold up the requests of this turn."""
         now, self._behind = self._behind[:_SLICE], self._behind[_SLICE:]
-        for event in now:
-            try:
-                self._log.submit(event).add_done_callback(_note_failure)
-            except StrongroomError as error:
-                _events.error("prediction_not_recorded", code=error.code)
+        try:
+            self._log.submit_all(now).add_done_callback(_note_failure)
+        except StrongroomError as error:
+            _events.error("prediction_not_recorded", code=error.code, count=len(now))
         if self._behind:
             asyncio.get_running_loop().call_soon(self._submit_behind)
 
-    def _watch(self) -> None:
+    def _submit(self) -> None:
         turn, self._turn = self._turn, []
         loop = asyncio.get_running_loop()
-
-        def wake(_last: object) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(self._settle, turn)
-
-        turn[-1][1].add_done_callback(wake)
-
-    @classmethod
-    def _settle(cls, turn: "list[tuple[asyncio.Future[EntryRef], ThreadFuture[EntryRef]]]") -> None:
-        for future, written in turn:
-            if not written.done():
-                cls._await_alone(future, written)
-            elif not future.done():
-                error = written.exception()
-                if error is None:
-                    future.set_result(written.result())
-                else:
-                    future.set_exception(error)
-
-    @classmethod
-    def _await_alone(
-        cls, future: "asyncio.Future[EntryRef]", written: "ThreadFuture[EntryRef]"
-    ) -> None:
-        """For a log that settles out of order."""
-        loop = asyncio.get_running_loop()
+        futures = [future for _, future in turn]
+        try:
+            written = self._log.submit_all([event for event, _ in turn])
+        except (StrongroomError, ValueError) as error:
+            _fail(futures, error)
+            return
 
         def wake(_written: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(cls._settle, [(future, written)])
+                loop.call_soon_threadsafe(_tell, futures, written)
 
         written.add_done_callback(wake)
 
 
-def _note_failure(written: "ThreadFuture[EntryRef]") -> None:
+def _tell(
+    futures: "Sequence[asyncio.Future[EntryRef]]", written: "ThreadFuture[list[EntryRef]]"
+) -> None:
+    if (error := written.exception()) is not None:
+        _fail(futures, error)
+        return
+    for future, entry in zip(futures, written.result(), strict=True):
+        if not future.done():  # else the caller has gone
+            future.set_result(entry)
+
+
+def _fail(futures: "Sequence[asyncio.Future[EntryRef]]", error: BaseException) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _note_failure(written: "ThreadFuture[list[EntryRef]]") -> None:
     if not written.cancelled() and (error := written.exception()) is not None:
         _events.error("prediction_not_recorded", kind=type(error).__name__)

@@ -2,23 +2,33 @@
 
 What a caller may do is decided in the stores, on what MLflow has resolved. MLflow sees requests
 without credentials, without cookies, and with a workspace header that the gate has written.
+
+Every request takes from a bucket: the caller's where a credential tells who that is, else one of
+the address, or of its /64 for IPv6. Every request of somebody known leaves a record, whatever
+becomes of it.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio.to_thread
-import mlflow.server
 from mlflow.exceptions import MlflowException
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, JSONResponse
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from strongroom.errors import NotFoundError, SignInError, StrongroomError, ValidationError
+from strongroom.errors import (
+    CallerError,
+    NotFoundError,
+    SignInError,
+    StrongroomError,
+    UndeclaredError,
+    ValidationError,
+)
+from strongroom.faces.bodies import Incoming, declared_length, replayed
 from strongroom.faces.credentials import (
     SAFE_METHODS,
     api_key,
@@ -26,21 +36,40 @@ from strongroom.faces.credentials import (
     session_secret,
 )
 from strongroom.faces.mlflow import answers, queries, requests
-from strongroom.faces.mlflow.bodies import Incoming, replayed
+from strongroom.faces.mlflow.absent import ABSENT
 from strongroom.faces.mlflow.caller import Caller, calling
+from strongroom.faces.mlflow.guard import CALLS_PER_MINUTE
 from strongroom.faces.mlflow.house import House
+from strongroom.faces.mlflow.interface import Interface
 from strongroom.faces.mlflow.mounting import Pieces
-from strongroom.faces.mlflow.routes import UI_PREFIX, Kind, Route, RouteTable, at_root
+from strongroom.faces.mlflow.recording import OPERATION, Known
+from strongroom.faces.mlflow.routes import (
+    ABOUT_THE_CALLER,
+    UI_PREFIX,
+    Kind,
+    Route,
+    RouteTable,
+    at_root,
+)
 from strongroom.faces.mlflow.transfer import Transfer
 from strongroom.faces.mlflow.waiting import until_checked
-from strongroom.gate.access.types import ANONYMOUS, Principal, PrincipalKind, workspace_entity
-from strongroom.gate.audit.types import AuditClass
-from strongroom.gate.limits import TokenBuckets
+from strongroom.gate.access.types import (
+    ANONYMOUS,
+    SERVER,
+    Principal,
+    PrincipalKind,
+    workspace_entity,
+)
+from strongroom.gate.audit.types import AuditClass, Outcome
+from strongroom.gate.limits import TokenBuckets, client_of
 from strongroom.gate.operation import new_request_id
 
 WORKSPACE_HEADER = "x-mlflow-workspace"
 STRANGERS_PER_MINUTE = 20
-"""Calls without a credential, from one address, that are recorded; more are only refused."""
+"""Calls without a credential, from one client, that are recorded; more are only refused."""
+LOOK_UP = "the page about MLflow in the documentation has what is offered"
+VISITS_PER_MINUTE = 6_000
+"""Of one client: what is the same for all, and recorded for none."""
 
 Result = TypeVar("Result")
 
@@ -60,11 +89,9 @@ class MlflowGate:
         self._max_request_bytes = pieces.max_request_bytes
         self._request_seconds = pieces.request_seconds
         self._strangers = TokenBuckets(time.monotonic)
+        self._visits = TokenBuckets(time.monotonic)
         self._routes = RouteTable()
-        interface = Path(mlflow.server.__file__).parent / mlflow.server.REL_STATIC_DIR
-        self._index = interface / "index.html"
-        # MLflow's own way to serve them leaves files open.
-        self._assets = StaticFiles(directory=interface)
+        self._interface = Interface()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -81,45 +108,68 @@ class MlflowGate:
             began = True
             await send(message)
 
+        known: list[Known] = []
         try:
-            await self._serve(request_id, scope, receive, sending)
+            await self._serve(request_id, known, scope, receive, sending)
         except (StrongroomError, MlflowException) as error:
             if began:
                 # The length was promised: the broken connection tells that not all came.
                 raise
             reading = scope["method"] in SAFE_METHODS
-            await answers.refusal(error, reading=reading)(scope, receive, send)
+            shown = await _recorded(known, error)
+            await answers.refusal(shown, reading=reading)(scope, receive, send)
+        except Exception as error:
+            if known and not began:
+                await known[0].ended(Outcome.FAILED, f"internal: {type(error).__name__}")
+            raise
 
-    async def _serve(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, request_id: str, found_out: list[Known], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer; who asks is put into `found_out` as soon as it is known."""
         method, path = scope["method"], str(scope["path"])
-        if path == UI_PREFIX:
-            # Its pages name their things relative to the slash.
-            await answers.to_page(f"{UI_PREFIX}/")(scope, receive, send)
-            return
         in_ui = path.startswith(f"{UI_PREFIX}/")
         inner_path = path.removeprefix(UI_PREFIX) if in_ui else path
         found = self._routes.find(method, inner_path) if in_ui or at_root(path) else None
-        if found and found[0].kind is Kind.ASSET:
-            inner = {**scope, "path": f"/{found[1]['path']}", "root_path": ""}
-            await self._assets(inner, receive, answers.with_headers(send, answers.ASSET_HEADERS))
+        if path == UI_PREFIX or (found and found[0].kind is Kind.ASSET):
+            self._count_visit(scope)
+            if found is None:
+                # Its pages name their things relative to the slash.
+                await answers.to_page(f"{UI_PREFIX}/")(scope, receive, send)
+            else:
+                await self._interface.file(found[1]["path"], scope, receive, send)
             return
         headers = Headers(scope=scope)
-        principal = await self._who(scope, headers)
+        principal = await self._who(scope, headers, request_id)
         if principal is ANONYMOUS:
             if found and found[0].kind is Kind.PAGE:
+                self._count_visit(scope)
                 await answers.to_page(self._sign_in_path)(scope, receive, send)
                 return
-            await self._in_thread(partial(self._refuse_stranger, scope, request_id))
+            await self._refuse_stranger(scope, request_id, SignInError("nobody is signed in"))
+        known = Known(self._house.gate, principal, request_id)
+        found_out.append(known)
+        if session_secret(headers) and not api_key(headers) and method not in SAFE_METHODS:
+            require_own_origin(scope["scheme"], headers)
         if found is None:
             what = self._routes.known_words(method, path)
-            await self._in_thread(
-                partial(self._house.gate.refuse_undeclared, principal, what, request_id)
-            )
+            known.trail.recorded = True
+            why = self._routes.why_refused(method, inner_path)
+            try:
+                await self._in_thread(
+                    partial(self._house.gate.refuse_undeclared, principal, what, request_id)
+                )
+            except UndeclaredError:
+                if not why:
+                    raise
+                raise UndeclaredError(
+                    f"Strongroom does not offer this part of MLflow: {why}", next_step=LOOK_UP
+                ) from None
         else:
             scope["state"]["operation"] = "mlflow"
-            await self._offer(
-                found, inner_path, Caller(principal, "", request_id), scope, receive, send
-            )
+            known.route(f"{found[0].method} {found[0].template}")
+            person = Caller(principal, "", request_id, known.trail)
+            await self._offer(found, inner_path, person, scope, receive, known.recording(send))
 
     async def _offer(
         self,
@@ -133,37 +183,48 @@ class MlflowGate:
         """Serve a signed-in caller on a route that is offered."""
         route, parts = found
         plain, send = send, answers.with_headers(send, answers.ANSWER_HEADERS)
-        if route.kind is Kind.PAGE:
-            await FileResponse(self._index)(scope, receive, send)
-            return
-        if route.kind is Kind.PERSON:
-            await JSONResponse(_person(person))(scope, receive, send)
-            return
-        if route.kind is Kind.SIGNED_IN:
-            with calling(person):
-                await self._pass(scope, path, "", receive, send)
+        if route.kind in ABOUT_THE_CALLER:
+            await self._in_thread(partial(self._require_signed_in, route, person))
+            if route.kind is Kind.PAGE:
+                await self._interface.page()(scope, receive, send)
+            elif route.kind is Kind.PERSON:
+                await JSONResponse(_person(person))(scope, receive, send)
+            elif route.kind is Kind.ABSENT:
+                absent = ABSENT[f"{route.method} {route.template}"]
+                await JSONResponse(absent)(scope, receive, send)
+            else:
+                with calling(person):
+                    await self._pass(scope, path, "", receive, send)
             return
         workspace = await self._in_thread(partial(self._workspace, scope, person))
-        caller = Caller(person.principal, workspace, person.request_id)
+        caller = Caller(person.principal, workspace, person.request_id, person.trail)
         if route.kind is Kind.TRANSFER:
             # What is stored gets stricter headers than the user interface.
             send = answers.with_headers(plain, answers.STORED_HEADERS)
             await self._transfer.serve(caller, route.template, parts, scope, receive, send)
             return
-        incoming = Incoming(receive, limit=self._max_request_bytes, seconds=self._request_seconds)
-        body = await incoming.whole()
-        if scope["method"] in SAFE_METHODS:
-            body = b""
-        elif route.kind is Kind.GRAPHQL:
-            body = await self._in_thread(partial(queries.checked, body))
-        else:
-            body = await self._in_thread(partial(requests.checked, body))
+        body = await self._body(route, scope, receive)
         if scope["method"] == "GET":
             await until_checked(
                 path, scope["query_string"], workspace, self._house.checks.is_pending
             )
         with calling(caller):
             await self._pass(scope, path, workspace, replayed(body, receive), send, len(body))
+
+    async def _body(self, route: Route, scope: Scope, receive: Receive) -> bytes:
+        """The body to hand on.
+
+        Raises: TooLargeError, TruncatedError, SlowError, ValidationError, UndeclaredError.
+        """
+        incoming = Incoming(
+            receive, declared=declared_length(Headers(scope=scope)),
+            limit=self._max_request_bytes, seconds=self._request_seconds,
+        )  # fmt: skip
+        body = await incoming.whole()
+        if scope["method"] in SAFE_METHODS:
+            return b""
+        check = queries.checked if route.kind is Kind.GRAPHQL else requests.checked
+        return await self._in_thread(partial(check, body))
 
     async def _pass(
         self,
@@ -197,38 +258,64 @@ class MlflowGate:
 
     # ---- who and where ----
 
-    async def _who(self, scope: Scope, headers: Headers) -> Principal:
+    async def _who(self, scope: Scope, headers: Headers, request_id: str) -> Principal:
         """The principal; ANONYMOUS where no credential is presented.
 
-        Raises: SignInError, RateLimitedError (recorded by the sign-in); RefusedError.
+        Raises: SignInError, RateLimitedError, CallerError. Recorded.
         """
-        address = str((scope.get("client") or ("",))[0])
-        key = api_key(headers)
-        if key:
-            return await self._in_thread(partial(self._identify, key, address))
-        secret = session_secret(headers)
+        try:
+            secret = api_key(headers) or session_secret(headers)
+        except (SignInError, CallerError) as error:
+            await self._refuse_stranger(scope, request_id, error)
         if not secret:
             return ANONYMOUS
-        if scope["method"] not in SAFE_METHODS:
-            require_own_origin(scope["scheme"], headers)
-        return await self._in_thread(partial(self._identify, secret, address))
+        return await self._in_thread(partial(self._identify, secret, _address(scope)))
 
-    def _refuse_stranger(self, scope: Scope, request_id: str) -> None:
+    def _count_visit(self, scope: Scope) -> None:
+        """Raises: RateLimitedError."""
+        self._visits.take(
+            client_of(_address(scope)),
+            per_second=VISITS_PER_MINUTE / 60, burst=VISITS_PER_MINUTE,
+        )  # fmt: skip
+
+    async def _refuse_stranger(
+        self, scope: Scope, request_id: str, error: StrongroomError
+    ) -> NoReturn:
         """Record that nobody was signed in.
 
-        Raises: SignInError always; RateLimitedError, unrecorded, where there were too many: a
+        Raises: `error` always; RateLimitedError, unrecorded, where there were too many: a
             stranger must not be able to fill the log.
         """
-        address = str((scope.get("client") or ("",))[0])
+        address = _address(scope)
         self._strangers.take(
-            address, per_second=STRANGERS_PER_MINUTE / 60, burst=STRANGERS_PER_MINUTE
-        )
+            client_of(address),
+            per_second=STRANGERS_PER_MINUTE / 60, burst=STRANGERS_PER_MINUTE,
+        )  # fmt: skip
+
+        def refuse() -> None:
+            with self._house.gate.admit(
+                Principal(PrincipalKind.ANONYMOUS, "", address=address), name=OPERATION,
+                action="readExperiment", entity=workspace_entity("-"),
+                audit=AuditClass.AUTHENTICATION, request_id=request_id,
+            ):  # fmt: skip
+                raise AssertionError("nobody is never admitted")
+
+        with suppress(SignInError):
+            await self._in_thread(refuse)
+        raise error
+
+    def _require_signed_in(self, route: Route, person: Caller) -> None:
+        """Record that the caller asks about themselves: not all who present a credential may.
+
+        Raises: RefusedError.
+        """
+        person.trail.recorded = True
         with self._house.gate.admit(
-            Principal(PrincipalKind.ANONYMOUS, "", address=address), name="mlflow.request",
-            action="readExperiment", entity=workspace_entity("-"),
-            audit=AuditClass.AUTHENTICATION, request_id=request_id,
-        ):  # fmt: skip
-            raise SignInError("nobody is signed in")
+            person.principal, name=OPERATION, entity=SERVER, audit=AuditClass.API_ACTIVITY,
+            action="listWorkspaces" if "workspaces" in route.template else "whoAmI",
+            request_id=person.request_id, per_minute=CALLS_PER_MINUTE,
+        ) as admission:  # fmt: skip
+            admission.note(route=f"{route.method} {route.template}")
 
     def _workspace(self, scope: Scope, person: Caller) -> str:
         """Name of the workspace that the request is about.
@@ -259,6 +346,7 @@ class MlflowGate:
     def _refuse_workspace(self, person: Caller, wanted: str) -> None:
         # The policies have the last word, and the log gets to know; but a caller with a role
         # nowhere near it learns nothing, not even whether the workspace exists.
+        person.trail.recorded = True
         with self._house.gate.admit(
             person.principal, name="mlflow.workspace", action="readExperiment",
             entity=workspace_entity(wanted[:63]), audit=AuditClass.API_ACTIVITY,
@@ -269,6 +357,22 @@ class MlflowGate:
     @staticmethod
     async def _in_thread(work: Callable[[], Result]) -> Result:
         return await anyio.to_thread.run_sync(work)
+
+
+def _address(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
+
+
+async def _recorded(
+    known: list[Known], error: StrongroomError | MlflowException
+) -> StrongroomError | MlflowException:
+    """The error to show, once it is recorded."""
+    if not known:
+        return error
+    if isinstance(error, StrongroomError):
+        return await known[0].refused(error)
+    await known[0].ended(Outcome.FAILED, f"mlflow: {error.error_code}")
+    return error
 
 
 def _person(caller: Caller) -> dict[str, object]:

@@ -13,7 +13,13 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from strongroom.errors import ConflictError, NotFoundError, RefusedError, TamperedError
+from strongroom.errors import (
+    ConflictError,
+    ModelRefusedError,
+    NotFoundError,
+    RefusedError,
+    TamperedError,
+)
 from strongroom.faces.mlflow import lookups
 from strongroom.faces.mlflow.caller import Caller, OpenCall, opened
 from strongroom.faces.mlflow.guard import CALLS_PER_MINUTE, in_mlflow_schema
@@ -195,6 +201,7 @@ class ArtifactShelf:
     ) -> Iterator[Admission]:
         # Decided on where the file lies, whatever workspace the request names: so an attempt on
         # another's is on the record there.
+        caller.trail.recorded = True
         try:
             with self._gate.admit(
                 caller.principal, name=f"mlflow.{name}", action=action,
@@ -247,13 +254,18 @@ class ArtifactShelf:
             )
 
     def _require_released(self, session: Session, place: Place, path: str) -> None:
-        """Refuse files of a model version whose checks failed or are still running."""
+        """Refuse files of a model version whose checks failed or are still running.
+
+        Raises: ModelRefusedError, which says why: who asks may read what lies there.
+        """
         entries = [it.entry for it in self._registrations(session, place, path)]
         for checked in self._checks.states(session, entries).values():
             if checked.state is CheckState.FAILED:
-                raise RefusedError(f"the model did not pass its checks: {checked.reason}")
+                raise ModelRefusedError(f"the model did not pass its checks: {checked.reason}")
             if checked.state is CheckState.PENDING:
-                raise RefusedError("the model is still being checked")
+                raise ModelRefusedError(
+                    "the model is still being checked", next_step="try again in a moment"
+                )
 
     @staticmethod
     def _registrations(session: Session, place: Place, path: str) -> Sequence[RegistrationRow]:

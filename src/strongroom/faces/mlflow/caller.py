@@ -8,12 +8,19 @@ whatever is asked there is refused.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
 from strongroom.gate.access.types import Entity, Principal
 from strongroom.gate.operation import Admission
+
+
+@dataclass(slots=True)
+class Trail:
+    """Whether a request has left a record: marked by whoever gives a call of it to the gate."""
+
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,7 @@ class Caller:
     principal: Principal
     workspace: str
     request_id: str
+    trail: Trail = field(default_factory=Trail, compare=False)
 
     @property
     def display_name(self) -> str:

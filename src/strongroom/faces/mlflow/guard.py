@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from strongroom.errors import StrongroomError
+from strongroom.faces.mlflow import sqlite_functions
 from strongroom.faces.mlflow.caller import (
     Caller,
     OpenCall,
@@ -88,6 +89,7 @@ def _refusing(name: str) -> Callable[..., Foreign]:
     def refuse(self: Foreign, *_: object, **__: object) -> None:
         caller = require_caller()
         with in_mlflow_terms(reading=False):
+            caller.trail.recorded = True
             self.house.gate.refuse_undeclared(caller.principal, f"mlflow.{name}", caller.request_id)
 
     refuse.__name__ = name
@@ -123,6 +125,7 @@ def _perform(
     """Decide on a call from outside, run it and record it."""
     gate: Gate = store.house.gate
     (action, entity), *further = _needs(store, rule, caller, bound.arguments)
+    caller.trail.recorded = True  # whatever comes of it, from here on the gate records
     with gate.admit(
         caller.principal, name=f"mlflow.{name}", action=action, entity=entity, audit=rule.audit,
         request_id=caller.request_id, per_minute=CALLS_PER_MINUTE,
@@ -187,6 +190,7 @@ def in_mlflow_schema(session: Session) -> Iterator[None]:
     """Let the session find MLflow's tables, and its connection behave as their queries expect."""
     connection = session.connection()
     if connection.dialect.name == "sqlite":
+        sqlite_functions.give(connection)
         # MLflow's filters count on LIKE that tells capitals apart; other rooms do not.
         connection.exec_driver_sql("PRAGMA case_sensitive_like = ON")
         try:

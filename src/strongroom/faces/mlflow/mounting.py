@@ -33,6 +33,8 @@ ENVIRONMENT = {
     # The gate stands in front: hosts, origins and headers are its business.
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # The interface then does not show it.
+    "MLFLOW_ENABLE_AI_GATEWAY": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "_MLFLOW_IN_JOB_EXECUTOR": "false",

@@ -34,6 +34,7 @@ _STATUS = {
     CheckState.PASSED: ModelVersionStatus.READY,
     CheckState.FAILED: ModelVersionStatus.FAILED_REGISTRATION,
 }
+_PENDING_SAYS = "its files are being checked; they are given out once they have passed"
 _UNKNOWN = Checked(CheckState.FAILED, "the model room does not know this version")
 
 
@@ -240,9 +241,9 @@ class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc] # MLfl
     def _require_ready(self, name: str, version: Foreign) -> None:
         found = self._stated([super().get_model_version(name, version)])[0]
         if found.status != ModelVersionStatus.to_string(ModelVersionStatus.READY):
-            reason = found.status_message or "its checks are still running"
             raise MlflowException(
-                f"this version of the model is not released: {reason}", PERMISSION_DENIED
+                f"this version of the model is not released: {found.status_message}",
+                PERMISSION_DENIED,
             )
 
     def _with_latest_stated(self, models: Foreign) -> Foreign:
@@ -263,7 +264,9 @@ class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc] # MLfl
             checked = _UNKNOWN if row is None else states[row.entry]
             # The entity has no setter for them.
             it._status = ModelVersionStatus.to_string(_STATUS[checked.state])  # noqa: SLF001
-            it._status_message = checked.reason[:MAX_MESSAGE_CHARACTERS]  # noqa: SLF001
+            is_pending = checked.state is CheckState.PENDING
+            says = checked.reason or (_PENDING_SAYS if is_pending else "")
+            it._status_message = says[:MAX_MESSAGE_CHARACTERS]  # noqa: SLF001
         return versions
 
     def _states(self, entries: Iterable[str]) -> dict[str, Checked]:

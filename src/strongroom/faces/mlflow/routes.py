@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from strongroom.faces.mlflow.absent import ABSENT
+
 UI_PREFIX = "/mlflow"
 """The user interface asks for all its things below here; there they have the same names."""
 
@@ -43,6 +45,13 @@ class Kind(StrEnum):
     """By us: the bytes of artifacts, as streams."""
     PERSON = "person"
     """By us: who is signed in."""
+    ABSENT = "absent"
+    """By us: that there is none of it. The user interface asks of itself for what we refuse, and
+    shows an error where the answer is one; see `absent.py`."""
+
+
+ABOUT_THE_CALLER = frozenset({Kind.PAGE, Kind.PERSON, Kind.SIGNED_IN, Kind.ABSENT})
+"""Kinds about nothing but who asks; only whether they are signed in is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,7 @@ OFFERED: tuple[Route, ...] = (
         "DELETE mlflow/traces/<trace_id>/tags",
         "POST mlflow/traces/batchGetInfos",
         "POST mlflow/traces/delete-traces",
+        "POST mlflow/traces/metrics",
         "POST mlflow/traces/search",
     ),
     *_only(
@@ -177,11 +187,14 @@ OFFERED: tuple[Route, ...] = (
         "GET /ajax-api/3.0/mlflow/get-trace-artifact",
     ),
     *_only(Kind.PERSON, "GET /ajax-api/2.0/mlflow/users/current"),
+    *_only(Kind.ABSENT, *ABSENT),
 )
 
 _API = r"/(ajax-)?api/[23]\.0/mlflow"
 REFUSED: tuple[tuple[str, str], ...] = (
-    (rf"\w+ {_API}/(assistant|scheduler|issues|demo)\b.*", "runs agents and jobs of its own"),
+    (rf"(POST|PUT|PATCH|DELETE) {_API}/assistant\b.*", "runs agents and jobs of its own"),
+    (rf"GET {_API}/assistant/(?!config$|providers$).*", "runs agents and jobs of its own"),
+    (rf"\w+ {_API}/(scheduler|issues|demo)\b.*", "runs agents and jobs of its own"),
     (r"\w+ /ajax-api/3\.0/(mlflow/)?jobs\b.*", "runs agents and jobs of its own"),
     (rf"\w+ {_API}/(gateway|mcp-servers|mcp-[\w-]+)\b.*", "reaches other services"),
     (rf"\w+ (/gateway/|{_API}/(gateway-proxy|prompt-optimization)).*", "reaches other services"),
@@ -195,7 +208,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
     (rf"POST {_API}/artifacts/presigned-(up|down)load-url", "clients fall back to plain requests"),
     (rf"POST {_API}/upload-artifact", "leaves clear temporary files"),
     (rf"\w+ {_API}/traces/<trace_id>/assessments.*", "not needed for models of tables"),
-    (rf"POST {_API}/traces/(link-prompts|link-to-run|metrics|calculate-.*)", "not needed"),
+    (rf"POST {_API}/traces/(link-prompts|link-to-run|calculate-.*)", "not needed"),
     (rf"GET {_API}/traces/(batchGet|get)", "spans are files of the trace"),
     (r"(GET|POST) /(ajax-)?api/2\.0/mlflow/traces", "replaced by version 3.0"),
     (r"(GET|PATCH) /(ajax-)?api/2\.0/mlflow/traces/<request_id>(/info)?", "replaced by 3.0"),
@@ -208,6 +221,8 @@ REFUSED: tuple[tuple[str, str], ...] = (
     (r"GET /health", "the server has its own"),
 )
 """Patterns of `METHOD template` that are refused on purpose, with the reason."""
+
+_REASONS = tuple((re.compile(it), why) for it, why in REFUSED)
 
 
 class RouteTable:
@@ -243,6 +258,12 @@ class RouteTable:
             if its_method == method and (match := pattern.fullmatch(path)):
                 return route, match.groupdict()
         return None
+
+    @staticmethod
+    def why_refused(method: str, path: str) -> str:
+        """The reason why a path of MLflow's is refused on purpose; empty for any other."""
+        asked = f"{method} {path}"
+        return next((why for it, why in _REASONS if it.fullmatch(asked)), "")
 
     def known_words(self, method: str, path: str) -> str:
         """Method and path for the record; words of no route become `…`: they may be anything."""

@@ -176,4 +176,5 @@ RULES: dict[str, Rule] = {
     "get_trace_info": _read(of_trace()),
     "batch_get_trace_infos": _read(of_trace("trace_ids")),
     "search_traces": _read(_searched_traces),
+    "query_trace_metrics": _read(of_experiment("experiment_ids")),
 }

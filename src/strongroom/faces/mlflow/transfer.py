@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from strongroom.errors import RateLimitedError, ValidationError
-from strongroom.faces.mlflow.bodies import Incoming, send_chunks
+from strongroom.faces.bodies import Incoming, declared_length, send_chunks, streamed
 from strongroom.faces.mlflow.caller import Caller, calling
 from strongroom.faces.mlflow.house import House
 from strongroom.faces.mlflow.places import Place, checked, parse, parse_uri
@@ -84,18 +84,20 @@ class Transfer:
         place, path = parse(artifact_path)
         if not path:
             raise ValidationError("the artifact path names no file")
-        declared = Headers(scope=scope).get("content-length", "")
-        incoming = Incoming(receive, limit=self._max_upload_bytes, seconds=self._request_seconds)
-        put = partial(
-            self._house.shelf.put, caller, place, path, incoming.chunks(),
-            int(declared) if declared.isdecimal() and len(declared) < 20 else None,
-        )  # fmt: skip
+        declared = declared_length(Headers(scope=scope))
+        incoming = Incoming(
+            receive, declared=declared, limit=self._max_upload_bytes, seconds=self._request_seconds
+        )
         uploader = caller.principal.id
         if self._uploading[uploader] >= UPLOADS_OF_ONE_CALLER:
             raise RateLimitedError("too many of your uploads are running", retry_after_seconds=2)
         self._uploading[uploader] += 1
         try:
-            await self._in_thread(put)
+            await streamed(
+                incoming,
+                lambda body: self._house.shelf.put(caller, place, path, body, declared),
+                self._in_thread,
+            )
         finally:
             self._uploading[uploader] -= 1
             if not self._uploading[uploader]:

@@ -10,7 +10,7 @@ last look is older than `cache_seconds`, and whenever the gate reads it for a ca
 is felt at once where it was made and within `cache_seconds` everywhere (ADR 0013).
 
 Grants count only with their seal (`grants.Grants`). Whose rows do not verify holds nothing, and
-the server's log has the line `standing_tampered`.
+the server's log has the line `standing_tampered`; the log of entries has it once.
 """
 
 import threading
@@ -69,6 +69,7 @@ class Access:
         cache_seconds: float = 1.0,
         policies: SlicedPolicies | None = None,
         clock: Callable[[], float] = time.monotonic,
+        alarm: Callable[[str, str, str], None] | None = None,
     ) -> None:
         """Parse the policies; nothing is read from the database yet.
 
@@ -78,12 +79,14 @@ class Access:
             cache_seconds: how long the epoch is believed without looking again, >= 0.
             policies: others than the built-in ones.
             clock: seconds that never go back.
+            alarm: told (kind, subject, reason) of what was found changed, each time.
         """
         self.policies = policies or SlicedPolicies.built_in()
         self._grants = grants
         self._database = database
         self._cache_seconds = cache_seconds
         self._clock = clock
+        self._alarm = alarm
         self._era = _Era(-1)
         self._numbers: dict[str, tuple[int, int]] = {}
         self._believed_until = float("-inf")
@@ -155,7 +158,7 @@ class Access:
                 standing = self._verified(session, principal)
             if epoch < begun:
                 # Committed epochs never shrink: the database, or this row, is an older one.
-                _log.error("standing_tampered", principal=principal, reason="the epoch went back")
+                self._tampered(principal, "the epoch went back")
                 return self._era, _NOTHING
             if epoch != era.epoch:
                 era = self._advance(epoch, now)
@@ -169,8 +172,13 @@ class Access:
         try:
             return self._grants.standing(session, principal)
         except TamperedError:
-            _log.error("standing_tampered", principal=principal, reason="the seal does not fit")
+            self._tampered(principal, "the seal does not fit")
             return _NOTHING
+
+    def _tampered(self, principal: str, reason: str) -> None:
+        _log.error("standing_tampered", principal=principal, reason=reason)
+        if self._alarm is not None:
+            self._alarm("standing", principal, reason)
 
     def _newest(self, principal: str, epoch: int, standing: Standing) -> Standing:
         """`standing`, or nothing if this process has seen a later one at an earlier epoch.
@@ -188,7 +196,7 @@ class Access:
                     self._numbers.clear()
                 self._numbers[principal] = (epoch, standing.number)
                 return standing
-        _log.error("standing_tampered", principal=principal, reason="the seal is an old one")
+        self._tampered(principal, "the seal is an old one")
         return _NOTHING
 
     def _evaluate(

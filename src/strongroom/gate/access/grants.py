@@ -10,14 +10,16 @@ not in the database: who can only write there can make rows, but none that count
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from strongroom.engines.crypto.wrapping import bind
 from strongroom.errors import ConflictError, NotFoundError, StateError, TamperedError
+from strongroom.gate.access import told
 from strongroom.gate.access.roles import OPERATOR, OWNER, Role
 from strongroom.gate.access.tables import (
     SERVER_WIDE,
@@ -26,6 +28,10 @@ from strongroom.gate.access.tables import (
     StandingRow,
     SuspensionRow,
 )
+from strongroom.vault.seals import Seals
+
+KIND = "standing"
+"""Of the changes of what somebody holds, in the journal of sealed changes."""
 
 _KEY_LENGTH = 32
 
@@ -53,8 +59,13 @@ def advance_epoch(session: Session) -> int:
 class Grants:
     """Changes and reads what principals hold, sealed."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, seals: Seals | None = None) -> None:
         """Take the key of the seals, 32 bytes that are not in the database.
+
+        Args:
+            key: of the seals.
+            seals: the journal that tells an old seal from the latest; without one, as for tests
+                of single rows, only `number` does.
 
         Raises:
             ValueError: another length.
@@ -62,6 +73,7 @@ class Grants:
         if len(key) != _KEY_LENGTH:
             raise ValueError(f"the key of the seals has {_KEY_LENGTH} bytes")
         self._key = key
+        self._seals = seals
 
     def standing(self, session: Session, principal: str) -> Standing:
         """What `principal` holds, after a look at its seal.
@@ -79,13 +91,18 @@ class Grants:
             number, kept = (0, b"") if seal is None else seal
             standing, mac = self._read(session, principal, number)
             is_sealed = hmac.compare_digest(mac, kept)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, TamperedError):
             # SQLite keeps what is written: text where bytes or a moment should be.
             raise broken from None
         if seal is None and not standing.grants and not standing.suspended:
+            if self._seals is not None and self._seals.latest(session, KIND, principal):
+                # Rows and seal were taken away together: a suspension may have been among them.
+                raise broken
             return standing
         if not is_sealed:
             raise broken
+        if self._seals is not None:
+            self._seals.require(session, KIND, principal, mac.hex())
         return standing
 
     def workspaces_of(self, session: Session, principal: str) -> list[str]:
@@ -126,7 +143,7 @@ class Grants:
                 granted_at=now,
             )
         )
-        self._changed(session, principal)
+        self._changed(session, principal, told.granted(workspace, role.id, by, now))
 
     def revoke(self, session: Session, principal: str, role: Role, workspace: str) -> None:
         """Take a role from `principal`.
@@ -146,7 +163,7 @@ class Grants:
                 next_step=f"make another {role.name} first",
             )
         session.delete(row)
-        self._changed(session, principal)
+        self._changed(session, principal, told.revoked(workspace, role.id))
 
     def suspend(self, session: Session, principal: str, *, now: datetime) -> None:
         """Forbid everything to `principal`, whatever their roles.
@@ -173,7 +190,7 @@ class Grants:
                         next_step=f"make another {role.name} first",
                     )
         session.add(SuspensionRow(principal=principal, since=now))
-        self._changed(session, principal)
+        self._changed(session, principal, told.suspended(now))
 
     def restore(self, session: Session, principal: str) -> None:
         """End a suspension.
@@ -187,7 +204,68 @@ class Grants:
         if row is None:
             raise NotFoundError(f"`{principal}` is not disabled")
         session.delete(row)
-        self._changed(session, principal)
+        self._changed(session, principal, told.RESTORED)
+
+    def sealed(self, session: Session) -> list[str]:
+        """Everybody who ever held something."""
+        return sorted(session.scalars(select(StandingRow.principal)))
+
+    def unadopted(self, session: Session) -> list[str]:
+        """Who held something before there was a journal of sealed changes."""
+        if self._seals is None:
+            return []
+        seals = self._seals
+        principals = session.scalars(select(StandingRow.principal))
+        return sorted(p for p in principals if seals.latest(session, KIND, p) is None)
+
+    def adopt(self, session: Session, principals: Sequence[str]) -> None:
+        """Tell journal and log what these principals hold: at the beginning of either.
+
+        Who does not verify is left out, and so holds nothing.
+        """
+        if self._seals is None:
+            return
+        for principal in principals:
+            try:
+                number, mac = session.execute(
+                    select(StandingRow.number, StandingRow.mac).where(
+                        StandingRow.principal == principal
+                    )
+                ).one()
+                standing, due = self._read(session, principal, number)
+                is_sealed = hmac.compare_digest(due, mac)
+            except (TypeError, ValueError, TamperedError):
+                continue
+            if not is_sealed:
+                continue
+            words = [told.EMPTY]
+            words += [
+                told.granted(row.workspace, row.role, row.granted_by, row.granted_at)
+                for row in held_by(session, principal)
+            ]
+            since = session.get(SuspensionRow, principal) if standing.suspended else None
+            words += [told.suspended(since.since)] if since else []
+            # One line a grant: a line of the log's entry is short.
+            for word in words:
+                self._seals.record(session, KIND, principal, due.hex(), told=word)
+
+    def reseal(self, session: Session, principal: str, due: told.Held) -> None:
+        """Make the rows of `principal` say `due`, and seal them; whatever they say now.
+
+        For repairs only: who asks has shown the difference to somebody who may decide.
+        """
+        session.execute(delete(GrantRow).where(GrantRow.principal == principal))
+        session.execute(delete(SuspensionRow).where(SuspensionRow.principal == principal))
+        for grant in due.grants:
+            session.add(
+                GrantRow(
+                    principal=principal, workspace=grant.workspace, role=grant.role,
+                    granted_by=grant.by, granted_at=grant.at,
+                )
+            )  # fmt: skip
+        if due.suspended_since is not None:
+            session.add(SuspensionRow(principal=principal, since=due.suspended_since))
+        self._changed(session, principal, told.RESEALED)
 
     def _read(self, session: Session, principal: str, number: int) -> tuple[Standing, bytes]:
         """What the rows say, and the seal that they must have under `number`."""
@@ -210,8 +288,8 @@ class Grants:
         held = frozenset((workspace, role) for workspace, role, _, _ in rows)
         return Standing(held, since is not None, number), mac
 
-    def _changed(self, session: Session, principal: str) -> None:
-        """Seal what `principal` holds now, and let it be felt.
+    def _changed(self, session: Session, principal: str, words: str) -> None:
+        """Seal what `principal` holds now, and let it be felt; `words` tell the log what changed.
 
         Only after `standing` has passed: otherwise a forged row would be sealed with the others.
         """
@@ -219,6 +297,8 @@ class Grants:
         _, mac = self._read(session, principal, number)
         session.merge(StandingRow(principal=principal, number=number, mac=mac))
         session.flush()
+        if self._seals is not None:
+            self._seals.record(session, KIND, principal, mac.hex(), told=words)
 
     def _is_last(self, session: Session, principal: str, role: Role, workspace: str) -> bool:
         """Whether nobody beside this one holds the role, sealed, and is not suspended."""
@@ -232,9 +312,10 @@ class Grants:
                 SuspensionRow.principal.is_(None),
             )
         ).all()
-        return not any(self._is_sealed(session, other) for other in others)
+        return not any(self.is_sealed(session, other) for other in others)
 
-    def _is_sealed(self, session: Session, principal: str) -> bool:
+    def is_sealed(self, session: Session, principal: str) -> bool:
+        """Whether `standing` would return: their rows are as this server left them."""
         try:
             self.standing(session, principal)
         except TamperedError:
@@ -246,6 +327,11 @@ def _moment(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()
 
 
+def held_by(session: Session, principal: str) -> list[GrantRow]:
+    """The grants of a principal as the rows say, whether or not they are sealed."""
+    return list(session.scalars(select(GrantRow).where(GrantRow.principal == principal)))
+
+
 def holders(session: Session, workspace: str) -> list[GrantRow]:
     """The grants in a workspace, by role and principal."""
     return list(
@@ -255,6 +341,12 @@ def holders(session: Session, workspace: str) -> list[GrantRow]:
             .order_by(GrantRow.role, GrantRow.principal)
         )
     )
+
+
+def since_suspended(session: Session, principal: str) -> datetime | None:
+    """Since when everything is forbidden to `principal`, as the rows say."""
+    row = session.get(SuspensionRow, principal)
+    return None if row is None else row.since
 
 
 def suspended(session: Session, principal: str) -> bool:

@@ -9,6 +9,7 @@ Cedar's own integration tests).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -96,9 +97,14 @@ class SlicedPolicies:
         return frozenset(self.slices)
 
     @classmethod
-    def built_in(cls) -> Self:
-        """The built-in roles over the schema of all rooms."""
-        return cls.parse(schema_text(), policy_text())
+    def built_in(cls) -> "SlicedPolicies":
+        """The built-in roles over the schema of all rooms, read once in a process."""
+        return _built_in()
+
+
+@cache
+def _built_in() -> SlicedPolicies:
+    return SlicedPolicies.parse(schema_text(), policy_text())
 
 
 def declared_actions(schema: Schema) -> frozenset[str]:

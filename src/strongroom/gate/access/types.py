@@ -35,6 +35,9 @@ class Principal:
     address: str = ""
 
 
+INVITED = ("-",)
+"""The limit of an invitation: it is good in no workspace, for none has this name."""
+
 ANONYMOUS = Principal(PrincipalKind.ANONYMOUS, "")
 
 

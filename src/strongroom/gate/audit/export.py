@@ -36,19 +36,20 @@ def export(log: LogReader, workspaces: frozenset[str] | None = None) -> Iterator
             raise NotFoundError("the log is empty")
         source = log.source(session, workspaces)
         # Stored, not compressed: inflating would cost the verifier more than all its hashing.
-        archive.writestr(_member(CHECKPOINT), note)
+        archive.writestr(member(CHECKPOINT), note)
         for size in source.older_sizes:
-            archive.writestr(_member(f"{OLDER}{size}"), source.note(f"{OLDER}{size}"))
+            archive.writestr(member(f"{OLDER}{size}"), source.note(f"{OLDER}{size}"))
         for bundle, packed, _ in source.bundles(checkpoint.size):
-            archive.writestr(_member(bundle.path), packed)
+            archive.writestr(member(bundle.path), packed)
             yield sink.take()
         for name in tiles_of(checkpoint.size):
-            archive.writestr(_member(name.path), source.tile(name)[: name.width * HASH_BYTES])
+            archive.writestr(member(name.path), source.tile(name)[: name.width * HASH_BYTES])
             yield sink.take()
     yield sink.take()
 
 
-def _member(name: str) -> ZipInfo:
+def member(name: str) -> ZipInfo:
+    """A stored member of a zip of the log."""
     # One date for all members: the same log gives the same zip.
     info = ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.compress_type = ZIP_STORED

@@ -9,9 +9,11 @@ it returns when its record is durable and in the tree.
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, count
 from types import TracebackType
 from typing import Self
 
@@ -26,21 +28,32 @@ from strongroom.gate.audit.payload import Payload, Prepared, StoredEntry
 from strongroom.gate.audit.reading import LogReader
 from strongroom.gate.audit.types import EntryRef, Event
 from strongroom.vault.database import Database
+from strongroom.vault.seals import Change, tell, untold
 
+SEALED = "sealed."
+"""How the names of details begin that tell of sealed changes; the line's position follows."""
+TOLD_AT_ONCE = 32
+"""Sealed changes in one entry, beside its own details; with more, entries go before it."""
 BATCH_ENTRIES = 1024
 BATCH_SECONDS = 0.005
 """How long the tree may lag behind changes that are committed one by one."""
 MAX_WAITING = 65_536
 
-_CHUNKS = (512, 64, 8, 1)
+_CHUNKS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 _COLUMNS = ", ".join(StoredEntry._fields)
 _MARKS = f"({', '.join('?' * len(StoredEntry._fields))})"
 _WRITE_ENTRIES = {
-    count: f"INSERT INTO log_entries ({_COLUMNS}) VALUES {', '.join([_MARKS] * count)}"  # noqa: S608 - our own names
-    for count in _CHUNKS
+    size: f"INSERT INTO log_entries ({_COLUMNS}) VALUES {', '.join([_MARKS] * size)}"  # noqa: S608 - our own names
+    for size in _CHUNKS
 }
 
-_Waiting = tuple[Prepared, "Future[EntryRef]"]
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Records that were handed over together, and are written together."""
+
+    records: Sequence[Prepared]
+    done: "Future[list[EntryRef]]"
 
 
 def _no_step(_name: str) -> None:
@@ -52,6 +65,7 @@ class AuditLog(LogReader):
 
     Attributes:
         fault: why the last write of the log's own failed, or None: for health checks.
+        sign: signs with the log's key, for other statements about the log.
     """
 
     def __init__(
@@ -61,6 +75,7 @@ class AuditLog(LogReader):
         payload_key: bytes,
         key: LogKey,
         sign: Sign,
+        context: str = "",
         clock: Callable[[], float] = time.time,
         step: Step = _no_step,
     ) -> None:
@@ -71,16 +86,19 @@ class AuditLog(LogReader):
             payload_key: 32 bytes, seals the entries.
             key: public key of the log; its name is the log's origin.
             sign: signs a message with the private key that belongs to `key`.
+            context: name that entries are sealed for; the log's first name, where it got another.
             clock: seconds since 1970, UTC.
             step: told before each durable step.
         """
-        super().__init__(database, Payload(payload_key, key.name), key)
+        super().__init__(database, Payload(payload_key, context or key.name), key)
         self.fault: StrongroomError | None = None
+        self.sign = sign
         self._step = step
         self._integrator = Integrator(key, sign, clock, step)
         self._change = threading.Condition()
-        # The three below are the condition's.
-        self._waiting: list[_Waiting] = []
+        # The four below are the condition's.
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_records = 0
         self._behind = False
         self._closed = False
         self._writer: threading.Thread | None = None
@@ -119,17 +137,37 @@ class AuditLog(LogReader):
     ) -> None:
         self.close()
 
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The newest checkpoint that this process knows to be committed."""
+        return self._integrator.checkpoint
+
     def append(self, session: Session, event: Event) -> EntryRef:
         """Write an event in the transaction of `session`, which must be a write session.
 
         The entry has its place at once and for good; the tree follows after the commit.
         """
+        # Sealed changes of this transaction are told, too: the log can say what the rows must be.
+        changes = untold(session)
+        while len(changes) > TOLD_AT_ONCE:
+            self._append(session, event, changes[:TOLD_AT_ONCE])
+            del changes[:TOLD_AT_ONCE]
+        return self._append(session, event, changes)
+
+    def _append(
+        self, session: Session, event: Event, changes: Sequence[tuple[Change, str]]
+    ) -> EntryRef:
+        if changes:
+            event = event.with_details(
+                {f"{SEALED}{change.position}": _told(change, words) for change, words in changes}
+            )
         prepared = self._payload.prepare(event)
         connection = session.connection()
         index = self._integrator.next_index(connection)
         # A crash before the caller's commit leaves neither the change nor this entry.
         self._step("entry")
         _insert(connection, [prepared.row(index)])
+        tell(session, [change for change, _ in changes], index)
         orm_event.listen(session, "after_commit", self._fall_behind, once=True)
         return EntryRef(index, prepared.leaf_hash)
 
@@ -138,19 +176,37 @@ class AuditLog(LogReader):
 
         Raises: BusyError when too many wait already, or the log is closed.
         """
-        waiting: _Waiting = (self._payload.prepare(event), Future())
+        alone: Future[EntryRef] = Future()
+
+        def settle(written: "Future[list[EntryRef]]") -> None:
+            if not alone.set_running_or_notify_cancel():
+                return  # whoever waited has gone; the record stays
+            if (error := written.exception()) is not None:
+                alone.set_exception(error)
+            else:
+                alone.set_result(written.result()[0])
+
+        self.submit_all([event]).add_done_callback(settle)
+        return alone
+
+    def submit_all(self, events: Sequence[Event]) -> "Future[list[EntryRef]]":
+        """`submit` for several at once, in one transaction: a future costs more than an entry."""
+        waiting = _Waiting([self._payload.prepare(event) for event in events], Future())
+        # Nobody can take it back from here on.
+        waiting.done.set_running_or_notify_cancel()
         with self._change:
             if self._closed:
                 raise BusyError("the log is closed")
-            if len(self._waiting) >= MAX_WAITING:
+            if self._waiting_records + len(events) > MAX_WAITING:
                 raise BusyError("too many records wait to be written to the log")
             if self._writer is not None:
                 self._waiting.append(waiting)
+                self._waiting_records += len(events)
                 self._change.notify()
         if self._writer is None:
             # Not started: no thread collects, each record is a commit of its own.
             self._write([waiting])
-        return waiting[1]
+        return waiting.done
 
     def record(self, event: Event) -> EntryRef:
         """`submit`, and wait until the record is durable and in the tree.
@@ -173,7 +229,13 @@ class AuditLog(LogReader):
             with self._database.write() as session:
                 more = self._integrator.integrate(session)
                 self._step("commit")
+                self._commit(session)
         return self._integrator.checkpoint
+
+    def _commit(self, session: Session) -> None:
+        """Commit within the writer's turn: no other thread of ours comes between the two lines."""
+        session.commit()
+        self._integrator.committed()
 
     def _fall_behind(self, _session: Session) -> None:
         with self._change:
@@ -189,43 +251,60 @@ class AuditLog(LogReader):
                     self._change.wait_for(
                         lambda: self._waiting or self._closed, timeout=BATCH_SECONDS
                     )
-                batch = self._waiting[:BATCH_ENTRIES]
-                del self._waiting[:BATCH_ENTRIES]
+                batch = self._next_batch()
                 if not batch and not self._behind:
                     return
                 self._behind = False
             self._write(batch)
 
+    def _next_batch(self) -> list[_Waiting]:
+        """What is written next; what was handed over together stays together."""
+        batch: list[_Waiting] = []
+        records = 0
+        while self._waiting and records < BATCH_ENTRIES:
+            batch.append(self._waiting.popleft())
+            records += len(batch[-1].records)
+        self._waiting_records -= records
+        return batch
+
     def _write(self, batch: Sequence[_Waiting]) -> None:
         """One transaction: the entries of `batch`, the tiles and checkpoint over all entries."""
+        records = [prepared for waiting in batch for prepared in waiting.records]
         try:
             with self._database.write() as session:
                 connection = session.connection()
                 first = self._integrator.next_index(connection)
-                if batch:
+                if records:
                     self._step("entries")
-                    _insert(
-                        connection,
-                        [prepared.row(first + n) for n, (prepared, _) in enumerate(batch)],
-                    )
-                leaves = [prepared.leaf_hash for prepared, _ in batch]
+                    rows = [prepared.row(first + n) for n, prepared in enumerate(records)]
+                    _insert(connection, rows)
+                leaves = [prepared.leaf_hash for prepared in records]
                 more = self._integrator.integrate(session, leaves, first)
                 # A crash before the commit leaves none of the batch, and no one was told.
                 self._step("commit")
+                self._commit(session)
             self._step("acknowledge")
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of any failure
             self.fault = (
                 error if isinstance(error, StrongroomError) else StrongroomError(str(error))
             )
-            for _, future in batch:
-                future.set_exception(error)
+            for waiting in batch:
+                waiting.done.set_exception(error)
             return
         self.fault = None
-        for offset, (prepared, future) in enumerate(batch):
-            future.set_result(EntryRef(first + offset, prepared.leaf_hash))
+        index = count(first)
+        for waiting in batch:
+            waiting.done.set_result(
+                [EntryRef(next(index), prepared.leaf_hash) for prepared in waiting.records]
+            )
         if more:
             with self._change:
                 self._behind = True
+
+
+def _told(change: Change, words: str) -> str:
+    """A sealed change as the details of an entry have it."""
+    return f"{change.kind} {change.subject} {change.value} {words}".rstrip()
 
 
 def _insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
@@ -235,8 +314,8 @@ def _insert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
     row of an `executemany`; with busy threads beside it, each time may cost milliseconds.
     """
     at = 0
-    for count in _CHUNKS:
-        while len(rows) - at >= count:
-            values = tuple(chain.from_iterable(rows[at : at + count]))
-            run_driver(connection, _WRITE_ENTRIES[count], [values])
-            at += count
+    for size in _CHUNKS:
+        while len(rows) - at >= size:
+            values = tuple(chain.from_iterable(rows[at : at + size]))
+            run_driver(connection, _WRITE_ENTRIES[size], values)
+            at += size

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from strongroom.engines.ledger.hashing import leaf_hash
 from strongroom.errors import TamperedError
 from strongroom.gate.audit.entropy import Entropy
-from strongroom.gate.audit.types import SALT_BYTES, Event, decode, text_of
+from strongroom.gate.audit.types import SALT_BYTES, Event, decode, is_surely_clean, text_of
 
 KEY_BYTES = 32
 TAG_BYTES = 8
@@ -81,7 +81,7 @@ class Payload:
         """
         random = self._random(SALT_BYTES + _NONCE_BYTES)
         nonce = random[SALT_BYTES:]
-        entry = event.encode(random[:SALT_BYTES])
+        event, entry = _without_secrets(event, random[:SALT_BYTES])
         leaf = leaf_hash(entry)
         sealed = nonce + self._cipher.encrypt(nonce, entry, self._context + leaf)
         columns = (
@@ -138,6 +138,18 @@ class Payload:
 
     def _tag(self, value: str) -> bytes:
         return hmac.digest(self._tag_key, value.encode(), "sha256")[:TAG_BYTES]
+
+
+def _without_secrets(event: Event, salt: bytes) -> tuple[Event, bytes]:
+    """The event as it may be kept, and encoded."""
+    try:
+        entry = event.encode(salt)
+        if is_surely_clean(entry):
+            return event, entry
+    except ValueError:
+        pass  # a name that is not allowed may be a secret
+    event = event.without_secrets()
+    return event, event.encode(salt)
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:

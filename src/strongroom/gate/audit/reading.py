@@ -25,7 +25,12 @@ from strongroom.engines.ledger.verification import CHECKPOINT, OLDER, VerifiedLo
 from strongroom.errors import NotFoundError, TamperedError, ValidationError
 from strongroom.gate.audit.integration import latest_checkpoint, tile_source
 from strongroom.gate.audit.payload import Payload, StoredEntry
-from strongroom.gate.audit.tables import LogCheckpointRow, LogEntryRow, LogTileRow
+from strongroom.gate.audit.tables import (
+    LogCheckpointRow,
+    LogCosignatureRow,
+    LogEntryRow,
+    LogTileRow,
+)
 from strongroom.gate.audit.types import Event, Outcome
 from strongroom.vault.database import Database
 
@@ -99,7 +104,7 @@ class LogReader:
         ).one_or_none()
         if row is None:
             raise NotFoundError(f"the log has no entry `{index}`")
-        return self._logged(StoredEntry._make(row))
+        return self.logged(StoredEntry._make(row))
 
     def search(self, session: Session, filters: Filters, limit: int = 100) -> list[LoggedEvent]:
         """The newest entries that pass all `filters`, newest first.
@@ -110,7 +115,7 @@ class LogReader:
             raise ValidationError(f"`limit` must be from 1 to {MAX_FOUND}")
         query = self._filtered(filters).order_by(LogEntryRow.leaf_index.desc()).limit(limit)
         rows = session.execute(query).all()
-        return [self._logged(StoredEntry._make(row)) for row in rows]
+        return [self.logged(StoredEntry._make(row)) for row in rows]
 
     def _filtered(self, filters: Filters) -> Select[*tuple[Any, ...]]:
         query = select(*_COLUMNS)
@@ -133,7 +138,8 @@ class LogReader:
             query = query.where(LogEntryRow.leaf_index < filters.before)
         return query
 
-    def _logged(self, row: StoredEntry) -> LoggedEvent:
+    def logged(self, row: StoredEntry) -> LoggedEvent:
+        """The entry of a row. Raises TamperedError where it was changed."""
         event, entry = self._payload.read(row)
         return LoggedEvent(row.leaf_index, event, entry)
 
@@ -148,13 +154,30 @@ class LogReader:
             self.integrate()
         with self._database.read() as session:
             logged = self.entry(session, index)
-            checkpoint, note = latest_checkpoint(session, self.key)
+            checkpoint, note = self._vouching(session, index)
             nodes = node_reader(checkpoint.size, tile_source(session))
             proof = tuple(inclusion(index, checkpoint.size, nodes))
         receipt = Receipt(index, logged.entry, proof, note)
         # What we hand out must convince others, so it must convince us first.
         receipt.verify([self.key])
         return receipt
+
+    def _vouching(self, session: Session, index: int) -> tuple[Checkpoint, bytes]:
+        """The checkpoint for a receipt: one that witnesses cosigned, where it has the entry."""
+        rows = session.execute(
+            select(LogCosignatureRow.size, LogCosignatureRow.note)
+            .where(LogCosignatureRow.size > index)
+            .order_by(LogCosignatureRow.size.desc())
+        ).all()
+        if not rows:
+            return latest_checkpoint(session, self.key)
+        checkpoint = Checkpoint.open(rows[0].note, [self.key])
+        head, _, _ = rows[0].note.rpartition(b"\n\n")
+        lines: dict[bytes, None] = {}
+        for size, note in rows:
+            if size == rows[0].size and note.rpartition(b"\n\n")[0] == head:
+                lines |= dict.fromkeys(note.rpartition(b"\n\n")[2].splitlines(keepends=True))
+        return checkpoint, head + b"\n\n" + b"".join(lines)
 
     def consistency(self, old_size: int) -> ConsistencyProof:
         """Proof that the log now begins with what it was at `old_size`.
@@ -169,6 +192,19 @@ class LogReader:
             return ConsistencyProof(
                 old_size, tuple(consistency(old_size, checkpoint.size, nodes)), note
             )
+
+    def consistency_to(self, old_size: int, size: int) -> tuple[bytes, ...]:
+        """Proof that the log at `size` begins with the log at `old_size`; both may be past.
+
+        Raises: ValidationError where the log was never that large.
+        """
+        with self._database.read() as session:
+            newest, _ = latest_checkpoint(session, self.key)
+            if not 0 <= old_size <= size <= newest.size:
+                raise ValidationError(f"the log has {newest.size} entries, not `{size}`")
+            if old_size == 0:
+                return ()
+            return tuple(consistency(old_size, size, node_reader(size, tile_source(session))))
 
     def public_checkpoint(self) -> bytes:
         """The newest signed checkpoint, for `/log/checkpoint`.
@@ -207,9 +243,18 @@ class LogReader:
         Raises: TamperedError; its message names what differs.
         """
         with self._database.read() as session:
-            if not latest_checkpoint(session, self.key)[1]:
-                return VerifiedLog(latest_checkpoint(session, self.key)[0], ())
-            return verify_log(self.source(session), [self.key], known=known)
+            return self.verify(session, known)
+
+    def verify(self, session: Session, known: Sequence[bytes] = ()) -> VerifiedLog:
+        """`verify_live` of what `session` sees."""
+        checkpoint, note = latest_checkpoint(session, self.key)
+        if not note:
+            return VerifiedLog(checkpoint, ())
+        return verify_log(self.source(session), [self.key], known=known)
+
+    def newest(self, session: Session) -> Checkpoint:
+        """The newest checkpoint in the database. Raises TamperedError where it is not signed."""
+        return latest_checkpoint(session, self.key)[0]
 
     def source(
         self, session: Session, workspaces: frozenset[str] | None = None

@@ -4,7 +4,9 @@ What an event says is sealed; in clear stand only the place, time, workspace, ac
 outcome, and keyed tags by which actor and resource can be found.
 """
 
-from sqlalchemy import LargeBinary
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from strongroom.vault.database import Base
@@ -44,3 +46,26 @@ class LogCheckpointRow(Base):
     size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     time: Mapped[float]
     note: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LogCosignatureRow(Base):
+    """A checkpoint that a witness has cosigned: the newest of each witness."""
+
+    __tablename__ = "log_cosignatures"
+
+    size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    witness: Mapped[str] = mapped_column(String(255), primary_key=True)
+    note: Mapped[bytes] = mapped_column(LargeBinary)
+    time: Mapped[float]
+
+
+class IntegrityFindingRow(Base):
+    """Something that was found changed, once; taken away when it is whole again."""
+
+    __tablename__ = "integrity_findings"
+
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(128), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(256))
+    found_at: Mapped[datetime]
+    entry: Mapped[int | None]

@@ -20,12 +20,20 @@ FORMAT = 1
 SALT_BYTES = 16
 MAX_TEXT_CHARACTERS = 512
 """A longer text is cut, with an ellipsis in place of the rest."""
+_UNCUT_BYTES = MAX_TEXT_CHARACTERS + 256
+"""The names alone take 290 bytes: in such an entry no text can be over its limit."""
 MAX_DETAILS = 64
 MAX_ENTRY_BYTES = 65_535
 """Entry bundles of C2SP tlog-tiles hold lengths in 16 bits."""
 
 _DETAIL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 _encode = msgspec.json.Encoder(order="sorted").encode
+
+_SECRET = re.compile(r"sr[ksli]_[a-z0-9]{4,}_[a-z0-9_-]{8,}", re.IGNORECASE)
+"""One of our secrets, also mistyped or cut off, and not the id alone, which is none."""
+_SECRET_IN_LOWER_CASE = re.compile(rb"sr[ksli]_[a-z0-9]{4,}_[a-z0-9_-]{8,}")
+_SHORTEST = 16
+HIDDEN = "[hidden]"
 
 Detail = str | int | float | bool
 
@@ -102,6 +110,32 @@ class Event:
         """This event, ended so."""
         return replace(self, outcome=outcome, reason=reason)
 
+    def without_secrets(self) -> Self:
+        """This event with a fixed mark in place of whatever looks like one of our credentials.
+
+        Somebody may paste a key where a name belongs, and the log is kept for ever.
+        """
+        texts = (self.workspace, self.resource_type, self.resource, self.operation, self.reason)
+        if not any(map(holds_secret, texts)) and not any(
+            holds_secret(f"{name} {value}") for name, value in self.details.items()
+            if isinstance(value, str) or len(name) > _SHORTEST
+        ):  # fmt: skip
+            return self
+        return replace(
+            self,
+            workspace=_hide(self.workspace),
+            resource_type=_hide(self.resource_type),
+            resource=_hide(self.resource),
+            operation=_hide(self.operation),
+            reason=_hide(self.reason),
+            details={
+                "hidden" if holds_secret(name) else name: (
+                    _hide(value) if isinstance(value, str) else value
+                )
+                for name, value in self.details.items()
+            },
+        )
+
     def encode(self, salt: bytes) -> bytes:
         """The entry's bytes; with a fresh random `salt` its leaf hash tells nothing of the event.
 
@@ -139,8 +173,7 @@ class Event:
             entry = _encode(fields)
         except UnicodeEncodeError:
             entry = _encode(_within_limits(fields))
-        # The names alone take 290 bytes: in a shorter entry no text can be over its limit.
-        if len(entry) > MAX_TEXT_CHARACTERS + 256:
+        if len(entry) > _UNCUT_BYTES:
             entry = _encode(_within_limits(fields))
         if len(entry) > MAX_ENTRY_BYTES:
             raise ValueError(f"an entry has more than {MAX_ENTRY_BYTES} bytes")
@@ -176,6 +209,28 @@ class EntryRef:
 
     index: int
     leaf_hash: bytes
+
+
+def holds_secret(text: str) -> bool:
+    """Whether something in `text` looks like a key, a session, a link or an invitation of ours."""
+    return len(text) > _SHORTEST and _SECRET.search(text) is not None
+
+
+def is_surely_clean(entry: bytes) -> bool:
+    """Whether no text of an encoded event holds a secret; if False, one has to look at each.
+
+    One search in place of a dozen. It is certain only where texts stand in the entry as they are:
+    none cut, and all of them ASCII: elsewhere are more letters that count as `s` or `k`.
+    """
+    return (
+        len(entry) <= _UNCUT_BYTES
+        and entry.isascii()
+        and _SECRET_IN_LOWER_CASE.search(entry.lower()) is None
+    )
+
+
+def _hide(text: str) -> str:
+    return _SECRET.sub(HIDDEN, text)
 
 
 @lru_cache(maxsize=8192)

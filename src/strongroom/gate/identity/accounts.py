@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from strongroom.errors import ConflictError, NotFoundError
 from strongroom.gate.access.types import PrincipalKind
+from strongroom.gate.identity.claims import claim_code
 from strongroom.gate.identity.tables import AccountRow
 from strongroom.gate.identity.tokens import random_id
-from strongroom.gate.workspaces.operations import KnownPrincipal
+from strongroom.gate.workspaces.directory import KnownPrincipal
 
 _PREFIX = {PrincipalKind.PERSON: "usr", PrincipalKind.SERVICE: "svc"}
 
@@ -30,6 +31,10 @@ class Accounts:
         if row is None:
             raise NotFoundError(f"there is no account `{reference}`")
         return _known(row)
+
+    def claim(self, session: Session, identifier: str) -> str:
+        """The code of the claim of an account; empty while nobody has claimed it."""
+        return claim_code(session, identifier)
 
     def names(self, session: Session, ids: Sequence[str]) -> dict[str, KnownPrincipal]:
         """Those of `ids` that exist, by id."""

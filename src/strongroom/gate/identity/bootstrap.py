@@ -7,7 +7,7 @@ call is on the record.
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from strongroom.errors import NotFoundError
@@ -17,9 +17,12 @@ from strongroom.gate.access.tables import SERVER_WIDE
 from strongroom.gate.access.types import PrincipalKind
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
 from strongroom.gate.identity.accounts import Accounts, create_account
+from strongroom.gate.identity.claims import void_all
 from strongroom.gate.identity.issuing import Issuer
 from strongroom.gate.identity.tables import AccountRow, ApiKeyRow, LinkRow
-from strongroom.gate.operation import Recorder, new_request_id
+from strongroom.gate.identity.tokens import TokenKind
+from strongroom.gate.operation import new_request_id
+from strongroom.gate.undecided import Recorder
 from strongroom.vault.database import Database
 
 FIRST_NAME = "operator"
@@ -64,11 +67,11 @@ def bootstrap(
             account = create_account(
                 session, name, PrincipalKind.PERSON, by="", now=now, random=issuer.random
             )
+            issuer.claim_here(session, account.id)
             grants.grant(session, account.id, OPERATOR, SERVER_WIDE, by=account.id, now=now)
         elif len(known) == 1 and known[0].name == name and not _somebody_came(session):
             account = known[0]
-            session.execute(update(ApiKeyRow).values(revoked_at=now))
-            session.execute(update(LinkRow).values(expires_at=now))
+            issuer.end(session, void_all(session, account.id, now))
         else:
             return None
         key, secret = issuer.api_key(
@@ -90,7 +93,9 @@ def _somebody_came(session: Session) -> bool:
     """Whether any key or link was ever used."""
     used = (
         select(ApiKeyRow.id).where(ApiKeyRow.last_used_at.is_not(None)),
-        select(LinkRow.id).where(LinkRow.used_at.is_not(None)),
+        select(LinkRow.id).where(
+            LinkRow.used_at.is_not(None), LinkRow.id.startswith(f"{TokenKind.LINK}_")
+        ),
     )
     return any(session.scalar(query.limit(1)) is not None for query in used)
 
@@ -107,6 +112,7 @@ def local_link(
         known = Accounts().find(session, account)
         if known.kind is not PrincipalKind.PERSON:
             raise NotFoundError(f"`{account}` is not a person")
+        issuer.claim_here(session, known.id)
         row, secret = issuer.link(session, known.id, minutes=link_minutes, by=known.id)
         log.append(session, _event(issuer, "server.local_link", known.id, link=row.id))
         return secret
@@ -117,11 +123,14 @@ def local_key(
 ) -> str:
     """A new API key for an account, by id or name, in place of those of the same purpose.
 
+    An account that nobody has claimed is claimed by this.
+
     Raises:
         NotFoundError: there is no such account.
     """
     with database.write() as session:
         known = Accounts().find(session, account)
+        issuer.claim_here(session, known.id)
         now = issuer.now()
         revoked = session.scalars(
             select(ApiKeyRow).where(
@@ -132,6 +141,7 @@ def local_key(
         ).all()
         for row in revoked:
             row.revoked_at = now
+        issuer.end(session, [row.id for row in revoked])
         key, secret = issuer.api_key(
             session, known.id, purpose=purpose, days=days, workspaces=(), by=known.id
         )

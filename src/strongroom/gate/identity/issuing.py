@@ -1,4 +1,4 @@
-"""Making API keys, sign-in links and console sessions, in the caller's transaction."""
+"""Making API keys, links, invitations and console sessions, in the caller's transaction."""
 
 import secrets
 import time
@@ -10,8 +10,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from strongroom.errors import StateError
+from strongroom.gate.identity.claims import claim_code, void_links
 from strongroom.gate.identity.tables import ApiKeyRow, LinkRow, SessionRow
 from strongroom.gate.identity.tokens import MIN_PEPPER_BYTES, TokenKind, new_token
+from strongroom.vault.seals import Seals
+
+KIND = "credential"
+"""Of what has ended (revoked, spent, signed out), in the journal of sealed changes."""
+_ENDED = "ended"
 
 MAX_ACTIVE_KEYS = 2
 """Of one owner and purpose: enough to change keys without a gap, too few to lose count."""
@@ -25,11 +31,13 @@ class Issuer:
         pepper: key of the kept hashes, at least 32 bytes; kept outside the database.
         clock: seconds since 1970, UTC.
         random: gives that many unpredictable bytes.
+        seals: the journal of sealed changes; None: what has ended is known by its row alone.
     """
 
     pepper: bytes = field(repr=False)
     clock: Callable[[], float] = time.time
     random: Callable[[int], bytes] = secrets.token_bytes
+    seals: Seals | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pepper that is too short."""
@@ -72,9 +80,11 @@ class Issuer:
                 next_step="revoke one of them, or give the new key another purpose",
             )
         token = new_token(TokenKind.API_KEY, self.random)
+        limit = " ".join(sorted(set(workspaces)))
         row = ApiKeyRow(
-            id=token.id, owner=owner, purpose=purpose, digest=token.digest(self.pepper),
-            workspaces=" ".join(sorted(set(workspaces))), created_by=by, created_at=now,
+            id=token.id, owner=owner, purpose=purpose,
+            digest=token.digest(self.pepper, owner, limit),
+            workspaces=limit, created_by=by, created_at=now,
             expires_at=now + timedelta(days=days), last_used_at=None, revoked_at=None,
         )  # fmt: skip
         session.add(row)
@@ -82,13 +92,49 @@ class Issuer:
 
     def link(self, session: Session, account: str, *, minutes: int, by: str) -> tuple[LinkRow, str]:
         """A new sign-in link for `account`: its row and, this once, its secret."""
+        return self._once(session, TokenKind.LINK, account, timedelta(minutes=minutes), by)
+
+    def invitation(
+        self, session: Session, account: str, *, hours: int, by: str
+    ) -> tuple[LinkRow, str]:
+        """A new invitation to claim `account`, in place of earlier ones: its row and its secret."""
+        self.end(session, void_links(session, account, self.now(), TokenKind.INVITATION))
+        return self._once(session, TokenKind.INVITATION, account, timedelta(hours=hours), by)
+
+    def claim_here(self, session: Session, account: str) -> None:
+        """Let `account` be claimed by whoever holds the home folder, unless it is claimed."""
+        if not claim_code(session, account):
+            row, _ = self.invitation(session, account, hours=0, by=account)
+            row.used_at = self.now()
+            session.flush()
+            self.end(session, [row.id])
+
+    def end(self, session: Session, credentials: Sequence[str]) -> None:
+        """Note for good, in the caller's transaction, that these are good no more.
+
+        Their rows say so, too; but a row can be put back to what it was.
+        """
+        if self.seals is None:
+            return
+        for credential in credentials:
+            if not self.has_ended(session, credential):
+                self.seals.record(session, KIND, credential, _ENDED, told=_ENDED)
+
+    def has_ended(self, session: Session, credential: str) -> bool:
+        """Whether `end` was called for it, whatever its row says."""
+        return self.seals is not None and self.seals.latest(session, KIND, credential) is not None
+
+    def _once(
+        self, session: Session, kind: TokenKind, account: str, life: timedelta, by: str
+    ) -> tuple[LinkRow, str]:
         now = self.now()
-        token = new_token(TokenKind.LINK, self.random)
+        token = new_token(kind, self.random)
         row = LinkRow(
-            id=token.id, account=account, digest=token.digest(self.pepper), created_by=by,
-            created_at=now, expires_at=now + timedelta(minutes=minutes), used_at=None,
+            id=token.id, account=account, digest=token.digest(self.pepper, account),
+            created_by=by, created_at=now, expires_at=now + life, used_at=None,
         )  # fmt: skip
         session.add(row)
+        session.flush()
         return row, token.text
 
     def console_session(
@@ -98,8 +144,8 @@ class Issuer:
         now = self.now()
         token = new_token(TokenKind.SESSION, self.random)
         row = SessionRow(
-            id=token.id, account=account, digest=token.digest(self.pepper), created_at=now,
-            expires_at=now + timedelta(hours=hours), ended_at=None,
+            id=token.id, account=account, digest=token.digest(self.pepper, account),
+            created_at=now, expires_at=now + timedelta(hours=hours), ended_at=None,
         )  # fmt: skip
         session.add(row)
         return row, token.text

@@ -1,4 +1,8 @@
-"""Verbs on accounts, API keys and sign-in links."""
+"""Verbs on accounts, invitations, API keys and sign-in links.
+
+Credentials of an account are made by its own person only. Others can invite them to claim it, while
+it holds no role (`gate/identity/claims.py`, ADR 0017).
+"""
 
 from datetime import datetime
 
@@ -12,6 +16,7 @@ from strongroom.gate.access.types import SERVER, Entity, PrincipalKind
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Limits, Route, operation
 from strongroom.gate.identity.accounts import Accounts, create_account
+from strongroom.gate.identity.claims import redeem, require_without_roles
 from strongroom.gate.identity.issuing import Issuer
 from strongroom.gate.identity.sign_in import SignIn
 from strongroom.gate.identity.tables import AccountRow, ApiKeyRow
@@ -20,9 +25,10 @@ from strongroom.gate.identity.types import (
     ApiKey,
     ApiKeyReference,
     ApiKeys,
+    Claimed,
     CreateApiKey,
-    CreateLink,
     CreateUser,
+    Invitation,
     KeyState,
     ListApiKeys,
     ListUsers,
@@ -35,7 +41,7 @@ from strongroom.gate.identity.types import (
     Whoami,
 )
 from strongroom.gate.operation import Call
-from strongroom.gate.workspaces.operations import KnownPrincipal
+from strongroom.gate.workspaces.directory import KnownPrincipal
 
 NEW_SECRETS_PER_MINUTE = 60
 MAX_LISTED_KEYS = 200
@@ -68,6 +74,7 @@ class IdentityOperations:
         *,
         api_key_days: int,
         link_minutes: int,
+        invitation_hours: int,
     ) -> None:
         """Take what the room works with.
 
@@ -77,6 +84,7 @@ class IdentityOperations:
             grants: suspends, and knows who holds a role where.
             api_key_days: how long a new key lasts, and the most that may be asked for.
             link_minutes: how long a sign-in link lasts.
+            invitation_hours: how long an invitation lasts.
         """
         self._accounts = Accounts()
         self._sign_in = sign_in
@@ -84,6 +92,7 @@ class IdentityOperations:
         self._grants = grants
         self._api_key_days = api_key_days
         self._link_minutes = link_minutes
+        self._invitation_hours = invitation_hours
 
     # ---- accounts ----
 
@@ -96,7 +105,7 @@ class IdentityOperations:
         command=Command("user create", positional=("name",)),
     )
     def create_user(self, call: Call, request: CreateUser) -> User:
-        """Create a person or a service identity; roles and a key come after."""
+        """Create a person or a service identity; invite them, and roles come after."""
         kind = PrincipalKind(request.kind)
         with call.transaction() as session:
             row = create_account(
@@ -132,7 +141,7 @@ class IdentityOperations:
         resource=_on_account,
         audit=AuditClass.ACCOUNT_CHANGE,
         route=Route("POST", "/users/{user}/disable"),
-        command=Command("user disable", positional=("user",)),
+        command=Command("user disable", positional=("user",), confirm="user"),
     )
     def disable_user(self, call: Call, request: UserReference) -> User:
         """Forbid everything to an account, running calls included; its roles are kept.
@@ -164,6 +173,61 @@ class IdentityOperations:
             return _user(session.get_one(AccountRow, known.id), disabled=False)
 
     @operation(
+        "user.invite",
+        action="inviteUser",
+        resource=_on_account,
+        audit=AuditClass.ACCOUNT_CHANGE,
+        route=Route("POST", "/users/{user}/invitation"),
+        command=Command("user invite", positional=("user",)),
+        limits=Limits(per_minute=NEW_SECRETS_PER_MINUTE),
+    )
+    def invite_user(self, call: Call, request: UserReference) -> Invitation:
+        """Make an invitation by which a person, or who runs a service, claims an account.
+
+        It is good once, and earlier ones are void. Refused while the account holds any role:
+        whoever redeemed it would have them.
+        """
+        with call.transaction() as session:
+            known = self._accounts.find(session, request.user)
+            call.note(account=known.id)
+            require_without_roles(session, self._grants, known.id)
+            row, secret = self._issuer.invitation(
+                session, known.id, hours=self._invitation_hours, by=call.principal.id
+            )
+            call.note(invitation=row.id)
+            expires_at = row.expires_at
+        return Invitation(user=known.id, token=secret, expires_at=expires_at)
+
+    @operation(
+        "user.claim",
+        action="claimAccount",
+        resource=_on_server,
+        audit=AuditClass.ACCOUNT_CHANGE,
+        route=Route("POST", "/claim"),
+    )
+    def claim_account(self, call: Call, request: Nothing) -> Claimed:  # noqa: ARG002 # every operation takes a request
+        """Redeem the invitation that you present in place of a key, and get your own first key.
+
+        Every credential made for the account before is void. The claim code is what an Owner asks
+        you for before they give you a role; if the invitation was redeemed before you came,
+        somebody else is in your place.
+        """
+        with call.transaction() as session:
+            account = redeem(
+                session, self._grants, call.principal.credential_id, self._issuer.now(),
+                self._issuer.end,
+            )  # fmt: skip
+            row, secret = self._issuer.api_key(
+                session, account, purpose="default", days=self._api_key_days, workspaces=(),
+                by=account,
+            )  # fmt: skip
+            claim = self._accounts.claim(session, account)
+            call.note(account=account, key=row.id, claim=claim)
+            shown = _api_key(row, self._issuer.now())
+        self._sign_in.forget()
+        return Claimed(**shown.model_dump(), secret=secret, claim=claim)
+
+    @operation(
         "whoami",
         action="whoAmI",
         resource=_on_server,
@@ -172,14 +236,17 @@ class IdentityOperations:
         command=Command("whoami"),
     )
     def whoami(self, call: Call, request: Nothing) -> Whoami:  # noqa: ARG002 # every operation takes a request
-        """Show who you are and what your credential is limited to."""
+        """Show who you are, your claim code and what your credential is limited to."""
         principal = call.principal
+        with call.reading() as session:
+            claim = self._accounts.claim(session, principal.id)
         return Whoami(
             id=principal.id,
             name=principal.name,
             kind="person" if principal.kind is PrincipalKind.PERSON else "service",
             credential=principal.credential_id,
             workspaces=list(principal.workspaces),
+            claim=claim,
         )
 
     # ---- API keys ----
@@ -194,21 +261,21 @@ class IdentityOperations:
         limits=Limits(per_minute=NEW_SECRETS_PER_MINUTE),
     )
     def create_token(self, call: Call, request: CreateApiKey) -> NewApiKey:
-        """Make an API key, for yourself or, with the permission, for another; shown once."""
+        """Make an API key for yourself, shown once; nobody makes one for another."""
         days = self._api_key_days if request.days is None else request.days
         if days > self._api_key_days:
             raise ValidationError(f"`days`: a key lasts at most {self._api_key_days} days")
-        known = self._whose(call, "createApiKey", request.user)
+        account = call.principal.id
         with call.transaction() as session:
-            mine = self._grants.workspaces_of(session, known.id)
+            mine = self._grants.workspaces_of(session, account)
             for name in request.workspaces:
                 if name not in mine:
                     raise ValidationError(f"`workspaces`: no role in `{name}`")
             row, secret = self._issuer.api_key(
-                session, known.id, purpose=request.purpose, days=days,
-                workspaces=request.workspaces, by=call.principal.id,
+                session, account, purpose=request.purpose, days=days,
+                workspaces=request.workspaces, by=account,
             )  # fmt: skip
-            call.note(account=known.id, key=row.id, purpose=row.purpose, days=days)
+            call.note(account=account, key=row.id, purpose=row.purpose, days=days)
             shown = _api_key(row, self._issuer.now())
         return NewApiKey(**shown.model_dump(), secret=secret)
 
@@ -240,7 +307,7 @@ class IdentityOperations:
         resource=_on_server,
         audit=AuditClass.ACCOUNT_CHANGE,
         route=Route("DELETE", "/tokens/{key}"),
-        command=Command("token revoke", positional=("key",)),
+        command=Command("token revoke", positional=("key",), confirm="key"),
     )
     def revoke_token(self, call: Call, request: ApiKeyReference) -> ApiKey:
         """Revoke an API key, yours or, with the permission, another's; for good."""
@@ -255,6 +322,7 @@ class IdentityOperations:
         with call.transaction() as session:
             row = session.get_one(ApiKeyRow, request.key)
             row.revoked_at = row.revoked_at or self._issuer.now()
+            self._issuer.end(session, [row.id])
             shown = _api_key(row, self._issuer.now())
         self._sign_in.forget()
         return shown
@@ -270,18 +338,18 @@ class IdentityOperations:
         command=Command("user link"),
         limits=Limits(per_minute=NEW_SECRETS_PER_MINUTE),
     )
-    def create_link(self, call: Call, request: CreateLink) -> NewLink:
-        """Make a one-time link that signs a person in to the console, you or another."""
-        known = self._whose(call, "createLink", request.user)
-        if known.kind is not PrincipalKind.PERSON:
-            raise CallerError(f"`{known.name}` is a service identity: it has no console")
+    def create_link(self, call: Call, request: Nothing) -> NewLink:  # noqa: ARG002 # every operation takes a request
+        """Make a one-time link that signs you in to the console; nobody makes one for another."""
+        principal = call.principal
+        if principal.kind is not PrincipalKind.PERSON:
+            raise CallerError(f"`{principal.name}` is a service identity: it has no console")
         with call.transaction() as session:
             row, secret = self._issuer.link(
-                session, known.id, minutes=self._link_minutes, by=call.principal.id
+                session, principal.id, minutes=self._link_minutes, by=principal.id
             )
-            call.note(account=known.id, link=row.id)
+            call.note(account=principal.id, link=row.id)
             expires_at = row.expires_at
-        return NewLink(user=known.id, token=secret, expires_at=expires_at)
+        return NewLink(user=principal.id, token=secret, expires_at=expires_at)
 
     def _whose(self, call: Call, action: str, user: str | None) -> KnownPrincipal:
         """The account meant, oneself or one on which `action` is permitted.

@@ -13,17 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy.orm import Session
 
 from strongroom.errors import ExpiredError, RateLimitedError, SignInError, UnavailableError
-from strongroom.gate.access.grants import suspended
-from strongroom.gate.access.types import ANONYMOUS, Principal, PrincipalKind
+from strongroom.gate.access.grants import Grants, suspended
+from strongroom.gate.access.types import ANONYMOUS, INVITED, Principal, PrincipalKind
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
+from strongroom.gate.identity.claims import redeem, require_unspent
 from strongroom.gate.identity.issuing import Issuer
 from strongroom.gate.identity.tables import AccountRow, ApiKeyRow, LinkRow, SessionRow
 from strongroom.gate.identity.tokens import Token, TokenKind, parse_token
-from strongroom.gate.limits import TokenBuckets
-from strongroom.gate.operation import Recorder, new_request_id
+from strongroom.gate.limits import TokenBuckets, client_of
+from strongroom.gate.operation import new_request_id
+from strongroom.gate.undecided import Recorder
 from strongroom.vault.database import Database
 
 MAX_CREDENTIAL_CHARACTERS = 128
@@ -33,6 +36,8 @@ FAILURES_PER_MINUTE = 20
 USE_NOTED_EVERY = timedelta(hours=1)
 
 _NO_DIGEST = bytes(32)
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class SignIn:
         database: Database,
         log: Recorder,
         issuer: Issuer,
+        grants: Grants,
         *,
         cache_seconds: float,
         session_hours: int,
@@ -74,6 +80,7 @@ class SignIn:
             database: accounts and hashes.
             log: takes the records.
             issuer: has the pepper, and makes sessions.
+            grants: knows whether an account holds a role.
             cache_seconds: how long a good secret is believed without looking again, >= 0.
             session_hours: how long a console session lasts.
             monotonic: seconds that never go back.
@@ -81,6 +88,7 @@ class SignIn:
         self._database = database
         self._log = log
         self._issuer = issuer
+        self._grants = grants
         self._cache_seconds = cache_seconds
         self._session_hours = session_hours
         self._monotonic = monotonic
@@ -145,7 +153,7 @@ class SignIn:
         self._cache.clear()
 
     def sign_in(self, link: str, address: str = "") -> ConsoleSession:
-        """Begin a console session with a one-time link.
+        """Begin a console session with a one-time link, or with an invitation, which it redeems.
 
         The link is spent, the session begun and both recorded in one transaction. Writers take
         turns, so of two that come with the same link only one finds it unspent.
@@ -153,6 +161,7 @@ class SignIn:
         Raises:
             ExpiredError: the link has expired or is spent.
             SignInError: it is not valid. Recorded.
+            StateError: an invitation to an account that holds roles.
             RateLimitedError: not valid, and too many such from this address.
         """
         token = None
@@ -171,6 +180,8 @@ class SignIn:
                 expires_at = row.expires_at
         except SignInError as error:
             raise self._failed(error, address, token) from None
+        if token.kind is TokenKind.INVITATION:
+            self.forget()  # what was good for the account until now
         return ConsoleSession(replace(principal, address=address), expires_at, secret)
 
     def sign_out(self, secret: str, address: str = "") -> None:
@@ -188,6 +199,7 @@ class SignIn:
                 if row is None:
                     raise SignInError("only a console session can be signed out")
                 row.ended_at = self._issuer.now()
+                self._issuer.end(session, [row.id])
                 self._log.append(
                     session, self._event(found.principal, "sign_out", Outcome.ALLOWED, address)
                 )
@@ -207,6 +219,13 @@ class SignIn:
         """What the token stands for; the same work is done whether or not its id exists."""
         if token.kind is TokenKind.LINK:
             raise SignInError("a sign-in link is no key: open it in a browser")
+        now = self._issuer.now()
+        if token.kind is TokenKind.INVITATION:
+            invitation = self._once(session, token)
+            require_unspent(invitation, now)
+            self._require_not_ended(session, token)
+            account = self._active_account(session, invitation.account)
+            return _Found(_principal(account, token.id, INVITED), invitation.expires_at)
         row: ApiKeyRow | SessionRow | None
         if token.kind is TokenKind.API_KEY:
             row = session.get(ApiKeyRow, token.id)
@@ -214,7 +233,6 @@ class SignIn:
             row = session.get(SessionRow, token.id)
         self._check_digest(token, row)
         assert row is not None  # noqa: S101 # for mypy: checked above
-        now = self._issuer.now()
         use_is_old = False
         if isinstance(row, ApiKeyRow):
             if row.revoked_at is not None:
@@ -227,14 +245,21 @@ class SignIn:
             limit, account_id = (), row.account
         if row.expires_at <= now:
             raise ExpiredError("the credential has expired")
+        self._require_not_ended(session, token)
         account = self._active_account(session, account_id)
         return _Found(_principal(account, token.id, limit), row.expires_at, use_is_old)
 
     def _check_digest(self, token: Token, row: ApiKeyRow | SessionRow | LinkRow | None) -> None:
         kept = row.digest if row is not None else _NO_DIGEST
-        same = hmac.compare_digest(kept, token.digest(self._issuer.pepper))
+        same = hmac.compare_digest(kept, token.digest(self._issuer.pepper, *_about(row)))
         if row is None or not same:
             raise SignInError("the key is not valid")
+
+    def _require_not_ended(self, session: Session, token: Token) -> None:
+        """Refuse what was revoked, spent or signed out, though its row says otherwise."""
+        if self._issuer.has_ended(session, token.id):
+            _log.error("credential_tampered", credential=token.id)
+            raise SignInError("it has ended, and its row was changed outside the server")
 
     def _active_account(self, session: Session, identifier: str) -> AccountRow:
         account = session.get(AccountRow, identifier)
@@ -243,17 +268,30 @@ class SignIn:
         return account
 
     def _spend(self, session: Session, token: Token) -> AccountRow:
+        if token.kind is TokenKind.INVITATION:
+            invitation = self._once(session, token)
+            require_unspent(invitation, self._issuer.now())
+            self._require_not_ended(session, token)
+            redeem(session, self._grants, invitation.id, self._issuer.now(), self._issuer.end)
+            return self._active_account(session, invitation.account)
         if token.kind is not TokenKind.LINK:
             raise SignInError("this is no sign-in link")
-        row = session.get(LinkRow, token.id)
-        self._check_digest(token, row)
-        assert row is not None  # noqa: S101 # for mypy: checked above
+        row = self._once(session, token)
         if row.used_at is not None:
             raise ExpiredError("the link has been used: each is good once")
         if row.expires_at <= self._issuer.now():
             raise ExpiredError("the link has expired")
+        self._require_not_ended(session, token)
         row.used_at = self._issuer.now()
+        self._issuer.end(session, [row.id])
         return self._active_account(session, row.account)
+
+    def _once(self, session: Session, token: Token) -> LinkRow:
+        """The row of a link or an invitation whose secret this is."""
+        row = session.get(LinkRow, token.id)
+        self._check_digest(token, row)
+        assert row is not None  # noqa: S101 # for mypy: checked above
+        return row
 
     def _note_use(self, key: str) -> None:
         """Write down that the key is in use; at most once an hour, and never worth a failure."""
@@ -269,18 +307,19 @@ class SignIn:
 
     def _failed(self, error: SignInError, address: str, token: Token | None) -> Exception:
         """The error to raise, once the failure is recorded."""
+        client = client_of(address)
         try:
             self._failures.take(
-                address, per_second=FAILURES_PER_MINUTE / 60, burst=FAILURES_PER_MINUTE
+                client, per_second=FAILURES_PER_MINUTE / 60, burst=FAILURES_PER_MINUTE
             )
         except RateLimitedError as limited:
             if len(self._unrecorded) >= MAX_CACHED:
                 self._unrecorded.clear()
-            self._unrecorded[address] = self._unrecorded.get(address, 0) + 1
+            self._unrecorded[client] = self._unrecorded.get(client, 0) + 1
             return limited
         event = self._event(ANONYMOUS, "sign_in", Outcome.REFUSED, address)
         details: dict[str, str | int] = {"reason": error.message}
-        if unrecorded := self._unrecorded.pop(address, 0):
+        if unrecorded := self._unrecorded.pop(client, 0):
             details["unrecorded"] = unrecorded
         self._log.record(
             replace(
@@ -304,6 +343,13 @@ class SignIn:
             audit_class=AuditClass.AUTHENTICATION, request_id=new_request_id(), outcome=outcome,
             details={"address_tag": tag, **details},
         )  # fmt: skip
+
+
+def _about(row: ApiKeyRow | SessionRow | LinkRow | None) -> tuple[str, ...]:
+    """What the kept hash covers beside the secret."""
+    if row is None:
+        return ("",)
+    return (row.owner, row.workspaces) if isinstance(row, ApiKeyRow) else (row.account,)
 
 
 def _principal(account: AccountRow, credential: str, limit: tuple[str, ...] = ()) -> Principal:

@@ -4,7 +4,7 @@
     │   │    │        └ CRC-32 of what stands before it, 8 hex digits
     │   │    └ 256 random bits, 52 characters of base 32
     │   └ 80 random bits, 16 characters; `srk_<id>` names the key in lists and in the log
-    └ kind: srk API key, srs console session, srl one-time link
+    └ kind: srk API key, srs console session, srl one-time link, sri invitation
 
 The CRC is no protection: it tells a mistyped or cut-off secret from a wrong one without a look
 into the database, and lets secret scanners recognise a real one.
@@ -18,10 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from strongroom.engines.crypto.wrapping import bind
 from strongroom.errors import SignInError
 
 MIN_PEPPER_BYTES = 32
-_FORM = re.compile(r"(sr[ksl])_([a-z2-7]{16})_[a-z2-7]{52}_([0-9a-f]{8})", re.ASCII)
+_FORM = re.compile(r"(sr[ksli])_([a-z2-7]{16})_[a-z2-7]{52}_([0-9a-f]{8})", re.ASCII)
 
 
 class TokenKind(StrEnum):
@@ -30,6 +31,7 @@ class TokenKind(StrEnum):
     API_KEY = "srk"
     SESSION = "srs"
     LINK = "srl"
+    INVITATION = "sri"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,13 @@ class Token:
     id: str
     text: str = field(repr=False)
 
-    def digest(self, pepper: bytes) -> bytes:
-        """32 bytes to keep in place of the secret: HMAC-SHA256 under the pepper."""
-        return hmac.digest(pepper, self.text.encode("ascii"), "sha256")
+    def digest(self, pepper: bytes, *about: str) -> bytes:
+        """32 bytes to keep in place of the secret: HMAC-SHA256 under the pepper.
+
+        `about` is whose it is and what it is limited to: a row that is changed to say otherwise
+        no longer fits the secret.
+        """
+        return hmac.digest(pepper, bind("strongroom credential", self.text, *about), "sha256")
 
 
 def new_token(kind: TokenKind, random: Callable[[int], bytes]) -> Token:

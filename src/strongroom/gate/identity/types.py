@@ -76,9 +76,8 @@ class Users(_Answer):
 
 
 class CreateApiKey(_Request):
-    """A new API key, for oneself unless `user` names another."""
+    """A new API key for oneself."""
 
-    user: PrincipalReference | None = None
     purpose: Purpose = "default"
     days: int | None = Field(
         default=None,
@@ -128,12 +127,6 @@ class ApiKeyReference(_Request):
     key: ApiKeyId
 
 
-class CreateLink(_Request):
-    """A sign-in link, for oneself unless `user` names another."""
-
-    user: PrincipalReference | None = None
-
-
 class NewLink(_Answer):
     """A one-time sign-in link; `token`, which the console's sign-in takes, is shown this once."""
 
@@ -142,11 +135,26 @@ class NewLink(_Answer):
     expires_at: datetime
 
 
+class Invitation(_Answer):
+    """What claims an account, once; `token` is shown this once, and for its person only."""
+
+    user: str
+    token: str = Field(repr=False)
+    expires_at: datetime
+
+
+class Claimed(NewApiKey):
+    """The first API key of an account just claimed, and the code of the claim."""
+
+    claim: str = Field(description="an Owner asks for it before giving a first role")
+
+
 class Whoami(_Answer):
-    """Who the credential belongs to, and what it is limited to."""
+    """Who the credential belongs to, what it is limited to, and the code of the claim."""
 
     id: str
     name: str
     kind: AccountKind
     credential: str
     workspaces: list[str] = Field(description="the credential is limited to these; none: all")
+    claim: str = Field(description="an Owner asks for it before giving a first role; empty: none")

@@ -103,7 +103,7 @@ class KeyOperations:
         resource=in_workspace,
         audit=AuditClass.ENTITY_MANAGEMENT,
         route=Route("POST", "/workspaces/{workspace}/key/disable"),
-        command=Command("key disable", positional=("workspace",)),
+        command=Command("key disable", positional=("workspace",), confirm="workspace"),
     )
     def disable(self, call: Call, request: KeyReference) -> WorkspaceKey:
         """Make everything in the workspace unreadable and unwritable, until it is enabled."""

@@ -1,27 +1,28 @@
 """Verbs on workspaces, roles and access."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from strongroom.errors import ConflictError, NotFoundError, ValidationError
+from strongroom.errors import ConflictError, NotFoundError, StateError, ValidationError
 from strongroom.gate.access.grants import Grants, holders
 from strongroom.gate.access.roles import OWNER, WORKSPACE_ROLES, workspace_role
 from strongroom.gate.access.types import (
     SERVER,
     Entity,
     Principal,
-    PrincipalKind,
     workspace_entity,
 )
+from strongroom.gate.audit.log import AuditLog
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Route, in_workspace, operation
 from strongroom.gate.operation import Call, Decider
+from strongroom.gate.repairing import Repairs
+from strongroom.gate.workspaces.directory import Directory, KnownPrincipal
+from strongroom.gate.workspaces.resealing import ResealOperations
 from strongroom.gate.workspaces.tables import WorkspaceRow
 from strongroom.gate.workspaces.types import (
     AccessAnswer,
@@ -51,32 +52,11 @@ CreateKey = Callable[[Session, str], object]
 """(session, workspace): make the workspace's key in that transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPrincipal:
-    """A person or service identity, as the room of identity knows them."""
-
-    id: str
-    name: str
-    kind: PrincipalKind
-
-
-class Directory(Protocol):
-    """Who there is: `gate.identity.accounts.Accounts`."""
-
-    def find(self, session: Session, reference: str) -> KnownPrincipal:
-        """By id or name; raises NotFoundError."""
-        ...
-
-    def names(self, session: Session, ids: Sequence[str]) -> dict[str, KnownPrincipal]:
-        """Those of `ids` that exist, by id."""
-        ...
-
-
 def _on_server(_room: object, _session: Session, _request: object) -> Entity:
     return SERVER
 
 
-class WorkspaceOperations:
+class WorkspaceOperations(ResealOperations):
     """The room of workspaces, their members, and questions about access."""
 
     def __init__(
@@ -87,6 +67,8 @@ class WorkspaceOperations:
         create_key: CreateKey,
         *,
         actions: frozenset[str],
+        repairs: Repairs,
+        log: AuditLog,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what the room works with.
@@ -97,6 +79,8 @@ class WorkspaceOperations:
             directory: who there is.
             create_key: makes the key of a new workspace, in the same transaction.
             actions: every declared action.
+            repairs: finds out what somebody must hold, after tampering.
+            log: where a repair is told whole.
             clock: seconds since 1970, UTC.
         """
         self._access = access
@@ -104,6 +88,8 @@ class WorkspaceOperations:
         self._directory = directory
         self._create_key = create_key
         self._actions = actions
+        self._repairs = repairs
+        self._log = log
         self._clock = clock
 
     def _now(self) -> datetime:
@@ -202,13 +188,18 @@ class WorkspaceOperations:
     def grant(self, call: Call, request: GrantRole) -> Member:
         """Give a person or service identity a role in a workspace.
 
-        It is felt at the next call they make.
+        The first role in a workspace takes the claim code that the person tells: it shows that it
+        is they who redeemed the invitation to the account. It is felt at the next call they make.
         """
         role = workspace_role(request.role)
         with call.transaction() as session:
             _existing(session, request.workspace)
             known = self._directory.find(session, request.principal)
             call.note(principal=known.id, role=role.id)
+            if request.workspace not in self._grants.workspaces_of(session, known.id):
+                claim = self._directory.claim(session, known.id)
+                _require_claim(known, claim, request.claim)
+                call.note(claim=claim)
             now = self._now()
             self._grants.grant(
                 session, known.id, role, request.workspace, by=call.principal.id, now=now
@@ -260,14 +251,20 @@ class WorkspaceOperations:
         rows = holders(session, workspace)
         known = self._directory.names(session, [row.principal for row in rows])
         names = {role.id: role.name for role in WORKSPACE_ROLES}
+        tampered = {
+            who
+            for who in {row.principal for row in rows}
+            if not self._grants.is_sealed(session, who)
+        }
         return Members(
             members=[
                 Member(
                     principal=row.principal,
                     name=known[row.principal].name if row.principal in known else "",
-                    role=names[row.role],
+                    role=names.get(row.role, row.role),
                     granted_by=row.granted_by,
                     granted_at=row.granted_at,
+                    tampered=row.principal in tampered or row.role not in names,
                 )
                 for row in rows
             ],
@@ -342,6 +339,29 @@ class WorkspaceOperations:
             name=known.name,
             allowed=decision.allowed,
             policies=list(decision.policies),
+        )
+
+
+def _require_claim(known: KnownPrincipal, claim: str, told: str | None) -> None:
+    """Let nobody in whose account another may have claimed in their place.
+
+    Raises:
+        StateError: nobody has claimed the account.
+        ValidationError: no code was told, or not that of the claim.
+    """
+    if not claim:
+        raise StateError(
+            f"nobody has claimed the account `{known.name}` yet",
+            next_step="have an Operator invite the person; once they have redeemed the invitation "
+            "they can tell you their claim code",
+        )
+    if told is None or told.replace("-", "").upper() != claim.replace("-", ""):
+        raise ValidationError(
+            "`claim`: the claim code is needed for a first role in a workspace"
+            if told is None
+            else "`claim`: that is not the claim code of the account",
+            next_step="ask the person themself for the code that `strongroom whoami` shows them; "
+            "where it is not this one, somebody else has claimed their account",
         )
 
 

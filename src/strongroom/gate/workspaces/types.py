@@ -66,16 +66,53 @@ class Workspaces(_Answer):
     workspaces: list[Workspace]
 
 
-class GrantRole(_Request):
-    """A role for a person or service identity in a workspace."""
+ClaimCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z2-7]{4}-?[A-Za-z2-7]{4}$")]
+"""How a person knows that it is they who claimed their account: `K7QX-3M2P`."""
 
+
+class _RoleOf(_Request):
     workspace: WorkspaceName
     principal: PrincipalReference
     role: RoleName
 
 
-class RevokeRole(GrantRole):
+class GrantRole(_RoleOf):
+    """A role for a person or service identity in a workspace."""
+
+    claim: ClaimCode | None = Field(
+        default=None,
+        description="the claim code that the person tells; needed for a first role here",
+    )
+
+
+class RevokeRole(_RoleOf):
     """A role to take away."""
+
+
+class ResealRole(_Request):
+    """What a member holds, to be made again as the log says."""
+
+    workspace: WorkspaceName
+    principal: PrincipalReference
+    confirm: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{16}$",
+        description="the code that was shown with the difference; none: only show it",
+    )  # fmt: skip
+    reason: str = Field(
+        default="", max_length=200, description="why; it stays in the log, so nothing personal"
+    )
+
+
+class Resealed(_Answer):
+    """What differs from what the log says, and whether it was made so.
+
+    `-` stands in the rows and must not, `+` must and does not.
+    """
+
+    principal: str
+    difference: list[str]
+    confirm: str = Field(description="the code of this difference")
+    done: bool
 
 
 class Member(_Answer):
@@ -86,6 +123,9 @@ class Member(_Answer):
     role: str
     granted_by: str
     granted_at: datetime
+    tampered: bool = Field(
+        default=False, description="changed outside the server: they hold nothing, see role.reseal"
+    )
 
 
 class Members(_Answer):

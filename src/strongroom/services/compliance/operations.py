@@ -1,5 +1,6 @@
 """What people ask of the log: read it, search it, prove an entry, verify it, take it along."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
@@ -7,16 +8,20 @@ from sqlalchemy.orm import Session
 from strongroom.errors import NotFoundError, ValidationError
 from strongroom.gate.access.types import SERVER, Entity
 from strongroom.gate.audit.export import export
+from strongroom.gate.audit.findings import Finding, clear_finding, open_findings
 from strongroom.gate.audit.reading import Filters, LoggedEvent, LogReader
 from strongroom.gate.audit.types import AuditClass, Outcome
 from strongroom.gate.declaration import Command, Limits, Route, Stream, in_workspace, operation
 from strongroom.gate.operation import Call
 from strongroom.services.compliance.types import (
     ExportLog,
+    FindingPage,
+    IntegrityFinding,
     LogEntry,
     LogPage,
     LogReceipt,
     ProveEntry,
+    ResolveFinding,
     SearchLog,
     TailLog,
     TailServerLog,
@@ -61,6 +66,40 @@ class ComplianceOperations:
     def tail_server(self, call: Call, request: TailServerLog) -> LogPage:
         """Show the newest entries about the server itself: people, sign-ins, unknown routes."""
         return self._find(call, Filters(workspaces=SERVER_ENTRIES), request.limit)
+
+    @operation(
+        "audit.findings",
+        action="readServerLog",
+        resource=_on_server,
+        audit=AuditClass.API_ACTIVITY,
+        route=Route("GET", "/server/findings"),
+        command=Command("audit findings"),
+    )
+    def findings(self, call: Call, request: TailServerLog) -> FindingPage:
+        """Show what was found changed outside the server and is not repaired yet."""
+        with call.reading() as session:
+            found = open_findings(session, request.limit)
+        call.note(found=len(found))
+        return _page(found)
+
+    @operation(
+        "audit.resolve",
+        action="operate",
+        resource=_on_server,
+        audit=AuditClass.DETECTION_FINDING,
+        route=Route("POST", "/server/findings/resolve"),
+        command=Command("audit resolve", positional=("kind", "subject")),
+    )
+    def resolve(self, call: Call, request: ResolveFinding) -> FindingPage:
+        """Take a finding out of sight, once what was changed is repaired or given up.
+
+        It changes nothing else: what is still changed is refused as before, and found again.
+        """
+        call.note(kind=request.kind, subject=request.subject, reason=request.reason)
+        with call.transaction() as session:
+            if not clear_finding(session, request.kind, request.subject):
+                raise NotFoundError("there is no such finding")
+            return _page(open_findings(session))
 
     @operation(
         "audit.search",
@@ -165,6 +204,18 @@ class ComplianceOperations:
             found = self._log.search(session, filters, limit)
         call.note(found=len(found))
         return LogPage(entries=tuple(map(_shown, found)))
+
+
+def _page(found: Sequence[Finding]) -> FindingPage:
+    return FindingPage(
+        findings=[
+            IntegrityFinding(
+                kind=each.kind, subject=each.subject, reason=each.reason,
+                found_at=each.found_at, index=each.entry,
+            )
+            for each in found
+        ]
+    )  # fmt: skip
 
 
 def _shown(logged: LoggedEvent) -> LogEntry:

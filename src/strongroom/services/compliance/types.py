@@ -73,6 +73,17 @@ class ExportLog(_InWorkspace):
     """The log, with the entries of this workspace."""
 
 
+class ResolveFinding(_Request):
+    """A finding that is dealt with; `kind` and `subject` as `audit.findings` shows them."""
+
+    kind: str = Field(min_length=1, max_length=32)
+    subject: str = Field(min_length=1, max_length=128)
+    reason: str = Field(
+        min_length=1, max_length=200,
+        description="what was done; it stays in the log, so nothing personal",
+    )  # fmt: skip
+
+
 class LogEntry(_Answer):
     """One entry of the log."""
 
@@ -98,6 +109,25 @@ class LogPage(_Answer):
     """Entries, newest first."""
 
     entries: tuple[LogEntry, ...]
+
+
+class IntegrityFinding(_Answer):
+    """Something that was found changed outside the server.
+
+    `index` is the place of its record in the log.
+    """
+
+    kind: str
+    subject: str
+    reason: str
+    found_at: datetime
+    index: int | None
+
+
+class FindingPage(_Answer):
+    """What is not repaired yet, oldest first."""
+
+    findings: list[IntegrityFinding]
 
 
 class LogReceipt(_Answer):

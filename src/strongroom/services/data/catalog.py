@@ -12,15 +12,26 @@ from sqlalchemy.orm import Session
 
 from strongroom.engines.crypto.deriving import derive
 from strongroom.engines.crypto.wrapping import bind
-from strongroom.engines.privacy.discover.findings import ColumnFinding, Role, TableFindings
-from strongroom.errors import NotFoundError
+from strongroom.engines.privacy.discover.findings import ColumnFinding, TableFindings
+from strongroom.engines.privacy.mask.policy import LinkScope
+from strongroom.engines.privacy.report.wording import personal
+from strongroom.errors import NotFoundError, ValidationError
+from strongroom.services.data import tokens
+from strongroom.services.data.custom_types import CustomTypes, WorkspaceTypes
+from strongroom.services.data.overrides import Override, Overrides
+from strongroom.services.data.policies import DatasetPolicy, Policies
 from strongroom.services.data.sealed_record import (
+    Bound,
     VersionRecord,
     open_record,
     seal_record,
     with_overrides,
 )
-from strongroom.services.data.tables import ColumnOverrideRow, DatasetRow, DatasetVersionRow
+from strongroom.services.data.tables import (
+    DatasetRow,
+    DatasetVersionRow,
+    MaskTokenRow,
+)
 from strongroom.services.data.types import AddDataset
 from strongroom.vault.blob_writing import StagedBlob
 from strongroom.vault.blobs import BlobStore
@@ -36,12 +47,19 @@ class Held:
 
     Attributes:
         findings: of the engine, overruled by people.
+        policy: what masked views of the dataset obey.
+        types: of the workspace, beside the built-in ones.
+        commitment: `hmac-sha256:…` of the digest under a key of the dataset: tells versions apart,
+            and lets nobody who has no clear view test a guess of the content.
     """
 
     dataset: DatasetRow
     row: DatasetVersionRow
     record: VersionRecord
     findings: TableFindings
+    policy: DatasetPolicy
+    commitment: str
+    types: WorkspaceTypes
 
     def finding(self, column: str) -> ColumnFinding:
         """The finding of a column.
@@ -57,12 +75,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """A table that is stored and not visible yet."""
+    """A table that is stored and not visible yet.
+
+    Attributes:
+        types: with which it was searched, beside the built-in ones.
+    """
 
     staged: StagedBlob
     record: VersionRecord
     rows: int
     columns: int
+    types: WorkspaceTypes
 
 
 class Catalog:
@@ -71,6 +94,9 @@ class Catalog:
     def __init__(self, blobs: BlobStore, keyring: Keyring) -> None:
         self._blobs = blobs
         self._keyring = keyring
+        self.types = CustomTypes(keyring)
+        self.policies = Policies(keyring, self.types)
+        self._words = Overrides(keyring)
 
     # ---- adding ----
 
@@ -81,7 +107,10 @@ class Catalog:
         dataset = self._dataset(session, request.workspace, request.name)
         if dataset is None:
             dataset = self._create(session, request.workspace, request.name, by, now)
-        fingerprint = self._fingerprint(session, dataset, request, new.record.digest)
+        content = f"{new.record.digest} {new.record.source_format}"
+        if new.types.types:  # the same content, searched for other types, is a new version
+            content += f" {new.types.digest}"
+        fingerprint = self._fingerprint(session, dataset, request, content)
         same = session.scalars(
             select(DatasetVersionRow).where(
                 DatasetVersionRow.dataset == dataset.id,
@@ -102,7 +131,10 @@ class Catalog:
         key = self._keyring.new_object_key(
             session, request.workspace, f"{dataset.id}/{version}", purpose=_RECORD_PURPOSE
         )
-        findings = with_overrides(new.record.findings, self._overrides(session, dataset.id))
+        types = self.types.of(session, dataset.workspace)
+        said = self._overrides(session, dataset.id)
+        findings = with_overrides(new.record.findings, said, types.types)
+        bound = Bound(dataset.id, version, blob.id, by, request.purpose)
         row = DatasetVersionRow(
             dataset=dataset.id,
             version=version,
@@ -111,7 +143,7 @@ class Catalog:
             rows=new.rows,
             columns=new.columns,
             personal_columns=personal_columns(findings),
-            record=seal_record(new.record, key.key, dataset.id, version),
+            record=seal_record(new.record, key.key, bound),
             record_key=key.wrapped,
             record_key_version=key.kek_version,
             purpose=request.purpose,
@@ -122,7 +154,9 @@ class Catalog:
         )
         session.add(row)
         session.flush()
-        return Held(dataset, row, new.record, findings), False
+        policy = self.policies.of(session, dataset)
+        commitment = self._commitment(session, dataset, new.record.digest)
+        return Held(dataset, row, new.record, findings, policy, commitment, types), False
 
     def _create(
         self, session: Session, workspace: str, name: str, by: str, now: datetime
@@ -143,12 +177,16 @@ class Catalog:
         return dataset
 
     def _fingerprint(
-        self, session: Session, dataset: DatasetRow, request: AddDataset, digest: str
+        self, session: Session, dataset: DatasetRow, request: AddDataset, content: str
     ) -> str:
         """Equal for equal content and options; keyed, so that no guess can be tested with it."""
         key = derive(self._dataset_key(session, dataset), b"strongroom/1/fingerprint")
         options = request.model_dump_json(exclude={"workspace", "name", "format"})
-        return hmac.new(key, f"{digest}\n{options}".encode(), sha256).hexdigest()
+        return hmac.new(key, f"{content}\n{options}".encode(), sha256).hexdigest()
+
+    def _commitment(self, session: Session, dataset: DatasetRow, digest: str) -> str:
+        key = derive(self._dataset_key(session, dataset), b"strongroom/1/commitment")
+        return f"hmac-sha256:{hmac.new(key, digest.encode(), sha256).hexdigest()}"
 
     # ---- finding ----
 
@@ -206,36 +244,68 @@ class Catalog:
         The same for the versions of one purpose that one principal has added, and no other:
         whoever sees masked rows and may add versions could else add one with values of their own
         choice, see how these are hashed, and so look up those of everybody else.
+
+        Of one dataset, or of all those of a workspace whose policy says `link = "purpose"`.
         """
         context = bind("strongroom mask", 1, held.row.created_by, held.row.purpose)
-        return derive(self._dataset_key(session, held.dataset), context)
+        if held.policy.policy.link is LinkScope.PURPOSE:
+            root = tokens.workspace_key(session, self._keyring, held.dataset.workspace)
+        else:
+            root = self._dataset_key(session, held.dataset)
+        return derive(root, context)
+
+    def drawer(self, session: Session, held: Held) -> tokens.Drawer:
+        """The tokens that masked views of a version show."""
+        is_own = held.policy.policy.link is LinkScope.DATASET
+        return tokens.Drawer.of(
+            held.dataset.workspace,
+            held.dataset.id if is_own else "",
+            self.mask_key(session, held),
+        )
 
     # ---- changing ----
+
+    def carried_over(self, session: Session, held: Held) -> dict[str, Override]:
+        """What people said of columns that this version has, with who and when."""
+        said = self._words.of(session, held.dataset.id)
+        columns = {finding.column for finding in held.findings.columns}
+        return {column: word for column, word in said.items() if column in columns}
 
     def override(
         self, session: Session, held: Held, column: str, type_name: str, *, by: str, now: datetime
     ) -> None:
         """Keep a person's word on a column; `engine` withdraws it."""
         held.finding(column)
-        session.execute(
-            delete(ColumnOverrideRow).where(
-                ColumnOverrideRow.dataset == held.dataset.id, ColumnOverrideRow.column == column
-            )
-        )
-        if type_name != "engine":
-            session.add(
-                ColumnOverrideRow(
-                    dataset=held.dataset.id,
-                    column=column,
-                    type=None if type_name == "none" else type_name,
-                    decided_by=by,
-                    decided_at=now,
-                )
-            )
-        session.flush()
+        said = Override(None if type_name == "none" else type_name, by, now)
+        self._words.set(session, held.dataset.id, column, said if type_name != "engine" else None)
         for version in self.versions(session, held.dataset):
             version.row.personal_columns = personal_columns(version.findings)
         session.flush()
+
+    def set_types(
+        self, session: Session, workspace: str, text: str, *, by: str, now: datetime
+    ) -> WorkspaceTypes:
+        """Put the types of a workspace in force.
+
+        Raises:
+            ValidationError: it is not a file of types, or leaves out one that is in use.
+        """
+        before = self.types.of(session, workspace)
+        held = self.types.set(session, workspace, text, by=by, now=now)
+        if gone := {*before.names} - {*held.names}:
+            self._require_unused(session, workspace, gone)
+        return held
+
+    def _require_unused(self, session: Session, workspace: str, gone: set[str]) -> None:
+        for dataset in session.scalars(select(DatasetRow).where(DatasetRow.workspace == workspace)):
+            named = self.policies.names_in(session, dataset) & gone
+            said = {*self._overrides(session, dataset.id).values()} & gone
+            for name in sorted(named | {word for word in said if word}):
+                where = "the mask policy of" if name in named else "a person's word on"
+                raise ValidationError(
+                    f"{where} the dataset `{dataset.name}` names the type `{name}`",
+                    next_step="keep the type, or change that first",
+                )
 
     def remove(self, session: Session, workspace: str, name: str, version: int) -> list[int]:
         """Remove a version, or all and the name for 0; the versions that went.
@@ -261,15 +331,15 @@ class Catalog:
             session.delete(row)
         session.flush()
         if len(going) == len(rows):
-            session.execute(
-                delete(ColumnOverrideRow).where(ColumnOverrideRow.dataset == dataset.id)
-            )
+            self._words.remove(session, dataset.id)
+            session.execute(delete(MaskTokenRow).where(MaskTokenRow.dataset == dataset.id))
+            self.policies.remove(session, dataset)
             session.delete(dataset)
             session.flush()
         return [row.version for row in going]
 
     def rewrap(self, session: Session, workspace: str) -> int:
-        """Bring the keys of masks and records to the workspace's newest key; how many changed."""
+        """Bring all keys of the room to the workspace's newest key; how many changed."""
         datasets = {
             row.id: row
             for row in session.scalars(select(DatasetRow).where(DatasetRow.workspace == workspace))
@@ -293,7 +363,10 @@ class Catalog:
             versions[key].record_key = wrapped
             versions[key].record_key_version = key_version
         session.flush()
-        return len(changed) + len(rewrapped)
+        others = self.policies.rewrap(session, workspace)
+        others += self.types.rewrap(session, workspace)
+        others += tokens.rewrap_workspace_key(session, self._keyring, workspace)
+        return len(changed) + len(rewrapped) + others
 
     # ---- rows ----
 
@@ -309,21 +382,27 @@ class Catalog:
         )  # fmt: skip
 
     def _overrides(self, session: Session, dataset_id: str) -> Mapping[str, str | None]:
-        rows = session.scalars(
-            select(ColumnOverrideRow).where(ColumnOverrideRow.dataset == dataset_id)
-        )
-        return {row.column: row.type for row in rows}
+        said = self._words.of(session, dataset_id)
+        return {column: override.type for column, override in said.items()}
 
     def _held(self, session: Session, dataset: DatasetRow, row: DatasetVersionRow) -> Held:
         key = self._keyring.object_key(
             session, dataset.workspace, f"{dataset.id}/{row.version}", row.record_key,
             row.record_key_version, purpose=_RECORD_PURPOSE,
         )  # fmt: skip
-        record = open_record(row.record, key, dataset.id, row.version)
-        findings = with_overrides(record.findings, self._overrides(session, dataset.id))
-        return Held(dataset, row, record, findings)
+        record = open_record(row.record, key, _bound(row))
+        types = self.types.of(session, dataset.workspace)
+        said = self._overrides(session, dataset.id)
+        findings = with_overrides(record.findings, said, types.types)
+        policy = self.policies.of(session, dataset)
+        commitment = self._commitment(session, dataset, record.digest)
+        return Held(dataset, row, record, findings, policy, commitment, types)
+
+
+def _bound(row: DatasetVersionRow) -> Bound:
+    return Bound(row.dataset, row.version, row.blob, row.created_by, row.purpose)
 
 
 def personal_columns(findings: TableFindings) -> int:
-    """Columns that identify, set people apart, or are special or secret."""
-    return sum(1 for finding in findings.columns if finding.role is not Role.PLAIN)
+    """Columns that identify, set people apart, or are special or secret, or hold such in texts."""
+    return len(personal(findings))

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 from sqlalchemy.orm import Session
@@ -11,19 +12,24 @@ from sqlalchemy.orm import Session
 from strongroom.engines.privacy.discover.rules.registry import RULES_BY_NAME
 from strongroom.engines.privacy.discover.sampling import RowSampler
 from strongroom.engines.privacy.discover.tables import discover_table
+from strongroom.engines.privacy.mask.hiding import count_values
+from strongroom.engines.reading.reading import read_one
+from strongroom.engines.reading.sniffing import by_magic
+from strongroom.engines.reading.types import SEEKABLE, ReadLimits, ReadOptions, ReadTable
 from strongroom.errors import RefusedError, TableError, ValidationError
-from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Body, Command, Route, Stream, in_workspace, operation
 from strongroom.gate.operation import Call
 from strongroom.services.data import shown, views
-from strongroom.services.data.binary_parsing import parse_arrow, parse_parquet
-from strongroom.services.data.catalog import Catalog, NewVersion
-from strongroom.services.data.incoming import IncomingFile, resolve_format
+from strongroom.services.data.catalog import Catalog, Held, NewVersion
+from strongroom.services.data.incoming import Incoming, stated_form
+from strongroom.services.data.mask_operations import MaskOperations, dataset_entity
 from strongroom.services.data.outgoing import MEDIA_TYPES, encode, require_exportable
-from strongroom.services.data.parsing import ParsedTable, ParseLimits
+from strongroom.services.data.report_operations import ReportOperations
+from strongroom.services.data.sandboxed_tables import SandboxedTables
 from strongroom.services.data.sealed_record import VersionRecord
-from strongroom.services.data.text_parsing import parse_csv, parse_jsonl
+from strongroom.services.data.tokens import DrawerVault
+from strongroom.services.data.type_operations import TypeOperations
 from strongroom.services.data.types import (
     AddDataset,
     AskedView,
@@ -37,27 +43,20 @@ from strongroom.services.data.types import (
     ReadRows,
     Removed,
     RemoveDataset,
-    TableFormat,
     View,
 )
+from strongroom.services.jobs import sandbox
 from strongroom.settings import Settings
-from strongroom.vault.blob_writing import StagedBlob
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.encrypted_tables import read_schema, read_table, write_table
 from strongroom.vault.keys import Keyring
 
+_NOTED_OVERRIDES = 20
 UPLOAD_KIND = "upload"
 """Kind of the sealed copy of an upload that must be read from its end; never committed."""
 
 
-def dataset_entity(
-    _room: object, _session: Session, request: DatasetReference | ClassifyColumn
-) -> Entity:
-    """The dataset that a request names, whether or not it is there."""
-    return Entity("Dataset", f"{request.workspace}/{request.name}", request.workspace)
-
-
-class DataOperations:
+class DataOperations(MaskOperations, ReportOperations, TypeOperations):
     """The room of datasets."""
 
     def __init__(
@@ -79,12 +78,21 @@ class DataOperations:
             sample_seed: chooses the rows that discovery looks at; not to be guessed.
         """
         self._blobs = blobs
-        self._catalog = Catalog(blobs, keyring)
-        self._limits = ParseLimits(settings.max_field_bytes, settings.max_columns)
+        super().__init__(Catalog(blobs, keyring), keyring, self._moment)
+        self._limits = ReadLimits(
+            row_bytes=settings.max_field_bytes,
+            columns=settings.max_columns,
+            expanded_bytes=settings.max_upload_bytes,
+        )
+        self._sandboxed = SandboxedTables(
+            self._limits,
+            settings.sandbox_memory_bytes,
+            sandbox.required_layers(settings.sandbox_required_layers),
+        )
         self._clock = clock
         self._sample_seed = sample_seed
 
-    def _now(self) -> datetime:
+    def _moment(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
     def rewrap(self, session: Session, workspace: str) -> int:
@@ -105,76 +113,106 @@ class DataOperations:
     def add(self, call: Call, request: AddDataset) -> DatasetVersion:
         """Take in a table as a new version of a dataset.
 
-        The body is CSV, JSON lines, Parquet or Arrow IPC. It is read as a stream, searched for
-        personal data and stored encrypted. The same content with the same options under the
-        same name adds nothing and gives the version that is there.
+        The body is CSV, JSON, Parquet, Arrow, Excel, text, a log or mail, compressed or not. It
+        is read as a stream, searched for personal data and stored encrypted. The same content
+        with the same options under the same name adds nothing and gives the version that is
+        there.
         """
-        file = IncomingFile(call.stream(), max_read=self._limits.message_bytes)
-        form = resolve_format(request.format, call.content_type, file)
-        staged_upload: StagedBlob | None = None
+        incoming = Incoming(call.stream())
+        stated = stated_form(request.format, call.content_type)
+        options = ReadOptions(
+            encoding=request.encoding or None,
+            text_columns=tuple(request.text_columns),
+            sheet=request.sheet or None,
+            member=request.member or None,
+        )
+        # Files of binary forms are read in the sandbox only (docs/adr/0016-reading-files.md).
+        binary = by_magic(incoming.peek())
+        if binary is None:
+            table = read_one(
+                incoming, name=request.name, form=stated, limits=self._limits, options=options
+            )
+            return self._take_in(call, request, incoming, table)
+        reading = partial(self._sandboxed.reading, name=request.name, form=stated, options=options)
+        if binary not in SEEKABLE:
+            with reading(incoming, size=None) as table:
+                return self._take_in(call, request, incoming, table)
+        staged_upload = self._blobs.put(request.workspace, UPLOAD_KIND, incoming)
         try:
-            if form is TableFormat.PARQUET:
-                staged_upload = self._blobs.put(request.workspace, UPLOAD_KIND, _pieces(file))
-                with self._blobs.open_staged(staged_upload) as reader:
-                    parsed = parse_parquet(reader.file(), file, self._limits)
-                    return self._take_in(call, request, form, file, parsed)
-            if form is TableFormat.CSV:
-                parsed = parse_csv(file, self._limits, request.text_columns)
-            elif form is TableFormat.JSONL:
-                parsed = parse_jsonl(file, self._limits)
-            else:
-                parsed = parse_arrow(file, self._limits)
-            return self._take_in(call, request, form, file, parsed)
+            with (
+                self._blobs.open_staged(staged_upload) as reader,
+                reading(reader.file(), size=reader.size) as table,
+            ):
+                return self._take_in(call, request, incoming, table)
         finally:
-            if staged_upload is not None:
-                # A crash before this leaves a sealed file without a row, which the next sweep
-                # removes; its key existed only in this process.
-                self._blobs.discard(staged_upload)
+            # A crash before this leaves a sealed file without a row, which the next sweep
+            # removes; its key existed only in this process.
+            self._blobs.discard(staged_upload)
 
     def _take_in(
         self,
         call: Call,
         request: AddDataset,
-        form: TableFormat,
-        file: IncomingFile,
-        parsed: ParsedTable,
+        file: Incoming,
+        table: ReadTable,
     ) -> DatasetVersion:
         """Store the rows, find what they hold, and make the version visible with its record."""
-        if request.subject_column and request.subject_column not in parsed.schema.names:
+        if request.subject_column and request.subject_column not in table.schema.names:
             raise TableError(f"there is no column `{request.subject_column}`")
-        sampler = RowSampler(parsed.schema, self._sample_seed())
+        sampler = RowSampler(table.schema, self._sample_seed())
         rows = 0
+        with call.reading() as session:
+            types = self._catalog.types.of(session, request.workspace)
 
         def sampled() -> Iterator[pa.RecordBatch]:
             nonlocal rows
-            for batch in parsed.batches:
+            for batch in table.batches:
                 sampler.add(batch)
                 rows += batch.num_rows
                 yield batch
 
         # A crash up to the commit below leaves a sealed file without a row: the next sweep
         # removes it, and nobody can read it, for its key is stored with the row only.
-        with write_table(self._blobs, request.workspace, sampled(), parsed.schema) as staged:
+        with write_table(self._blobs, request.workspace, sampled(), table.schema) as staged:
             file.drain()
-            findings = discover_table(sampler.table(), guarantee=sampler.guarantee())
-            digest = f"sha256:{file.digest}"
-            record = VersionRecord(digest, form.value, file.size, request.subject_column, findings)
+            sample = sampler.table()
+            findings = discover_table(
+                sample, guarantee=sampler.guarantee(), custom=types.types,
+                subject_column=request.subject_column,
+            )  # fmt: skip
+            record = VersionRecord(
+                f"sha256:{file.digest}", table.form.value, file.size, request.subject_column,
+                findings, count_values(sample, request.subject_column or None),
+            )  # fmt: skip
             call.note(
-                dataset=f"{request.workspace}/{request.name}", digest=digest, rows=rows,
-                columns=len(parsed.schema.names), source_format=form.value,
-                source_bytes=file.size, purpose=request.purpose,
+                dataset=f"{request.workspace}/{request.name}", rows=rows,
+                columns=len(table.schema.names), source_format=table.form.value,
+                source_bytes=file.size, source_encoding=table.encoding or "",
+                purpose=request.purpose,
                 legal_basis=request.legal_basis.value, retention_days=request.retention_days,
             )  # fmt: skip
             with call.transaction() as session:
                 held, existed = self._catalog.add(
                     session,
                     request,
-                    NewVersion(staged, record, rows, len(parsed.schema.names)),
+                    NewVersion(staged, record, rows, len(table.schema.names), types),
                     by=call.principal.id,
                     now=self._now(),
                 )
-                call.note(version=held.row.version, existed=existed)
-                answer = shown.version(held, existed=existed)
+                call.note(version=held.row.version, existed=existed, digest=held.commitment)
+                if said := self._catalog.carried_over(session, held):
+                    # Words of an earlier version that hold for this one too.
+                    call.note(
+                        overrides=", ".join(
+                            f"{column}={word.type or 'none'} by {word.by} at {word.at.isoformat()}"
+                            for column, word in list(said.items())[:_NOTED_OVERRIDES]
+                        ),
+                        override_count=len(said),
+                    )
+                # Who sends the bytes knows their digest.
+                answer = shown.version(
+                    held, clear=True, reader=held.row.created_by, existed=existed
+                )
             # From here on the version is visible, whole, and on the record.
         return answer
 
@@ -190,9 +228,10 @@ class DataOperations:
     )
     def ls(self, call: Call, request: ListDatasets) -> Datasets:
         """List the datasets of a workspace, each at its newest version."""
+        clear = call.allows("readDatasetClear")
         with call.reading() as session:
             newest = self._catalog.page(session, request.workspace, request.after, request.limit)
-            found = [shown.version(held) for held in newest]
+            found = [shown.version(held, clear=clear, reader=call.principal.id) for held in newest]
         call.note(datasets=len(found))
         return Datasets(datasets=found)
 
@@ -213,7 +252,8 @@ class DataOperations:
             held = self._catalog.find(session, request.workspace, request.name, request.version)
             versions = self._catalog.versions(session, held.dataset)
         call.note(version=held.row.version)
-        return shown.detail(held, versions)
+        clear = call.allows("readDatasetClear")
+        return shown.detail(held, versions, clear=clear, reader=call.principal.id)
 
     @operation(
         "data.read",
@@ -235,15 +275,17 @@ class DataOperations:
             stored, _ = read_schema(self._blobs, session, held.row.blob)
             chosen = views.choose(held, stored, view, request.columns)
             key = self._catalog.mask_key(session, held) if view is View.MASKED else b""
+            tokens = self._tokens(session, held, chosen)
             require_exportable(chosen.schema, request.format)
             batches = read_table(self._blobs, session, held.row.blob, chosen.read_columns)
         call.note(
-            view=view.value, version=held.row.version, digest=held.record.digest,
+            view=view.value, version=held.row.version, digest=held.commitment,
+            policy=held.policy.digest if view is View.MASKED else "",
             columns=", ".join(chosen.schema.names), column_count=len(chosen.schema.names),
             clear_columns=len(chosen.clear_columns), format=request.format.value,
             limit=request.limit,
         )  # fmt: skip
-        rows = views.apply(chosen, batches, key)
+        rows = views.apply(chosen, batches, key, tokens)
         if request.limit:
             rows = _first_rows(rows, request.limit)
         return Stream(
@@ -253,9 +295,16 @@ class DataOperations:
             headers={
                 "Strongroom-View": view.value,
                 "Strongroom-Version": str(held.row.version),
-                "Strongroom-Digest": held.record.digest,
+                "Strongroom-Digest": held.record.digest if view is View.CLEAR else held.commitment,
             },
         )
+
+    def _tokens(self, session: Session, held: Held, chosen: views.ChosenView) -> DrawerVault | None:
+        """Where the tokens of a view come from, if it shows any."""
+        if chosen.plan is None or not chosen.plan.uses_tokens:
+            return None
+        drawer = self._catalog.drawer(session, held)
+        return DrawerVault(drawer, self._blobs.database, self._keyring, self._now())
 
     def _allowed_view(self, call: Call, asked: AskedView) -> View:
         """The view to give.
@@ -289,15 +338,17 @@ class DataOperations:
         """Say what a column holds; your word overrules the engine's, in every version.
 
         `none` says that nothing in it is personal, so masked views show it in clear. `engine`
-        withdraws what a person said.
+        withdraws what a person said. The record keeps who said it, when and for what reason; new
+        versions with a column of that name carry it over, and their records say so.
         """
-        if request.type not in RULES_BY_NAME and request.type not in {"none", "engine"}:
-            raise ValidationError(
-                f"there is no semantic type `{request.type}`",
-                next_step="see docs/privacy.md for the types, or use `none` or `engine`",
-            )
         with call.transaction() as session:
             held = self._catalog.find(session, request.workspace, request.name, 0)
+            known = {*RULES_BY_NAME, *held.types.names, "none", "engine"}
+            if request.type not in known:
+                raise ValidationError(
+                    f"there is no semantic type `{request.type}`",
+                    next_step="see docs/privacy.md for the types, or use `none` or `engine`",
+                )
             before = held.finding(request.column)
             self._catalog.override(
                 session, held, request.column, request.type,
@@ -307,6 +358,7 @@ class DataOperations:
             call.note(
                 column=request.column, before=before.type or "none",
                 after=held.finding(request.column).type or "none",
+                decided_by=held.finding(request.column).decided_by, reason=request.reason,
             )  # fmt: skip
             return shown.column(held, held.finding(request.column))
 
@@ -327,12 +379,6 @@ class DataOperations:
             call.note(versions=", ".join(map(str, removed)), removed=len(removed))
         # A crash right after the commit leaves sealed bytes without a row or key to the sweep.
         return Removed(name=request.name, versions=removed)
-
-
-def _pieces(file: IncomingFile) -> Iterator[bytes]:
-    """The upload in pieces of 1 MiB."""
-    while piece := file.read(1 << 20):
-        yield piece
 
 
 def _first_rows(batches: Iterator[pa.RecordBatch], limit: int) -> Iterator[pa.RecordBatch]:

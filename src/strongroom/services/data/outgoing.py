@@ -60,21 +60,26 @@ def require_exportable(schema: pa.Schema, form: TableFormat) -> None:
 
 
 def encode(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema, form: TableFormat
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    form: TableFormat,
+    *,
+    delimiter: str = ",",
 ) -> Iterator[bytes]:
-    """The bytes of a table of `schema`; CSV is safe to open in a spreadsheet."""
+    """The bytes of a table of `schema`; CSV, of any delimiter, is safe to open in a spreadsheet."""
     if form is TableFormat.CSV:
-        return _csv(batches, schema)
+        return _csv(batches, schema, delimiter)
     if form is TableFormat.JSONL:
         return _jsonl(batches)
     return _binary(batches, schema, form)
 
 
-def _csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[bytes]:
+def _csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema, delimiter: str) -> Iterator[bytes]:
     pieces = _Pieces()
     names = without_formulas(_empty(schema))
     sink: Any = pa.PythonFile(pieces, mode="w")
-    writer = pa.csv.CSVWriter(sink, names.schema)
+    options = pa.csv.WriteOptions(delimiter=delimiter)
+    writer = pa.csv.CSVWriter(sink, names.schema, write_options=options)
     yield pieces.take()
     for batch in batches:
         writer.write_batch(without_formulas(batch))

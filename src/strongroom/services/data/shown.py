@@ -3,27 +3,34 @@
 from datetime import timedelta
 
 from strongroom.engines.privacy.discover.findings import ColumnFinding
-from strongroom.engines.privacy.discover.rules.registry import RULES_BY_NAME
-from strongroom.engines.privacy.mask.default_policy import default_policy
+from strongroom.engines.privacy.discover.rulebook import role_named, rule_named
+from strongroom.engines.privacy.report.wording import guarantee_sentence
 from strongroom.services.data.catalog import Held
 from strongroom.services.data.types import (
     ColumnShown,
     DatasetDetail,
     DatasetVersion,
     EvidenceShown,
+    InsideShown,
     QuasiIdentifierShown,
 )
 
 
-def version(held: Held, *, existed: bool = False) -> DatasetVersion:
-    """One version, without its columns."""
+def version(held: Held, *, clear: bool, reader: str, existed: bool = False) -> DatasetVersion:
+    """One version, without its columns.
+
+    The digest of the content, by which a guess of it can be tested, is for who may see it in
+    clear (`clear`) and for who sent it (`reader`).
+    """
     row = held.row
+    knows = clear or row.created_by == reader
     until = row.created_at + timedelta(days=row.retention_days) if row.retention_days else None
     return DatasetVersion(
         workspace=held.dataset.workspace,
         name=held.dataset.name,
         version=row.version,
-        digest=held.record.digest,
+        digest=held.record.digest if knows else held.commitment,
+        commitment=held.commitment,
         rows=row.rows,
         columns=row.columns,
         personal_columns=row.personal_columns,
@@ -42,14 +49,13 @@ def version(held: Held, *, existed: bool = False) -> DatasetVersion:
 
 def column(held: Held, finding: ColumnFinding) -> ColumnShown:
     """One column with its finding and its mask."""
-    del held  # every dataset has the default policy so far
-    rule, reason = default_policy().rule_for(finding)
+    rule, reason = held.policy.policy.rule_for(finding, held.dataset.name)
     profile = finding.profile
     return ColumnShown(
         name=finding.column,
         arrow_type=profile.arrow_type,
         type=finding.type,
-        title=_title(finding.type),
+        title=_title(held, finding.type),
         role=finding.role.value,
         confidence=finding.confidence,
         decided_by=finding.decided_by,
@@ -63,27 +69,38 @@ def column(held: Held, finding: ColumnFinding) -> ColumnShown:
             for item in finding.evidence
         ],
         alternatives=list(finding.alternatives),
+        inside=[
+            InsideShown(
+                type=one.type,
+                title=_title(held, one.type),
+                role=role_named(one.type, held.types.types).value,
+                share=round(one.share, 4),
+            )
+            for one in finding.inside
+        ],
         masked_by=rule.method.value,
         mask_reason=reason,
     )
 
 
-def _title(type_name: str | None) -> str:
-    rule = RULES_BY_NAME.get(type_name or "")
+def _title(held: Held, type_name: str | None) -> str:
+    rule = rule_named(type_name, held.types.types)
     return rule.title if rule is not None else ""
 
 
-def detail(held: Held, versions: list[Held]) -> DatasetDetail:
-    """A dataset with all its versions and the columns of one of them."""
+def detail(held: Held, versions: list[Held], *, clear: bool, reader: str) -> DatasetDetail:
+    """A dataset with all its versions and the columns of one of them; who asks, as in `version`."""
     guarantee = held.findings.guarantee
     return DatasetDetail(
-        shown=version(held),
-        versions=[version(other) for other in versions],
+        shown=version(held, clear=clear, reader=reader),
+        versions=[version(other, clear=clear, reader=reader) for other in versions],
         columns=[column(held, finding) for finding in held.findings.columns],
         quasi_identifiers=[
             QuasiIdentifierShown(
                 columns=list(item.columns),
                 unique_share=item.unique_share,
+                population_share=item.population_share,
+                added=list(item.added),
                 smallest_group=item.smallest_group,
             )
             for item in held.findings.quasi_identifiers
@@ -91,4 +108,7 @@ def detail(held: Held, versions: list[Held]) -> DatasetDetail:
         rows_sampled=guarantee.rows_sampled,
         detectable_share=guarantee.detectable_share,
         miss_probability=guarantee.miss_probability,
+        guarantee=guarantee_sentence(guarantee),
+        people_alone=None if held.findings.uniqueness is None else held.findings.uniqueness.share,
+        policy="default" if held.policy.set_by is None else held.policy.digest,
     )

@@ -61,3 +61,55 @@ class ColumnOverrideRow(Base):
     type: Mapped[str | None] = mapped_column(String(64))
     decided_by: Mapped[str] = mapped_column(String(64))
     decided_at: Mapped[datetime]
+
+
+class DatasetPolicyRow(Base):
+    """The mask policy of a dataset that has one of its own; see `policies.py`."""
+
+    __tablename__ = "dataset_policies"
+
+    dataset: Mapped[str] = mapped_column(ForeignKey("dataset_names.id"), primary_key=True)
+    policy: Mapped[bytes] = mapped_column(LargeBinary)
+    policy_key: Mapped[bytes] = mapped_column(LargeBinary)
+    policy_key_version: Mapped[int]
+    set_by: Mapped[str] = mapped_column(String(64))
+    set_at: Mapped[datetime]
+
+
+class CustomTypesRow(Base):
+    """The semantic types that a workspace has of its own; see `custom_types.py`."""
+
+    __tablename__ = "custom_types"
+
+    workspace: Mapped[str] = mapped_column(String(63), primary_key=True)
+    types: Mapped[bytes] = mapped_column(LargeBinary)
+    types_key: Mapped[bytes] = mapped_column(LargeBinary)
+    types_key_version: Mapped[int]
+    set_by: Mapped[str] = mapped_column(String(64))
+    set_at: Mapped[datetime]
+
+
+class MaskKeyRow(Base):
+    """The key of a workspace from which those of purposes derive, across its datasets."""
+
+    __tablename__ = "mask_keys"
+
+    workspace: Mapped[str] = mapped_column(String(63), primary_key=True)
+    mask_key: Mapped[bytes] = mapped_column(LargeBinary)
+    mask_key_version: Mapped[int]
+
+
+class MaskTokenRow(Base):
+    """A token and, sealed, the value that it stands for; see `tokens.py`."""
+
+    __tablename__ = "mask_tokens"
+    __table_args__ = (UniqueConstraint("drawer", "token"),)
+
+    drawer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    lookup: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    token: Mapped[str] = mapped_column(String(200))
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    workspace: Mapped[str] = mapped_column(String(63), index=True)
+    dataset: Mapped[str] = mapped_column(String(32), index=True)
+    """The dataset with which it goes; empty: it outlives any of them."""
+    drawn_at: Mapped[datetime]

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 MAX_LISTED = 1_000
 MAX_COLUMN_NAME = 256
+MAX_REVEALED = 100
+"""Tokens in one call."""
 
 WorkspaceName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$", max_length=63)
@@ -31,13 +33,20 @@ class TableFormat(StrEnum):
 
 
 class AddedFormat(StrEnum):
-    """How to read an upload; `auto` looks at its first bytes."""
+    """How to read an upload; `auto` looks at its content. Any of them may be compressed."""
 
     AUTO = "auto"
     CSV = "csv"
+    TSV = "tsv"
     JSONL = "jsonl"
+    JSON = "json"
     PARQUET = "parquet"
     ARROW = "arrow"
+    XLSX = "xlsx"
+    TEXT = "text"
+    LOG = "log"
+    EML = "eml"
+    MBOX = "mbox"
 
 
 class LegalBasis(StrEnum):
@@ -99,7 +108,16 @@ class AddDataset(_Request):
         default="", max_length=MAX_COLUMN_NAME, description="column that says whom a row is about"
     )
     text_columns: list[ColumnName] = Field(
-        default_factory=list, max_length=10_000, description="CSV columns to keep as text"
+        default_factory=list, max_length=10_000, description="CSV or sheet columns to keep as text"
+    )
+    encoding: str = Field(
+        default="", max_length=40, description="of text; found from the content where empty"
+    )
+    sheet: str = Field(default="", max_length=100, description="the sheet to take of a workbook")
+    member: str = Field(
+        default="",
+        max_length=1_024,
+        description="the file to take of an archive, attachment of a message or list of a JSON",
     )
 
     _text_columns = field_validator("text_columns", mode="before")(_listed)
@@ -143,6 +161,45 @@ class ClassifyColumn(_Request):
     type: str = Field(
         max_length=64, description="a semantic type, `none`, or `engine` to withdraw the word"
     )
+    reason: str = Field(default="", max_length=500, description="why, for the record")
+
+
+class ShowTypes(_Request):
+    """A workspace whose own semantic types to show."""
+
+    workspace: WorkspaceName
+
+
+class SetTypes(_Request):
+    """Semantic types to put in force; their text is the body of the request."""
+
+    workspace: WorkspaceName
+
+
+class SetPolicy(_Request):
+    """A mask policy to put in force; its text is the body of the request."""
+
+    workspace: WorkspaceName
+    name: DatasetName
+
+
+class UnsetPolicy(SetPolicy):
+    """A dataset that shall have the default policy again."""
+
+
+class RevealTokens(DatasetReference):
+    """Tokens of a masked view to turn back into values."""
+
+    tokens: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(
+        min_length=1, max_length=MAX_REVEALED, description="as the masked view shows them"
+    )
+    reason: str = Field(
+        min_length=10,
+        max_length=500,
+        description="why, for the record; without names or other personal data",
+    )
+
+    _tokens = field_validator("tokens", mode="before")(_listed)
 
 
 class RemoveDataset(DatasetReference):
@@ -155,6 +212,15 @@ class EvidenceShown(_Answer):
     source: str
     detail: str
     share: float | None
+
+
+class InsideShown(_Answer):
+    """A type that stands within the values of a column, as in free text."""
+
+    type: str
+    title: str
+    role: str
+    share: float = Field(description="of the values looked at, in [0, 1]")
 
 
 class ColumnShown(_Answer):
@@ -174,6 +240,7 @@ class ColumnShown(_Answer):
     unique_share: float
     evidence: list[EvidenceShown]
     alternatives: list[tuple[str, float]]
+    inside: list[InsideShown]
     masked_by: str
     mask_reason: str
 
@@ -182,7 +249,11 @@ class QuasiIdentifierShown(_Answer):
     """Columns that together set people apart."""
 
     columns: list[str]
-    unique_share: float
+    unique_share: float = Field(description="of the people looked at, in [0, 1]")
+    population_share: float | None = Field(description="the same in the whole table, estimated")
+    added: list[float] = Field(
+        description="by column, the share that would not be singled out without it"
+    )
     smallest_group: int
 
 
@@ -192,7 +263,11 @@ class DatasetVersion(_Answer):
     workspace: str
     name: str
     version: int
-    digest: str = Field(description="sha256:… of the bytes as they were sent")
+    digest: str = Field(
+        description="sha256:… of the bytes as they were sent, for who may read them in clear; "
+        "else the commitment"
+    )
+    commitment: str = Field(description="hmac-sha256:… of that, under a key of the dataset")
     rows: int
     columns: int
     personal_columns: int = Field(description="columns that identify, set apart or are special")
@@ -220,6 +295,55 @@ class DatasetDetail(_Answer):
         description="a type in this share of the rows is missed with miss_probability at most"
     )
     miss_probability: float
+    guarantee: str = Field(description="what the sample may have missed, in one sentence")
+    people_alone: float | None = Field(
+        description="share of the people whom the columns that others may know single out"
+    )
+    policy: str = Field(description="default, or the sha256:… of the dataset's own mask policy")
+
+
+class PolicyShown(_Answer):
+    """The mask policy of a dataset."""
+
+    name: str
+    is_default: bool
+    link: str = Field(description="dataset or purpose: how far equal values stay equal")
+    digest: str
+    set_by: str | None
+    set_at: datetime | None
+    text: str = Field(description="TOML")
+
+
+class CustomTypeShown(_Answer):
+    """A semantic type of a workspace's own."""
+
+    name: str
+    title: str
+    role: str
+
+
+class TypesShown(_Answer):
+    """The semantic types that a workspace has beside the built-in ones."""
+
+    types: list[CustomTypeShown]
+    digest: str
+    set_by: str | None
+    set_at: datetime | None
+    text: str = Field(description="TOML")
+
+
+class RevealedToken(_Answer):
+    """What one token stands for."""
+
+    token: str
+    value: str | None = Field(description="missing where it is no token of this dataset")
+
+
+class Revealed(_Answer):
+    """What tokens stand for."""
+
+    revealed: list[RevealedToken]
+    unknown: int
 
 
 class Datasets(_Answer):

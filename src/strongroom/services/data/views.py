@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import pyarrow as pa
 
-from strongroom.engines.privacy.mask.default_policy import default_policy
+from strongroom.engines.privacy.discover.text.finder import TextFinder, text_finder
 from strongroom.engines.privacy.mask.plan import MaskPlan, mask_batches, plan_masks
+from strongroom.engines.privacy.mask.tokens import TokenVault
 from strongroom.errors import NotFoundError, TableError, ValidationError
 from strongroom.services.data.catalog import Held
 from strongroom.services.data.types import View
@@ -49,21 +51,36 @@ def choose(held: Held, stored: pa.Schema, view: View, columns: list[str]) -> Cho
     if subject is not None and subject not in wanted:
         # Read, so that dates can be shifted by it, and left out of the answer.
         schema = schema.append(stored.field(subject))
-    plan = plan_masks(schema, held.findings, default_policy(), subject)
+    plan = plan_masks(
+        schema, held.findings, held.policy.policy, subject,
+        table=held.dataset.name, counts=held.record.counts,
+    )  # fmt: skip
     given = [name for name in wanted if name in plan.schema.names]
     if not given:
         raise TableError("masked views leave out every column that was asked for")
-    clear = tuple(name for name in plan.clear_columns if name in given)
+    # A path in a column stands for itself.
+    left_out = set(schema.names) - set(given)
+    clear = tuple(name for name in plan.clear_columns if name not in left_out)
     masked = pa.schema([plan.schema.field(name) for name in given])
     return ChosenView(masked, tuple(schema.names), plan, clear)
 
 
 def apply(
-    chosen: ChosenView, batches: Iterator[pa.RecordBatch], key: bytes
+    chosen: ChosenView,
+    batches: Iterator[pa.RecordBatch],
+    key: bytes,
+    tokens: TokenVault | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The batches as the view shows them."""
+    """The batches as the view shows them; `tokens` where the policy draws some."""
     if chosen.plan is None:
         yield from batches
         return
-    for batch in mask_batches(batches, chosen.plan, key):
+    finder = _finder() if chosen.plan.uses_finder else None
+    for batch in mask_batches(batches, chosen.plan, key, tokens=tokens, finder=finder):
         yield batch.select(chosen.schema.names)
+
+
+@cache
+def _finder() -> TextFinder:
+    """What finds personal data in texts; made at the first need, for it loads its lists."""
+    return text_finder()

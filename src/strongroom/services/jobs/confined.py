@@ -65,7 +65,6 @@ def _remove(name: str, around: int) -> None:
 
 def _guard(child: int, ended: int, request: int, clean: Callable[[], None]) -> None:
     """Wait until the child ends, or the server has gone; then say how it ended, and exit."""
-    server = os.getppid()
     poll = select.poll()
     poll.register(ended, 0)  # only POLLHUP: no process holds the other end any more
     poll.register(request, 0)
@@ -77,8 +76,10 @@ def _guard(child: int, ended: int, request: int, clean: Callable[[], None]) -> N
             if not poll.poll(200):
                 os.kill(child, 9)
     _, status, usage = os.wait4(child, 0)
-    if os.getppid() != server:
-        clean()
+    # The server may have gone, or be about to: a process closes its pipes before its children
+    # are given to another parent, so who the parent is says nothing yet. A server that is there
+    # removes the folder too, and whoever comes second finds nothing.
+    clean()
     report = {
         "exit": os.waitstatus_to_exitcode(status),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 4),

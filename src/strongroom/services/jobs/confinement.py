@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from strongroom.services.jobs import landlock, seccomp, syscalls
+from strongroom.services.jobs.users import NOBODY
 
-NOBODY = 65534
 INNER_SCRATCH = "/scratch"
 
 _NAMESPACES = {
@@ -38,6 +38,7 @@ class Plan:
         readable: files and folders that may be read.
         search: the import path.
         scratch: the private folder made by the parent.
+        user: who it becomes, as user and as group, where the parent is root.
     """
 
     cpu_seconds: int
@@ -47,6 +48,7 @@ class Plan:
     open_files: int
     threads: int
     scratch: str
+    user: int = NOBODY
     readable: list[str] = field(default_factory=list)
     search: list[str] = field(default_factory=list)
     request: int = -1
@@ -120,7 +122,7 @@ def confine(plan: Plan, entered: list[str], host_uid: int) -> tuple[list[str], s
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     layers += _limit(plan)
     if syscalls.IS_LINUX:
-        layers += _shed_privileges(host_uid == 0 and "user_namespace" in entered)
+        layers += _shed_privileges(plan.user, host_uid == 0 and "user_namespace" in entered)
         layers += _restrict_files(plan, scratch)
         layers += _filter_calls()
     # Closing is the parent's work (close_fds, a new environment): look that it was done.
@@ -154,7 +156,8 @@ def _own_root(plan: Plan) -> bool:
             flags | syscalls.MS_NOEXEC,
             f"size={plan.scratch_bytes},nr_inodes=10000,mode=0700",
         )
-        os.chown(inner, NOBODY, NOBODY)
+        user = plan.user if os.getuid() == 0 else NOBODY
+        os.chown(inner, user, user)
         syscalls.mount("none", root, None, syscalls.MS_REMOUNT | syscalls.MS_RDONLY | flags)
         os.chdir(root)
         syscalls.pivot_root(".", ".")
@@ -221,16 +224,16 @@ def _limit(plan: Plan) -> list[str]:
     return layers
 
 
-def _shed_privileges(is_root_outside: bool) -> list[str]:
-    """Become nobody where that is possible, without capabilities, for good."""
+def _shed_privileges(user: int, is_root_outside: bool) -> list[str]:
+    """Become `user` where that is possible, without capabilities, for good."""
     layers = []
     if os.getuid() == 0:
         try:
-            os.chown(".", NOBODY, NOBODY)  # the scratch folder
-            _can_nobody_work()
+            os.chown(".", user, user)  # the scratch folder
+            _can_work(user)
             os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
         except OSError:
             pass  # the report then lacks `not_root`
     with suppress(OSError):
@@ -249,14 +252,14 @@ def _shed_privileges(is_root_outside: bool) -> list[str]:
     return layers
 
 
-def _can_nobody_work() -> None:
-    """Raises: OSError when nobody could not read Python's own files or write the scratch."""
-    os.seteuid(NOBODY)
+def _can_work(user: int) -> None:
+    """Raises: OSError when `user` could not read Python's own files or write the scratch."""
+    os.seteuid(user)
     try:
         for path in (os.__file__, __file__):
             os.close(os.open(path, os.O_RDONLY))
         if not os.access(".", os.W_OK, effective_ids=True):
-            raise PermissionError(13, "the scratch folder is not nobody's")
+            raise PermissionError(13, "the scratch folder is not theirs")
     finally:
         os.seteuid(0)
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from strongroom.errors import SandboxError
-from strongroom.services.jobs import confinement, frames
+from strongroom.services.jobs import confinement, frames, users
 
 _READ_BYTES = 1 << 18
 _STDERR_BYTES = 8_192
 _START_SECONDS = 30
+_REMOVALS = 20
 _NOTHING = memoryview(b"")
 _BOOT = (
     "import sys; sys.path.append(sys.argv[1]); "
@@ -109,6 +110,7 @@ class Process:
         self.usage = Usage(0.0, 0.0, 0, 0.0)
         self._stderr = b""
         self._scratch = tempfile.mkdtemp(prefix="strongroom-")
+        self._user = users.take()
         try:
             self._start(files, code)
             head, _ = self._receive(time.monotonic() + _START_SECONDS)
@@ -169,6 +171,7 @@ class Process:
             open_files=limits.open_files,
             threads=limits.threads,
             scratch=os.path.realpath(self._scratch),
+            user=self._user,
             readable=readable + more,
             search=search + more,
             request=request,
@@ -316,7 +319,16 @@ class Process:
                 stream.close()
         self._close("_request")
         self._close("_answer")
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._remove_scratch()
+        users.give_back(self._user)
+
+    def _remove_scratch(self) -> None:
+        """Remove the folder; a confined process that is just dying may still write into it."""
+        for _ in range(_REMOVALS):
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            if not os.path.lexists(self._scratch):
+                return
+            time.sleep(0.01)
 
     def _close(self, name: str) -> None:
         handle = getattr(self, name, -1)

@@ -7,7 +7,6 @@ knows none of its callers.
 """
 
 import json
-import logging
 import secrets
 import threading
 import time
@@ -18,78 +17,40 @@ from typing import Any
 
 import structlog
 from huey import MemoryHuey
-from huey.consumer import Consumer
-from huey.consumer import Worker as HueyWorker
-from huey.registry import Message
-from huey.serializer import Serializer
 from sqlalchemy import event, or_, select, update
 from sqlalchemy.orm import Session
 
 from strongroom.errors import (
     ConflictError,
     NotFoundError,
+    StorageFullError,
     StrongroomError,
     UnavailableError,
     ValidationError,
 )
+from strongroom.services.jobs.handing import JsonSerializer, QuietConsumer
 from strongroom.services.jobs.tables import JobRow
+from strongroom.services.jobs.trying import Ending, Handler, JobContext, tried
 from strongroom.services.jobs.types import MAX_ATTEMPTS, JobState, JobStatus
 from strongroom.vault.database import Database
 
 LEASE_SECONDS = 30.0
 _SWEEP_SECONDS = 10.0
-_CLAIM_AGAIN_SECONDS = 1.0
+_AGAIN_SECONDS = 1.0
 _MAX_PAYLOAD_BYTES = 256 * 2**10
 _TASK = "job"
 
 _log = structlog.get_logger(__name__)
-# huey's own messages go through the standard library; it is talkative at INFO.
-logging.getLogger("huey").setLevel(logging.WARNING)
-
-
-class JobCancelledError(Exception):
-    """Raised inside a handler, at its next look, when its job was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
-class JobContext:
-    """What a handler may know and do beside its work.
+class _Claimed:
+    """A job that is ours."""
 
-    A handler may be called again for the same job after a crash: it must find what it has done.
-    """
-
-    job_id: str
-    workspace: str
-    actor: str
-    attempt: int
-    database: Database
-
-    def progress(self, text: str) -> None:
-        """Tell how far it is; at most 500 characters, no data.
-
-        Raises:
-            JobCancelledError: somebody cancelled the job; let it pass.
-        """
-        with self.database.write() as session:
-            row = session.get_one(JobRow, self.job_id)
-            if row.is_cancel_asked:
-                raise JobCancelledError
-            row.progress = text[:500]
-
-
-Handler = Callable[[JobContext, dict[str, Any]], Mapping[str, Any]]
-"""(context, payload) → result; both what JSON can carry. A StrongroomError fails the job with its
-words; an UnavailableError is tried again, at most three times in all."""
-
-
-class _JsonSerializer(Serializer):  # type: ignore[misc] # huey has no types
-    """huey pickles by default; here messages are JSON, and nothing is ever unpickled."""
-
-    def _serialize(self, data: Any) -> bytes:  # noqa: ANN401 # huey's tuple
-        return json.dumps(list(data)).encode()
-
-    def _deserialize(self, data: bytes) -> Message:
-        return Message(*json.loads(data))
+    context: JobContext
+    kind: str
+    payload: dict[str, Any]
+    created_at: datetime
 
 
 class Jobs:
@@ -121,10 +82,10 @@ class Jobs:
         self._mine: set[str] = set()
         self._fed: set[str] = set()
         self._changed = threading.Condition()
-        self._consumer: Consumer | None = None
+        self._consumer: QuietConsumer | None = None
         self._stopping = threading.Event()
         self._sweeper: threading.Thread | None = None
-        self._huey = MemoryHuey("strongroom", serializer=_JsonSerializer(), results=False)
+        self._huey = MemoryHuey("strongroom", serializer=JsonSerializer(), results=False)
         self._task = self._huey.task(name=_TASK)(self._work)
 
     # ---- for rooms ----
@@ -191,8 +152,8 @@ class Jobs:
             return describe(row)
 
     def cancel(self, session: Session, row: JobRow) -> None:
-        """Cancel a job in the caller's transaction: at once while queued, at its next look else."""
-        if row.state == JobState.QUEUED:
+        """Cancel a job in the caller's transaction: at once, or at its next look if it runs."""
+        if JobState(row.state).is_to_do:
             row.state = JobState.CANCELLED
             row.finished_at = self._now()
         row.is_cancel_asked = True
@@ -207,7 +168,7 @@ class Jobs:
             raise RuntimeError("the jobs run already")
         self._stopping.clear()
         self._take_over(at_start=True)
-        self._consumer = _QuietConsumer(
+        self._consumer = QuietConsumer(
             self._huey, workers=self._threads, periodic=False, initial_delay=0.02, max_delay=0.1
         )
         self._consumer.start()
@@ -250,48 +211,43 @@ class Jobs:
         except StrongroomError as problem:
             # The database is busy or away, and the row is as it was: later again.
             _log.warning("job_not_claimed", job=job_id, code=problem.code)
-            self._feed(job_id, _CLAIM_AGAIN_SECONDS)
+            self._feed(job_id, _AGAIN_SECONDS)
             return
         if claimed is None:
             return
-        context, kind, payload = claimed
-        state, error, result = JobState.DONE, "", {}
-        delay: float | None = None
-        try:
-            result = dict(self._handler(kind)(context, payload))
-            json.dumps(result, allow_nan=False)
-        except JobCancelledError:
-            state = JobState.CANCELLED
-        except StrongroomError as problem:
-            state, error = JobState.FAILED, f"{problem.code}: {problem.message}"
-            if type(problem).status == 503 and context.attempt < MAX_ATTEMPTS:
-                delay = 2.0 ** (context.attempt - 1)
-        except Exception as problem:  # noqa: BLE001 - a handler may raise anything; threads live on
-            # A fault of ours: its words may hold data, so only its kind is kept.
-            state, error = JobState.FAILED, f"internal: {type(problem).__name__}"
-            _log.exception("job_fault", job=job_id, kind=kind)
-        try:
-            self._finish(job_id, state, error, result if not error else {}, delay)
-        except StrongroomError as problem:
-            # Its end could not be written: without a lease renewed it is taken over and done again.
-            _log.error("job_not_finished", job=job_id, code=problem.code)
-            with self._changed:
-                self._mine.discard(job_id)
+
+        def age() -> float:
+            return (self._now() - claimed.created_at).total_seconds()
+
+        ending = tried(self._handler(claimed.kind), claimed.context, claimed.payload, age)
+        while True:
+            try:
+                self._finish(job_id, ending)
+            except StorageFullError:
+                # Not even that it waits can be written: nothing else can be done meanwhile either.
+                if not self._stopping.wait(_AGAIN_SECONDS):
+                    continue
+                self._disown(job_id)
+            except StrongroomError as problem:
+                # Its end could not be written: its lease runs out, and it is done again.
+                _log.error("job_not_finished", job=job_id, code=problem.code)
+                self._disown(job_id)
+            return
 
     def _handler(self, kind: str) -> Handler:
-        try:
-            return self._kinds[kind]
-        except KeyError:
-            raise ValidationError(f"no job kind `{kind}` in this version") from None
+        def unknown(_context: JobContext, _payload: dict[str, Any]) -> Mapping[str, Any]:
+            raise ValidationError(f"no job kind `{kind}` in this version")
 
-    def _claim(self, job_id: str) -> tuple[JobContext, str, dict[str, Any]] | None:
+        return self._kinds.get(kind, unknown)
+
+    def _claim(self, job_id: str) -> _Claimed | None:
         """Make the job ours, or None when another has it or it is over.
 
         A crash from here on leaves a running row, which is fed again when its lease is out.
         """
         with self._database.write() as session:
             row = session.get(JobRow, job_id)
-            if row is None or row.state != JobState.QUEUED:
+            if row is None or not JobState(row.state).is_to_do:
                 return None
             row.state = JobState.RUNNING
             row.attempts += 1
@@ -300,31 +256,32 @@ class Jobs:
             context = JobContext(row.id, row.workspace, row.actor, row.attempts, self._database)
             with self._changed:
                 self._mine.add(job_id)
-            return context, row.kind, dict(row.payload)
+            return _Claimed(context, row.kind, dict(row.payload), row.created_at)
 
-    def _finish(
-        self,
-        job_id: str,
-        state: JobState,
-        error: str,
-        result: dict[str, Any],
-        delay: float | None,
-    ) -> None:
+    def _finish(self, job_id: str, ending: Ending) -> None:
         with self._database.write() as session:
             row = session.get_one(JobRow, job_id)
-            row.error = error[:2000]
+            row.error = ending.error[:2000]
             row.leased_until = None
-            if delay is not None and not row.is_cancel_asked:
-                row.state = JobState.QUEUED
+            is_again = ending.state.is_to_do and not row.is_cancel_asked
+            if is_again:
+                row.state = ending.state
             else:
-                row.state = state
-                row.result = result
+                row.state = JobState.CANCELLED if ending.state.is_to_do else ending.state
+                row.result = dict(ending.result)
                 row.finished_at = self._now()
+            if ending.state is JobState.WAITING and is_again:
+                # It is not the job's fault: the try does not count.
+                row.attempts -= 1
+                row.leased_until = self._now() + timedelta(seconds=ending.delay_seconds)
+        self._disown(job_id)
+        if is_again:
+            self._feed(job_id, ending.delay_seconds)
+        self._tell()
+
+    def _disown(self, job_id: str) -> None:
         with self._changed:
             self._mine.discard(job_id)
-        if delay is not None:
-            self._feed(job_id, delay)
-        self._tell()
 
     def _tell(self) -> None:
         with self._changed:
@@ -355,10 +312,13 @@ class Jobs:
             )
 
     def _take_over(self, *, at_start: bool) -> None:
-        """Queue again what dead servers left running, and feed all that is queued."""
+        """Queue again what dead servers left running, and feed all that is to do."""
         orphaned = JobRow.state == JobState.RUNNING
         if not (at_start and self._is_only_server):
             orphaned &= or_(JobRow.leased_until.is_(None), JobRow.leased_until < self._now())
+            with self._changed:
+                # Not our own: a full disk may keep us from renewing their leases.
+                orphaned &= JobRow.id.not_in(sorted(self._mine))
         with self._database.read() as session:
             found = session.scalars(select(JobRow.id).where(orphaned)).all()
         if found:
@@ -373,23 +333,17 @@ class Jobs:
                     row.leased_until = None
             self._tell()
         with self._database.read() as session:
-            queued = session.scalars(
-                select(JobRow.id).where(JobRow.state == JobState.QUEUED).order_by(JobRow.created_at)
+            to_do = session.execute(
+                select(JobRow.id, JobRow.leased_until)
+                .where(JobRow.state.in_([JobState.QUEUED, JobState.WAITING]))
+                .order_by(JobRow.created_at)
             ).all()
-        for job_id in queued:
-            self._feed(job_id)
+        for job_id, not_before in to_do:
+            left = (not_before - self._now()).total_seconds() if not_before else 0.0
+            self._feed(job_id, max(left, 0.0))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
-
-
-class _QuietConsumer(Consumer):  # type: ignore[misc] # huey has no types
-    """huey's threads inside a server that has its own signal handlers."""
-
-    worker_class = HueyWorker
-
-    def _set_signal_handlers(self) -> None:
-        """The server's handlers stay."""
 
 
 def describe(row: JobRow) -> JobStatus:

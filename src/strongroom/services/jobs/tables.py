@@ -11,8 +11,8 @@ from strongroom.vault.database import Base
 class JobRow(Base):
     """One job.
 
-    `server` and `leased_until` say who is at it and how long that is to be believed; they mean
-    something only while it runs.
+    `server` and `leased_until` say who is at it and how long that is to be believed, while it runs;
+    while it waits for space, `leased_until` is when it is tried again.
     """
 
     __tablename__ = "work_jobs"

@@ -8,10 +8,11 @@ MAX_ATTEMPTS = 3
 
 
 class JobState(StrEnum):
-    """queued → running → done, failed or cancelled."""
+    """queued → running → done, failed or cancelled; waiting for space, where a disk is full."""
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -19,14 +20,19 @@ class JobState(StrEnum):
     @property
     def is_final(self) -> bool:
         """Nothing more will happen to it."""
-        return self not in {JobState.QUEUED, JobState.RUNNING}
+        return self not in {JobState.QUEUED, JobState.RUNNING, JobState.WAITING}
+
+    @property
+    def is_to_do(self) -> bool:
+        """It is tried, at once or in a while."""
+        return self in {JobState.QUEUED, JobState.WAITING}
 
 
 class JobStatus(BaseModel):
     """A job as a caller sees it.
 
     Times are seconds since 1970 UTC. `result` is what the handler returned; `error` one
-    sentence, never data.
+    sentence, never data: why it failed, or why it is tried again.
     """
 
     model_config = ConfigDict(frozen=True)

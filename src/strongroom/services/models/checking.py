@@ -7,7 +7,7 @@ decision.
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as installed_version
@@ -21,9 +21,10 @@ from strongroom.engines.scanning.findings import Report, Verdict
 from strongroom.engines.scanning.models import scan_files
 from strongroom.errors import NotFoundError, SandboxError, TamperedError
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
-from strongroom.gate.operation import Recorder, new_request_id
+from strongroom.gate.operation import new_request_id
+from strongroom.gate.undecided import Recorder
 from strongroom.services.jobs import sandbox
-from strongroom.services.jobs.queue import JobContext
+from strongroom.services.jobs.trying import JobContext
 from strongroom.services.models import conversion
 from strongroom.services.models.conversion import ConversionReport
 from strongroom.services.models.files import ModelFiles
@@ -47,6 +48,9 @@ ONNX_KIND = "model-onnx"
 _MAX_CONVERTED_BYTES = 512 << 20
 _MAX_REASON = 1_000
 _VERSION = installed_version("strongroom")
+
+Alarm = Callable[[ModelEntryRow], AbstractContextManager[None]]
+"""Flags and records a TamperedError of its block; `Verifier.alarm`."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,6 +92,7 @@ class Checker:
         log: Recorder,
         settings: Settings,
         now: Callable[[], datetime],
+        alarm: Alarm,
     ) -> None:
         self._blobs = blobs
         self._registry = registry
@@ -95,9 +100,14 @@ class Checker:
         self._log = log
         self._settings = settings
         self._now = now
+        self._alarm = alarm
 
     def check(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
-        """Check one version; a version that is decided already is left as it is."""
+        """Check one version; a version that is decided already is left as it is.
+
+        Raises:
+            TamperedError: row or files were changed outside the server; flagged and recorded.
+        """
         entry = str(payload["entry"])
         with context.database.read() as session:
             row = session.get(ModelEntryRow, entry)
@@ -105,11 +115,15 @@ class Checker:
                 raise NotFoundError("the model version of this job is gone")
             if row.state != ModelState.QUARANTINED:
                 return {"state": row.state, "reason": row.reason}
-            files = self._registry.files(session, entry)
-            facts = self._registry.facts(session, row)
+            with self._alarm(row):
+                self._registry.require_current(session, row)
+                self._registry.require_files(session, entry)
+                files = self._registry.files(session, entry)
+                facts = self._registry.facts(session, row)
         with ModelFiles(context.database, self._blobs, files) as opened:
             found = self._look(context, opened, facts)
-        return self._decide(context, row, found)
+        with self._alarm(row):
+            return self._decide(context, row, found)
 
     # ---- looking ----
 
@@ -171,7 +185,9 @@ class Checker:
                 current = session.get_one(ModelEntryRow, row.id)
                 if current.state != ModelState.QUARANTINED:
                     return {"state": current.state, "reason": current.reason}
+                self._registry.require_current(session, current)
                 self._write(session, current, found, report, statement, onnx)
+                self._registry.seal_state(session, current)
                 self._record(session, context, current, found)
                 outcome = {"state": current.state, "reason": current.reason}
         # A crash from here on leaves the decision.

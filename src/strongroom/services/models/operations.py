@@ -12,7 +12,8 @@ from strongroom.errors import ModelRefusedError, NotFoundError, StateError, Tamp
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Route, Stream, in_workspace, operation
-from strongroom.gate.operation import Call, Recorder
+from strongroom.gate.operation import Call
+from strongroom.gate.undecided import Recorder
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.models.checking import Checker, read_report
 from strongroom.services.models.files import ModelFiles
@@ -92,7 +93,8 @@ class ModelOperations:
         self._now = now
         self._registry = Registry(blobs, keyring, jobs, now)
         self._verifier = Verifier(database, blobs, self._registry, self._keys, log, now)
-        checker = Checker(blobs, self._registry, self._keys, log, settings, now)
+        alarm = self._verifier.alarm
+        checker = Checker(blobs, self._registry, self._keys, log, settings, now, alarm)
         jobs.register_kind(CHECK_KIND, checker.check)
 
     # ---- for the server and other rooms ----
@@ -145,12 +147,14 @@ class ModelOperations:
 
         Raises:
             StateError: it is no longer approved.
+            TamperedError: it is called approved, but that is not its latest state.
             NotFoundError: it is gone.
             KeyUnavailableError: the workspace's key is disabled or destroyed.
         """
         self._keyring.require_enabled(session, workspace)
         row = self._registry.find(session, workspace, model, version)
-        self._require_state(row, ModelState.APPROVED)
+        with self._verifier.alarm(row):
+            self._require_state(session, row, ModelState.APPROVED)
 
     def rewrap(self, session: Session, workspace: str) -> int:
         """After a rotation: bring the room's own keys to the newest version; how many changed."""
@@ -174,7 +178,7 @@ class ModelOperations:
         query = query.order_by(ModelEntryRow.model, ModelEntryRow.version.desc())
         with call.reading() as session:
             rows = session.scalars(query.limit(request.limit))
-            return ModelVersions(versions=[describe(row) for row in rows])
+            return ModelVersions(versions=[self._described(session, row) for row in rows])
 
     @operation(
         "model.show",
@@ -197,6 +201,7 @@ class ModelOperations:
                 for file in self._registry.files(session, row.id)
             ]
             facts = self._registry.facts(session, row)
+            described = self._described(session, row)
             decisions = session.scalars(
                 select(ModelDecisionRow)
                 .where(ModelDecisionRow.entry == row.id)
@@ -204,7 +209,7 @@ class ModelOperations:
             ).all()
             signed_by = self._keys.verifying_key(session).key_id if row.statement else ""
         return ModelDetail(
-            **describe(row).model_dump(),
+            **described.model_dump(),
             serving_reason=row.serving_reason,
             features=features,
             classes=classes,
@@ -276,7 +281,7 @@ class ModelOperations:
         at = self._now()
         with call.transaction() as session:
             row = self._find(session, request)
-            self._require_state(row, ModelState.CHECKED)
+            self._require_state(session, row, ModelState.CHECKED)
             if row.digest != found.signed.digest:
                 raise StateError("the version changed while it was being approved")
             if row.verdict != "clean" and not (request.accept_findings and request.comment):
@@ -313,7 +318,7 @@ class ModelOperations:
         """Refuse a version for good; it can never be approved."""
         with call.transaction() as session:
             row = self._find(session, request)
-            self._require_state(row, ModelState.QUARANTINED, ModelState.CHECKED)
+            self._require_state(session, row, ModelState.QUARANTINED, ModelState.CHECKED)
             row.reason = request.comment or "rejected by a person"
             self._decision(session, call, row, ModelState.REJECTED, self._now(), request.comment)
             return describe(row)
@@ -324,13 +329,13 @@ class ModelOperations:
         resource=version_entity,
         audit=AuditClass.AI_OPERATION,
         route=Route("POST", _ROUTE + "/retire"),
-        command=Command("model retire", positional=("name", "version")),
+        command=Command("model retire", positional=("name", "version"), confirm="name"),
     )
     def retire(self, call: Call, request: DecideModel) -> ModelVersion:
         """Take an approved version out of use: no endpoint loads it any more."""
         with call.transaction() as session:
             row = self._find(session, request)
-            self._require_state(row, ModelState.APPROVED)
+            self._require_state(session, row, ModelState.APPROVED)
             self._decision(session, call, row, ModelState.RETIRED, self._now(), request.comment)
             return describe(row)
 
@@ -392,15 +397,21 @@ class ModelOperations:
 
     # ---- parts ----
 
+    def _described(self, session: Session, row: ModelEntryRow) -> ModelVersion:
+        return describe(row, is_current=self._registry.is_current(session, row))
+
     def _find(self, session: Session, request: ModelReference) -> ModelEntryRow:
         return self._registry.find(session, request.workspace, request.name, request.version)
 
-    def _require_state(self, row: ModelEntryRow, *states: ModelState) -> None:
+    def _require_state(self, session: Session, row: ModelEntryRow, *states: ModelState) -> None:
+        """Return if `row`, read in `session`, is in one of `states`, and that is its latest."""
         if row.state not in states:
             allowed = " or ".join(states)
             raise StateError(
                 f"version {row.version} of `{row.model}` is {row.state}, not {allowed}"
             )
+        # Before anything is decided on it: what is written next is sealed whole.
+        self._registry.require_current(session, row)
 
     def _require_pullable(self, row: ModelEntryRow) -> None:
         if row.state == ModelState.REJECTED:
@@ -423,6 +434,7 @@ class ModelOperations:
         comment: str,
     ) -> None:
         row.state = decision
+        self._registry.seal_state(session, row)
         session.add(
             ModelDecisionRow(
                 entry=row.id, decision=decision, by=call.principal.id, at=at, comment=comment

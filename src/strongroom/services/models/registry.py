@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select
@@ -14,7 +15,13 @@ from strongroom.engines.crypto.floe import open_stream, seal_stream
 from strongroom.engines.crypto.wrapping import bind
 from strongroom.engines.scanning.archives import unsafe_name
 from strongroom.engines.scanning.reading import Limits
-from strongroom.errors import ConflictError, NotFoundError, TooLargeError, ValidationError
+from strongroom.errors import (
+    ConflictError,
+    NotFoundError,
+    TamperedError,
+    TooLargeError,
+    ValidationError,
+)
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.tables import JobRow
 from strongroom.services.jobs.types import JobState
@@ -32,7 +39,12 @@ from strongroom.services.models.types import (
 )
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.keys import Keyring
+from strongroom.vault.seals import Seals
 
+KIND = "model"
+"""Of the changes of a version's state, in the journal of sealed changes."""
+FILES_KIND = "model files"
+"""Of the files that were registered, in the same journal: what is checked is what was sent."""
 CHECK_KIND = "models.check"
 _FACTS_PURPOSE = "model-facts"
 _MAX_FILES = 50_000
@@ -98,6 +110,8 @@ class Registry:
         except IntegrityError:
             raise ConflictError(f"version {version} of `{model}` is there already") from None
         session.add_all(ModelFileRow(entry=entry, path=f.path, blob=f.blob) for f in files)
+        self.seal_state(session, row)
+        seal_files(session, self._keyring.seals, entry)
         row.job = self.enqueue_check(session, row, actor)
         return entry
 
@@ -120,6 +134,38 @@ class Registry:
             seen.add(file.path)
             if self._blobs.info(session, file.blob).workspace != workspace:
                 raise ValidationError("a file of the model lies in another workspace")
+
+    def seal_state(self, session: Session, row: ModelEntryRow) -> None:
+        """Note in the journal of sealed changes what the version is now; after each change."""
+        self._keyring.seals.record(session, KIND, row.id, _sealed_state(row))
+
+    def require_current(self, session: Session, row: ModelEntryRow) -> None:
+        """Return if `row`, read in `session`, is in the state that it was brought into last.
+
+        Raises:
+            TamperedError: it is an older state, or one that the server did not write.
+        """
+        self._keyring.seals.require(session, KIND, row.id, _sealed_state(row))
+
+    def is_current(self, session: Session, row: ModelEntryRow) -> bool:
+        """Whether `require_current` would return."""
+        try:
+            self.require_current(session, row)
+        except TamperedError:
+            return False
+        return True
+
+    def is_same(self, row: ModelEntryRow, other: ModelEntryRow) -> bool:
+        """Whether two readings of a version are of one state."""
+        return _sealed_state(row) == _sealed_state(other)
+
+    def require_files(self, session: Session, entry: str) -> None:
+        """Return if the files of a version are those that were registered.
+
+        Raises:
+            TamperedError: they are others.
+        """
+        self._keyring.seals.require(session, FILES_KIND, entry, _files_digest(session, entry))
 
     # ---- finding ----
 
@@ -163,11 +209,15 @@ class Registry:
         return {row.id: self._checked(session, row) for row in rows}
 
     def _checked(self, session: Session, row: ModelEntryRow) -> Checked:
+        if not self.is_current(session, row):
+            return Checked(CheckState.FAILED, "its state was changed outside the server")
         state = ModelState(row.state)
         if state is ModelState.QUARANTINED:
             job = session.get(JobRow, row.job)
             if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
                 return Checked(CheckState.FAILED, f"the checks did not end: {job.error}")
+            if job is not None and job.state == JobState.WAITING:
+                return Checked(CheckState.PENDING, "its checks wait for space: the disk is full")
             return Checked(CheckState.PENDING)
         if state is ModelState.REJECTED:
             return Checked(CheckState.FAILED, row.reason)
@@ -216,6 +266,44 @@ class Registry:
         return len(rewrapped)
 
 
+def seal_files(session: Session, seals: Seals, entry: str) -> None:
+    """Note in the journal which files a version consists of."""
+    session.flush()
+    seals.record(session, FILES_KIND, entry, _files_digest(session, entry))
+
+
+def unadopted_states(session: Session, seals: Seals) -> list[str]:
+    """Ids of versions that were there before the journal of sealed changes was."""
+    entries = session.scalars(select(ModelEntryRow.id).order_by(ModelEntryRow.id)).all()
+    return [entry for entry in entries if seals.latest(session, KIND, entry) is None]
+
+
+def adopt_states(session: Session, seals: Seals, entries: Sequence[str]) -> None:
+    """Begin the journal with the states that versions had before there was one."""
+    for entry in entries:
+        row = session.get_one(ModelEntryRow, entry)
+        seals.record(session, KIND, entry, _sealed_state(row))
+        seal_files(session, seals, entry)
+
+
+def _sealed_state(row: ModelEntryRow) -> str:
+    """The state, and a digest of all that is decided by beside it."""
+    parts = bind(
+        "strongroom model state", 1, row.state, row.verdict, row.reason, row.digest,
+        row.report or "", row.statement or "", row.onnx or "",
+        sha256(row.approval or b"").hexdigest(),
+    )  # fmt: skip
+    return f"{row.state}/{sha256(parts).hexdigest()}"
+
+
+def _files_digest(session: Session, entry: str) -> str:
+    rows = session.execute(
+        select(ModelFileRow.path, ModelFileRow.blob).where(ModelFileRow.entry == entry)
+    ).all()
+    # Sorted here: a database sorts by rules of its own.
+    return sha256(b"".join(sorted(bind(path, blob) for path, blob in rows))).hexdigest()
+
+
 def _facts_context(entry: str) -> bytes:
     return bind("strongroom model facts", 1, entry)
 
@@ -229,8 +317,8 @@ def _checked_name(workspace: str, model: str, version: int) -> ModelReference:
         ) from None
 
 
-def describe(row: ModelEntryRow) -> ModelVersion:
-    """A row as callers see it."""
+def describe(row: ModelEntryRow, *, is_current: bool = True) -> ModelVersion:
+    """A row as callers see it; `is_current` as `Registry.is_current` says."""
     return ModelVersion(
         workspace=row.workspace,
         name=row.model,
@@ -240,7 +328,7 @@ def describe(row: ModelEntryRow) -> ModelVersion:
         reason=row.reason,
         serving=Serving(row.serving),
         digest=row.digest,
-        is_tampered=row.tampered_at is not None,
+        is_tampered=row.tampered_at is not None or not is_current,
         registered_by=row.registered_by,
         registered_at=row.registered_at,
     )

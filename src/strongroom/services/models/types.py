@@ -229,7 +229,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How the checks of a version stand, with the reason where they failed."""
+    """How the checks of a version stand, with the reason where they failed or have to wait."""
 
     state: CheckState
     reason: str = ""

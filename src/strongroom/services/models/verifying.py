@@ -13,9 +13,10 @@ from hashlib import sha256
 import structlog
 from sqlalchemy.orm import Session
 
-from strongroom.errors import NotFoundError, StateError, TamperedError
+from strongroom.errors import ConflictError, NotFoundError, StateError, TamperedError
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
-from strongroom.gate.operation import Recorder, new_request_id
+from strongroom.gate.operation import new_request_id
+from strongroom.gate.undecided import Recorder
 from strongroom.services.models.files import ModelFiles
 from strongroom.services.models.registry import Registry
 from strongroom.services.models.statements import (
@@ -75,7 +76,7 @@ class Verifier:
         """
         with self._database.read() as session:
             row = self._registry.find(session, workspace, model, version)
-        with self._alarm(row):
+        with self.alarm(row):
             signed, files, key_id = self._signed(row)
             total = self._bytes(row, signed, files)
         if row.tampered_at is not None:
@@ -84,7 +85,7 @@ class Verifier:
 
     def signed(self, row: ModelEntryRow) -> tuple[SignedVersion, list[ModelFileRow]]:
         """Signatures only: the bytes are verified by whoever reads them. Raises as `verify`."""
-        with self._alarm(row):
+        with self.alarm(row):
             signed, files, _ = self._signed(row)
         return signed, files
 
@@ -102,7 +103,7 @@ class Verifier:
                 next_step="ask an ML Engineer or Owner to approve it",
             )
         found = self.verify(workspace, model, version)
-        with self._alarm(row):
+        with self.alarm(row):
             onnx = self._onnx(row, found.signed)
             if any(file.sha256 == found.signed.onnx_sha256 for file in found.signed.files):
                 onnx = None  # it came as ONNX and was not converted here: confined, then
@@ -134,6 +135,10 @@ class Verifier:
         if row.statement is None:
             raise TamperedError("the version is called checked, but nobody signed it")
         with self._database.read() as session:
+            current = session.get_one(ModelEntryRow, row.id)
+            self._registry.require_current(session, current)
+            if not self._registry.is_same(current, row):
+                raise ConflictError(f"version {row.version} of `{row.model}` has changed meanwhile")
             key = self._keys.verifying_key(session)
             files = self._registry.files(session, row.id)
         signed = read_version(self._small(row.statement), key, row)
@@ -175,8 +180,8 @@ class Verifier:
     # ---- alarm ----
 
     @contextmanager
-    def _alarm(self, row: ModelEntryRow) -> Iterator[None]:
-        """Flags and records a TamperedError before it goes on its way."""
+    def alarm(self, row: ModelEntryRow) -> Iterator[None]:
+        """Flags and records a TamperedError before it goes on its way. Not inside a write."""
         try:
             yield
         except TamperedError as error:
@@ -184,8 +189,12 @@ class Verifier:
             raise
 
     def _flag(self, row: ModelEntryRow, reason: str) -> None:
+        if row.tampered_at is not None and row.tampered_reason == reason[:500]:
+            return
         with self._database.write() as session:
             current = session.get_one(ModelEntryRow, row.id)
+            if current.tampered_at is not None and current.tampered_reason == reason[:500]:
+                return  # once on the record, not once a request
             current.tampered_at = self._now()
             current.tampered_reason = reason[:500]
             self._record(session, row, "model.tampered", Outcome.FAILED, reason)

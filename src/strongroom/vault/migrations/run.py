@@ -6,18 +6,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
-from strongroom.errors import HomeNewerError
+from strongroom.errors import HomeNewerError, TamperedError
 
 VERSION_TABLE = "strongroom_version"
 """Where Alembic notes the form of our tables."""
+_FIRST_TABLE = "workspace_keys"
 
 
-def upgrade(connection: Connection) -> None:
-    """Apply every step that the database lacks, inside the caller's transaction.
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Apply every step up to `to` that the database lacks, inside the caller's transaction.
 
-    Raises: HomeNewerError when the database names a step that this version does not know.
+    Raises:
+        HomeNewerError: the database names a step that this version does not know.
+        TamperedError: it has our tables, and names none.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
@@ -27,4 +30,6 @@ def upgrade(connection: Connection) -> None:
     present = set(MigrationContext.configure(connection, opts=options).get_current_heads())
     if unknown := sorted(present - known):
         raise HomeNewerError(f"the database has the form `{unknown[0]}` of a newer version")
-    command.upgrade(config, "head")
+    if not present and inspect(connection).has_table(_FIRST_TABLE):
+        raise TamperedError("the database no longer says which form its tables have")
+    command.upgrade(config, to)

@@ -89,6 +89,20 @@ def is_town(text: str) -> bool:
     )
 
 
+# Parts of town names that no name of a person has; some of a column are enough.
+_SURELY_TOWN = re2.compile(
+    r"(?i)[\pL\pM'-]+-(?:sur|sous|les|lès|en|am|an der|upon|de la|la)-[\pL\pM'-]+"
+    r"|saint[ -]\pL.+-\pL.+"
+    r"|sainte?[ ][\pL\pM-]+|bad [\pL\pM]+|[\pL\pM' -]+ (?:am|an der|ob der|upon|sulla|sul|di sopra)"
+    r" [\pL\pM' -]+"
+)
+
+
+def is_surely_town(text: str) -> bool:
+    """True for a name built as those of towns are and those of people are not."""
+    return _SURELY_TOWN.fullmatch(text) is not None
+
+
 _TITLES = frozenset(
     """
     mr mrs ms miss mx dr prof sir lady dame rev hon herr frau fräulein dipl ing mag univ phd md
@@ -97,7 +111,21 @@ _TITLES = frozenset(
     al el b.a b.sc m.a m.sc b.eng ing. dipl.-ing. esq
     """.split()  # noqa: SIM905 # a list of words reads better so
 )
-_WORD = re2.compile(r"[\pL\pM'\x{2019}]+(?:-[\pL\pM'\x{2019}]+)*")
+_FIRMS = frozenset(
+    """
+    gmbh ag kg ohg inc ltd llc llp plc corp co sa sas sarl srl spa bv nv ab oy group sons holding
+    holdings partners brothers company associates industries
+    """.split()  # noqa: SIM905 # a list of words reads better so
+)
+"""At the end of a name they make it that of a firm."""
+_SEPARATORS = str.maketrans(dict.fromkeys(',.;()/"\u00a0\t\n', " "))
+_NOT_IN_NAMES = re2.compile(r"[\pN@:_#+=<>|*&!?%$€£\[\]{}\\\\]")
+
+
+def is_firm(text: str) -> bool:
+    """True for a name with the ending of a firm."""
+    words = text.translate(_SEPARATORS).lower().split()
+    return len(words) > 1 and words[-1] in _FIRMS
 
 
 def _known(word: str, names: frozenset[str]) -> bool:
@@ -111,10 +139,12 @@ def name_kind(text: str) -> str:
     A full name has two to five words, of which the first or last is a listed name of its kind
     and the others look like names; titles and particles do not count.
     """
-    if any(character.isdigit() for character in text):
+    if _NOT_IN_NAMES.search(text) is not None:
         return ""
-    words = [word.lower() for word in _WORD.findall(text)]
+    words = text.translate(_SEPARATORS).lower().split()
     words = [word for word in words if word not in _TITLES and len(word) > 1]
+    if words and words[-1] in _FIRMS:
+        return ""
     given, family = people()
     if len(words) == 1:
         word = words[0]

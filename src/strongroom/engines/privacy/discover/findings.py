@@ -28,7 +28,7 @@ class Shape(StrEnum):
     UNIQUE_TEXT = "unique_text"  # nearly every row its own text: likely to identify
     FREE_TEXT = "free_text"  # sentences: may say anything
     BINARY = "binary"
-    NESTED = "nested"  # lists and structs, not looked into yet
+    NESTED = "nested"  # lists and structs whose inside cannot be told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,13 @@ class ColumnFinding:
 
     Attributes:
         type: name of a semantic type, or None where none was recognised.
-        confidence: in [0, 1]; 0 where `type` is None.
+        confidence: of findings that are so sure, this share is right; in [0, 1]; 0 where `type`
+            is None.
         decided_by: `engine`, or `person` after somebody's override, which always wins.
+        column: name, or the path of a part of a nested column such as `address.city`.
         alternatives: other types that passed the threshold, best first, with confidence.
+        inside: types that stand within some of the values, as in free text, the most frequent
+            first.
     """
 
     column: str
@@ -91,21 +95,85 @@ class ColumnFinding:
     profile: ColumnProfile
     decided_by: str = "engine"
     alternatives: tuple[tuple[str, float], ...] = ()
+    inside: tuple["TypeInside", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TypeInside:
+    """A type that stands within values.
+
+    Attributes:
+        share: of the values looked at that hold it, in [0, 1].
+        count: of those values.
+    """
+
+    type: str
+    share: float
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class QuasiIdentifier:
-    """Columns that together set people apart.
+    """Columns that together single people out, none of which could be left out.
 
     Attributes:
-        columns: one or two column names.
-        unique_share: share of the sampled rows whose combination occurs once, in [0, 1].
-        smallest_group: rows in the smallest group; 1 means somebody stands alone.
+        columns: one to four column names.
+        unique_share: share of the sampled people who have a combination of their own, in [0, 1].
+        smallest_group: people in the smallest group; 1 means somebody stands alone.
+        population_share: the same share in the table that the sample was drawn from, estimated;
+            None where it was not (an older finding).
+        added: for each column, how much of `unique_share` is lost without it.
     """
 
     columns: tuple[str, ...]
     unique_share: float
     smallest_group: int
+    population_share: float | None = None
+    added: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUniqueness:
+    """What one column does to single people out.
+
+    Attributes:
+        alone_share: share of the people it singles out by itself.
+        lost_without: share of the people who are singled out by all columns together, and no
+            longer when this one is hidden.
+        added_in_sets: what it adds to the sets reported, summed.
+    """
+
+    column: str
+    alone_share: float
+    lost_without: float
+    added_in_sets: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uniqueness:
+    """How far the columns that others may know single people out.
+
+    Attributes:
+        people: that were looked at; rows, where no column says whom a row is about.
+        sets: the most telling first.
+        columns: the one that adds most first.
+        share: of the people singled out by all the columns together.
+        is_complete: every set that promised to tell was counted; false where there were too
+            many, and only the most promising were.
+        population: people in the table; more than `people` where these are a sample.
+    """
+
+    people: int
+    sets: tuple[QuasiIdentifier, ...]
+    columns: tuple[ColumnUniqueness, ...]
+    share: float
+    is_complete: bool
+    population: int = 0
+
+    @property
+    def is_exact(self) -> bool:
+        """True where everybody in the table was looked at."""
+        return self.population <= self.people
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +192,16 @@ class SampleGuarantee:
 
 @dataclass(frozen=True, slots=True)
 class TableFindings:
-    """Findings of a table, in the order of its columns."""
+    """Findings of a table, in the order of its columns.
+
+    Attributes:
+        uniqueness: how far people are singled out; None in findings of an older version.
+    """
 
     columns: tuple[ColumnFinding, ...]
     quasi_identifiers: tuple[QuasiIdentifier, ...]
     guarantee: SampleGuarantee
+    uniqueness: Uniqueness | None = None
 
     def column(self, name: str) -> ColumnFinding:
         """The finding of the column `name`; KeyError if there is none."""

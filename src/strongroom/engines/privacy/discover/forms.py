@@ -2,18 +2,16 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 
-import re2
-
-from strongroom.engines.privacy.discover.profile import ColumnSample
-from strongroom.engines.privacy.discover.rules.registry import ALL_RULES
+from strongroom.engines.privacy.discover.profile import ColumnSample, places
+from strongroom.engines.privacy.discover.rulebook import Rulebook
 from strongroom.engines.privacy.discover.rules.rule import Grammar
 
-_MAX_CHECKED = 300
+_LOOKED_AT = 200
+_MAX_CHECKED = 60
+_FIRST_CHECKED, _LEAST_OF_FIRST = 12, 0.4
 _LEAST_SHARE = 0.5
-_MAX_PATTERN_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,7 @@ class FormShare:
         alone: confidence by these forms without the column's name, the mean over the rows.
         named: and with it.
         checked: a checksum or rule stands behind most of the rows.
+        min_distinct: values that must differ for the forms to speak alone; 0 for the default.
     """
 
     type: str
@@ -32,43 +31,22 @@ class FormShare:
     alone: float
     named: float
     checked: bool
+    min_distinct: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Forms:
-    """The compiled union of all grammars; index in the set → type and grammar."""
-
-    union: "re2.Set"
-    grammars: tuple[tuple[str, Grammar], ...]
-
-
-@lru_cache(maxsize=1)
-def _forms() -> _Forms:
-    options = re2.Options()
-    options.max_mem = _MAX_PATTERN_BYTES
-    options.log_errors = False
-    union = re2.Set.FullMatchSet(options)
-    grammars = []
-    for rule in ALL_RULES:
-        for grammar in rule.grammars:
-            union.Add(grammar.pattern)
-            grammars.append((rule.name, grammar))
-    union.Compile()
-    return _Forms(union, tuple(grammars))
-
-
-def form_shares(sample: ColumnSample) -> list[FormShare]:
+def form_shares(sample: ColumnSample, book: Rulebook) -> list[FormShare]:
     """The types of which the column's filled rows have a form, as far as they often enough do.
 
     Different rows may have different forms of one type: each counts with the best it has.
     """
-    forms = _forms()
     fitting: dict[str, dict[int, list[Grammar]]] = defaultdict(dict)
-    for index, value in enumerate(sample.values):
-        for form in forms.union.Match(value) or ():
-            name, grammar = forms.grammars[form]
+    looked_at = places(len(sample.values), _LOOKED_AT)
+    for index in looked_at:
+        value = sample.values[index]
+        for form in book.union.Match(value) or ():
+            name, grammar = book.grammars[form]
             fitting[name].setdefault(index, []).append(grammar)
-    filled = sum(sample.weights)
+    filled = sum(sample.weights[index] for index in looked_at)
     shares = []
     for name, candidates in fitting.items():
         weight = sum(sample.weights[index] for index in candidates)
@@ -82,10 +60,13 @@ def form_shares(sample: ColumnSample) -> list[FormShare]:
 
 def _share(
     sample: ColumnSample, candidates: dict[int, list[Grammar]], share_fitting: float
-) -> tuple[float, float, float, bool] | None:
-    """Share, confidences and whether checked, from the first few hundred distinct candidates."""
+) -> tuple[float, float, float, bool, int] | None:
+    """What `FormShare` says beside the type, from the first few hundred distinct candidates."""
     looked_at = passed = alone = named = checked = required = 0.0
-    for index in islice(candidates, _MAX_CHECKED):
+    min_distinct = 0
+    for count, index in enumerate(islice(candidates, _MAX_CHECKED)):
+        if count == _FIRST_CHECKED and passed < _LEAST_OF_FIRST * looked_at:
+            return None  # by chance one of ten passes, of what is meant nearly all
         weight = sample.weights[index]
         looked_at += weight
         value = sample.values[index]
@@ -96,10 +77,11 @@ def _share(
                 named += weight * grammar.named
                 checked += weight * (grammar.check is not None)
                 required += weight * grammar.min_share
+                min_distinct = max(min_distinct, grammar.min_distinct)
                 break
     if not passed:
         return None
     share = share_fitting * passed / looked_at
     if share < required / passed:
         return None
-    return share, alone / passed, named / passed, 2 * checked > passed
+    return share, alone / passed, named / passed, 2 * checked > passed, min_distinct

@@ -1,12 +1,10 @@
 """What the name of a column says."""
 
 import unicodedata
-from collections import defaultdict
-from functools import lru_cache
 
 import re2
 
-from strongroom.engines.privacy.discover.rules.registry import ALL_RULES
+from strongroom.engines.privacy.discover.rulebook import Rulebook
 
 _LONGEST_PHRASE = 5
 _MAX_HEADER_LENGTH = 200
@@ -52,19 +50,7 @@ def words_of(header: str) -> tuple[str, ...]:
     return tuple(re2.findall(r"[\pL]+|[0-9]+", text.lower()))
 
 
-@lru_cache(maxsize=1)
-def _phrases() -> dict[str, tuple[tuple[str, float], ...]]:
-    """Joined phrase → types it names, with strength: 1 without doubt, 0.5 also other things."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for rule in ALL_RULES:
-        for phrases, strength in ((rule.headers, 1.0), (rule.weak_headers, 0.5)):
-            for phrase in phrases:
-                strengths = found[phrase.replace(" ", "")]
-                strengths[rule.name] = max(strength, strengths.get(rule.name, 0.0))
-    return {phrase: tuple(strengths.items()) for phrase, strengths in found.items()}
-
-
-def types_named(header: str) -> dict[str, float]:
+def types_named(header: str, book: Rulebook) -> dict[str, float]:
     """Types that a column's name speaks of, with the strength of its word in (0, 1].
 
     The whole name counts fully; a phrase inside a longer name somewhat less, the later the
@@ -73,7 +59,7 @@ def types_named(header: str) -> dict[str, float]:
     words = words_of(header)
     while len(words) > 1 and words[-1].isdigit():
         words = words[:-1]  # phone_2
-    phrases = _phrases()
+    phrases = book.phrases
     strengths: dict[str, float] = {}
     for length in range(min(_LONGEST_PHRASE, len(words)), 0, -1):
         for start in range(len(words) - length + 1):

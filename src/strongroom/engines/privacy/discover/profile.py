@@ -1,7 +1,10 @@
 """Counts and shape of one column, and its distinct values as text."""
 
+import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -64,6 +67,22 @@ def sample_column(name: str, column: "pa.ChunkedArray[Any]") -> ColumnSample:
         str(kind), shape, len(column), len(column) - filled, len(counted), singletons, mean_length
     )
     return ColumnSample(name, tuple(counted), tuple(counted.values()), is_number, profile)
+
+
+@lru_cache(maxsize=256)
+def places(total: int, count: int) -> tuple[int, ...]:
+    """At most `count` of the places 0 to `total` - 1, rising, the same each time.
+
+    They are scattered: every third place would say nothing of values that repeat by three.
+    """
+    if total <= count:
+        return tuple(range(total))
+    return tuple(sorted(random.Random(total).sample(range(total), count)))  # noqa: S311 # no secret
+
+
+def spread(values: Sequence[str], count: int) -> Sequence[str]:
+    """At most `count` of the values, from anywhere among them, in their order."""
+    return [values[at] for at in places(len(values), count)]
 
 
 def _as_text(column: "pa.ChunkedArray[Any]") -> "pa.ChunkedArray[Any] | None":
@@ -143,3 +162,18 @@ def _all_numbers(counted: Counter[str]) -> bool:
         except ValueError:
             return False
     return True
+
+
+_SERIAL_RANGE = 0.01
+
+
+def run_on(values: Sequence[str]) -> bool:
+    """True for numbers of one length that lie within a hundredth of all there are of it.
+
+    Serial numbers do; those that are given to people at random do not.
+    """
+    length = len(values[0]) if values else 0
+    if not all(len(value) == length and value.isdigit() for value in values):
+        return False
+    numbers = [int(value) for value in values]
+    return length > 0 and max(numbers) - min(numbers) < _SERIAL_RANGE * 10**length

@@ -1,12 +1,14 @@
-"""The policy of masked views where a workspace has none of its own."""
+"""The policy of masked views where a dataset has none of its own."""
 
 from functools import lru_cache
 
-from strongroom.engines.privacy.mask.policy import MaskPolicy, parse_policy
+from strongroom.engines.privacy.mask.policy import MaskPolicy
+from strongroom.engines.privacy.mask.policy_file import parse_policy
 
 DEFAULT_POLICY = """\
 # Identities go, what a model can learn from stays. Equal values stay equal where that is needed
-# to join or to count (hash), within one dataset and purpose.
+# to join or to count (hash), within one dataset and purpose. Words stay where many rows hold
+# them (keep_common): a rare one may be a name that nobody recognised, or single a person out.
 
 [types]
 person_name = "redact"
@@ -39,13 +41,13 @@ political_opinion = "redact"
 union_membership = "redact"
 sexual_orientation = "redact"
 biometric = "drop"
-health_condition = "keep"           # what clinical models are about; no name stands beside it
-gender = "keep"
-marital_status = "keep"
+health_condition = "keep_common"    # what clinical models are about; no name stands beside it
+gender = "keep_common"
+marital_status = "keep_common"
 nationality = "redact"
-occupation = "keep"
-country = "keep"
-state = "keep"
+occupation = "keep_common"
+country = "keep_common"
+state = "keep_common"
 
 [roles]
 direct = "redact"
@@ -58,12 +60,12 @@ empty = "keep"
 constant = "redact"                 # teaches nothing, and may be the one person in the table
 boolean = "keep"
 number = "keep"
-category = "keep"
+category = "keep_common"
 date = "generalize"
 short_text = "hash"
 unique_integer = "hash"             # a key of the rows
 unique_text = "redact"              # may name people
-free_text = "redact"                # may say anything
+free_text = "redact"                # may say anything; `mask_spans` leaves what the finder misses
 binary = "drop"
 nested = "drop"
 """

@@ -1,52 +1,56 @@
 """From findings and a policy to a plan, and from clear batches to masked ones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 
-from strongroom.engines.privacy.discover.findings import Shape, TableFindings
-from strongroom.engines.privacy.mask import methods
+from strongroom.engines.privacy.discover.findings import ColumnFinding, Shape, TableFindings
+from strongroom.engines.privacy.mask.applying import ColumnMask, Masker
+from strongroom.engines.privacy.mask.arrays import has_no_text, is_dated, is_number, is_text
+from strongroom.engines.privacy.mask.keys import MIN_KEY_BYTES
 from strongroom.engines.privacy.mask.policy import REDACT, MaskPolicy, MaskRule, Method
-
-_DATE_TYPES = frozenset({"date_of_birth", "date"})
-_CODE_TYPES = frozenset({"postcode"})
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnMask:
-    """What happens to one column.
-
-    Attributes:
-        domain: what keyed hashes of this column are separate by: its type, or its name.
-        reason: in words, for the record and for `explain`.
-    """
-
-    column: str
-    rule: MaskRule
-    domain: str
-    type: str | None
-    reason: str
+from strongroom.engines.privacy.mask.standins.registry import is_suited
+from strongroom.engines.privacy.mask.texts import DATE_TYPES, Finder
+from strongroom.engines.privacy.mask.tokens import TokenVault
+from strongroom.engines.privacy.nested import Leaf, leaves
+from strongroom.errors import ValidationError
 
 
 @dataclass(frozen=True, slots=True)
 class MaskPlan:
-    """What happens to each column of a table, in its order.
+    """What happens to each column of a table, or to each leaf of it, in its order.
 
     Attributes:
         subject_column: clear column by which dates are shifted, or None.
+        policy: that it follows.
+        source: schema that it was made for.
         schema: of the masked batches.
     """
 
     masks: tuple[ColumnMask, ...]
     subject_column: str | None
+    policy: MaskPolicy
+    source: pa.Schema
     schema: pa.Schema
 
     @property
     def clear_columns(self) -> tuple[str, ...]:
-        """Columns that pass as they are."""
+        """Columns, and paths in columns, that pass as they are."""
         return tuple(mask.column for mask in self.masks if mask.rule.method is Method.KEEP)
+
+    @property
+    def uses_tokens(self) -> bool:
+        """True where masking needs a token vault."""
+        return any(mask.rule.method is Method.TOKENIZE for mask in self.masks) or (
+            self.uses_finder
+            and any(rule.method is Method.TOKENIZE for rule in self.policy.all_rules())
+        )
+
+    @property
+    def uses_finder(self) -> bool:
+        """True where texts stay but for what a finder finds in them."""
+        return any(mask.rule.method is Method.MASK_SPANS for mask in self.masks)
 
 
 def plan_masks(
@@ -54,92 +58,163 @@ def plan_masks(
     findings: TableFindings,
     policy: MaskPolicy,
     subject_column: str | None = None,
+    *,
+    table: str = "",
+    counts: Mapping[str, Mapping[str, int]] | None = None,
 ) -> MaskPlan:
-    """The plan for tables of `schema`. A column without a finding is redacted.
+    """The plan for tables of `schema`. A column or leaf without a finding is redacted.
 
-    Where dates should be shifted and no subject column is known, they are generalized instead.
+    A rule that cannot be obeyed gives way to one that hides more: dates are generalized where no
+    subject column is known to shift them by, and what does not fit its method is redacted.
+
+    Args:
+        schema: of the clear batches.
+        findings: of columns, or of leaves by their path.
+        policy: what to do.
+        subject_column: column that says whom a row is about.
+        table: its name, for `[tables.NAME.columns]`.
+        counts: from `hiding.count_values`, for `keep_common`; columns that are not in it are
+            redacted by that method.
     """
-    by_name = {finding.column: finding for finding in findings.columns}
     if subject_column is not None and subject_column not in schema.names:
         raise ValueError("the subject column is not in the schema")
-    masks = []
-    for field in schema:
-        finding = by_name.get(field.name)
-        if finding is None:
-            masks.append(ColumnMask(field.name, REDACT, field.name, None, "never looked at"))
-            continue
-        rule, reason = policy.rule_for(finding)
-        if rule.method is Method.SHIFT_DATE and (
-            subject_column is None or not methods.is_dated(field.type)
-        ):
-            rule = replace(rule, method=Method.GENERALIZE)
-            reason += "; no subject column to shift by"
-        if rule.method is Method.KEEP and finding.profile.shape is Shape.EMPTY:
-            # The sample was empty; the rest of the table need not be.
-            rule, reason = REDACT, "nothing was there to look at"
-        masks.append(ColumnMask(field.name, rule, finding.type or field.name, finding.type, reason))
-    plan = MaskPlan(tuple(masks), subject_column, schema)
+    planner = _Planner(schema, findings, policy, subject_column, table, counts or {})
+    masks = tuple(planner.masks())
+    plan = MaskPlan(masks, subject_column, policy, schema, schema)
     empty = pa.RecordBatch.from_arrays(
         [pa.array([], field.type) for field in schema], schema=schema
     )
-    masked = _mask_columns(empty, plan, b"\0" * methods.MIN_KEY_BYTES)
+    masked = _masker(plan, b"\0" * MIN_KEY_BYTES, None, None).mask(empty)
     return replace(plan, schema=masked.schema)
 
 
 def mask_batches(
-    batches: Iterable[pa.RecordBatch], plan: MaskPlan, key: bytes
+    batches: Iterable[pa.RecordBatch],
+    plan: MaskPlan,
+    key: bytes,
+    *,
+    tokens: TokenVault | None = None,
+    finder: Finder | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The batches as `plan` says, each with `plan.schema`.
 
     Args:
         batches: with the schema that `plan` was made for.
         plan: from `plan_masks`.
-        key: at least 32 bytes; hashes and shifts made under different keys cannot be linked, so
-            give one key a purpose.
+        key: at least 32 bytes; what is masked under different keys cannot be linked, so give one
+            key a purpose (`keys.purpose_key`).
+        tokens: a vault of the same purpose, where `plan.uses_tokens`.
+        finder: finds personal data in texts, where `plan.uses_finder`; without it such texts are
+            redacted.
+
+    Raises:
+        ValidationError: the policy draws tokens and there is no vault.
     """
-    if len(key) < methods.MIN_KEY_BYTES:
-        raise ValueError(f"a mask key has at least {methods.MIN_KEY_BYTES} bytes")
+    if plan.uses_tokens and tokens is None:
+        raise ValidationError(
+            "the mask policy draws tokens, and there is no token vault to keep them",
+            next_step="name a token file, or choose another method",
+        )
+    masker = _masker(plan, key, tokens, finder)
     for batch in batches:
-        yield _mask_columns(batch, plan, key).cast(plan.schema)
+        masked = masker.mask(batch)
+        yield masked if masked.schema == plan.schema else masked.cast(plan.schema)
 
 
-def _mask_columns(batch: pa.RecordBatch, plan: MaskPlan, key: bytes) -> pa.RecordBatch:
-    names: list[str] = []
-    arrays: list[Any] = []  # the stubs want arrays of one type
-    subjects = batch.column(plan.subject_column) if plan.subject_column is not None else None
-    for mask in plan.masks:
-        if mask.rule.method is Method.DROP:
-            continue
-        names.append(mask.column)
-        arrays.append(_masked(batch.column(mask.column), mask, subjects, key))
-    if not names:
-        # Arrow has no rows without columns; an empty one keeps their number.
-        return pa.RecordBatch.from_arrays([pa.nulls(batch.num_rows)], ["hidden"])
-    return pa.RecordBatch.from_arrays(arrays, names)
+def _masker(plan: MaskPlan, key: bytes, tokens: TokenVault | None, finder: Finder | None) -> Masker:
+    return Masker(
+        plan.masks, plan.policy, key,
+        subject_column=plan.subject_column, tokens=tokens, finder=finder,
+    )  # fmt: skip
 
 
-def _masked(
-    values: "pa.Array[Any]", mask: ColumnMask, subjects: "pa.Array[Any] | None", key: bytes
-) -> methods.Array:
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    rule = mask.rule
-    if rule.method is Method.KEEP:
-        return values
-    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
-        return pa.nulls(len(values))  # no method looks inside
-    if rule.method is Method.PARTIAL:
-        return methods.partial(values, rule)
-    if rule.method is Method.HASH:
-        return methods.keyed_hash(values, key, mask.domain)
-    if rule.method is Method.SHIFT_DATE and subjects is not None:
-        return methods.shift_dates(values, subjects, key, rule)
-    if rule.method is Method.GENERALIZE:
-        if methods.is_text(values.type) and mask.type in _DATE_TYPES:
-            return methods.year_of_text(values)
-        if methods.is_number(values.type) and mask.type in _CODE_TYPES:
-            return methods.digits_generalized(values, rule)
-        if pa.types.is_boolean(values.type) or pa.types.is_time(values.type):
-            return methods.redact(values)
-        return methods.generalize(values, rule)
-    return methods.redact(values)
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """Makes the masks of one table; its fields are the arguments of `plan_masks`."""
+
+    schema: pa.Schema
+    findings: TableFindings
+    policy: MaskPolicy
+    subject_column: str | None
+    table: str
+    counts: Mapping[str, Mapping[str, int]]
+
+    def masks(self) -> Iterator[ColumnMask]:
+        """The mask of each column, or of each leaf where something is known of the leaves."""
+        by_name = {finding.column: finding for finding in self.findings.columns}
+        inside: dict[int, list[Leaf]] = {}
+        for leaf in leaves(self.schema):
+            if leaf.is_inside:
+                inside.setdefault(leaf.column, []).append(leaf)
+        for position, field in enumerate(self.schema):
+            parts = inside.get(position, [])
+            is_known = any(
+                leaf.path in by_name or self.policy.named_rule(leaf.path, self.table)
+                for leaf in parts
+            )
+            if is_known and self.policy.named_rule(field.name, self.table) is None:
+                for leaf in parts:
+                    yield self._mask(leaf.path, leaf.type, by_name.get(leaf.path), leaf)
+            else:
+                yield self._mask(field.name, field.type, by_name.get(field.name), None)
+
+    def _mask(
+        self, name: str, kind: pa.DataType, finding: ColumnFinding | None, leaf: Leaf | None
+    ) -> ColumnMask:
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        type_name = finding.type if finding is not None else None
+        rule, reason = self._rule(name, finding)
+        rule, amended = self._fitting(name, kind, type_name, rule)
+        if amended:
+            reason += f"; {amended}"
+        counts = self.counts.get(name) if rule.method is Method.KEEP_COMMON else None
+        return ColumnMask(
+            name, rule, rule.domain or type_name or name, type_name, reason, leaf, counts
+        )
+
+    def _rule(self, name: str, finding: ColumnFinding | None) -> tuple[MaskRule, str]:
+        if finding is None:
+            return self.policy.named_rule(name, self.table) or (REDACT, "never looked at")
+        rule, reason = self.policy.rule_for(finding, self.table)
+        is_named = self.policy.named_rule(name, self.table) is not None
+        if (
+            rule.method in (Method.KEEP, Method.KEEP_COMMON)
+            and finding.profile.shape is Shape.EMPTY
+            and not is_named
+        ):
+            # The sample was empty; the rest of the table need not be.
+            return REDACT, "nothing was there to look at"
+        return rule, reason
+
+    def _fitting(
+        self, name: str, kind: pa.DataType, type_name: str | None, rule: MaskRule
+    ) -> tuple[MaskRule, str]:
+        """The rule, or one that hides more where it does not fit; and in words why."""
+        method = rule.method
+        is_date = is_dated(kind) or (is_text(kind) and type_name in DATE_TYPES)
+        if method is Method.SHIFT_DATE and not (self.subject_column is not None and is_date):
+            why = "no subject column to shift by" if is_date else "not a date that can be shifted"
+            return replace(rule, method=Method.GENERALIZE), why
+        if method in (Method.KEEP, Method.DROP, Method.REDACT):
+            return rule, ""
+        if has_no_text(kind):
+            return REDACT, f"`{method}` does not look into {_kind_name(kind)}"
+        fits = {
+            Method.NOISE: is_number(kind),
+            Method.KEEP_COMMON: is_text(kind) and name in self.counts,
+            Method.MASK_SPANS: is_text(kind),
+            Method.STAND_IN: is_suited(type_name),
+            Method.GENERALIZE: bool(rule.hierarchy)
+            or not (pa.types.is_boolean(kind) or pa.types.is_time(kind)),
+        }.get(method, True)
+        if fits:
+            return rule, ""
+        if method is Method.KEEP_COMMON and is_text(kind):
+            return REDACT, "its values are many, or long, or nobody counted them"
+        return REDACT, f"`{method}` does not fit {type_name or _kind_name(kind)}"
+
+
+def _kind_name(kind: pa.DataType) -> str:
+    """A type of Arrow in words, without what is inside it."""
+    return "nested values" if pa.types.is_nested(kind) else f"values of type {kind}"

@@ -6,17 +6,17 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from strongroom.errors import HomeError, UnavailableError
+from strongroom.errors import HomeError, NotFoundError, UnavailableError
 from strongroom.faces.foundation import open_foundation
 from strongroom.faces.listening import listen
-from strongroom.gate.identity.bootstrap import bootstrap, local_key
+from strongroom.gate.identity.bootstrap import FIRST_NAME, bootstrap, local_key
 from strongroom.settings import Settings
 
 PURPOSE = "quickstart"
@@ -39,10 +39,26 @@ class Hosted:
     process: "subprocess.Popen[bytes]"
 
 
-def prepare(settings: Settings) -> tuple[str, bool]:
-    """Make or open the home, and a key for its operator.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A home that is ready to be served.
 
-    Returns: the key, and whether the home was new.
+    Attributes:
+        operator_key: API key of its operator.
+        is_new: whether there was no home before.
+        kept: new keys, by name, of the people who were there already.
+    """
+
+    operator_key: str = field(repr=False)
+    is_new: bool
+    kept: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def prepare(settings: Settings, names: Iterable[str]) -> Prepared:
+    """Make or open the home, and keys for its operator and for those of `names` who are there.
+
+    Nobody but they themselves can make them over the network. Here they are made by the power of
+    this machine, as `strongroom recover` makes them, and the log says so (`server.local_key`).
 
     Raises:
         PortInUseError, UnavailableError: the server could not listen; nothing was made.
@@ -57,12 +73,15 @@ def prepare(settings: Settings) -> tuple[str, bool]:
         if first is not None:
             # From here on it counts as received: the server will not make another in its place.
             foundation.sign_in.identify(first.api_key)
-            return first.api_key, True
-        key = local_key(
-            foundation.database, foundation.log, foundation.issuer,
-            account="operator", purpose=PURPOSE, days=settings.api_key_days,
-        )  # fmt: skip
-        return key, False
+            return Prepared(first.api_key, is_new=True)
+        keys: dict[str, str] = {}
+        for name in (FIRST_NAME, *names):
+            with suppress(NotFoundError):  # an earlier run did not come that far
+                keys[name] = local_key(
+                    foundation.database, foundation.log, foundation.issuer,
+                    account=name, purpose=PURPOSE, days=settings.api_key_days,
+                )  # fmt: skip
+        return Prepared(keys.pop(FIRST_NAME), is_new=False, kept=keys)
 
 
 @contextmanager

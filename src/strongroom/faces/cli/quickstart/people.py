@@ -1,11 +1,11 @@
 """Who takes part in the quickstart: one person a role, each with a key shown once."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
-from strongroom.errors import ConflictError
-from strongroom.faces.cli.quickstart.hosting import PURPOSE, Hosted
+from strongroom.errors import ConflictError, NotFoundError, RefusedError
+from strongroom.faces.cli.quickstart.hosting import Hosted
 from strongroom.faces.client.client import Client
 from strongroom.faces.client.profiles import Profile
 
@@ -56,20 +56,40 @@ def ensure_workspace(operator: Client) -> bool:
     return True
 
 
-def assemble(server: Hosted, operator: Client) -> Cast:
-    """Every person with their role and a fresh key; keys of an earlier run are revoked."""
-    known = {user["name"]: user for user in operator.call("user.ls", limit=1_000)["users"]}
-    keys: dict[str, str] = {}
-    for name, role in PEOPLE.items():
+def assemble(server: Hosted, operator: Client, kept: Mapping[str, str]) -> Cast:
+    """Every person with their role and a key that only they were shown.
+
+    The operator makes accounts and invitations; each person redeems theirs and tells the Owner
+    their claim code; the Owner gives the roles, and takes the operator's own.
+
+    Args:
+        server: where they are.
+        operator: who runs it.
+        kept: keys of people who were there already, by name (`hosting.prepare`).
+    """
+    known = {user["name"] for user in operator.call("user.ls", limit=1_000)["users"]}
+    keys = dict(kept)
+    for name in PEOPLE:
         if name not in known:
             operator.call("user.create", name=name)
-        with suppress(ConflictError):  # they hold it already
-            operator.call("role.grant", workspace=WORKSPACE, principal=name, role=role)
-        for key in operator.call("token.ls", user=name)["keys"]:
-            if key["purpose"] == PURPOSE and key["state"] == "active":
-                operator.call("token.revoke", key=key["id"])
-        made: dict[str, Any] = operator.call(
-            "token.create", user=name, purpose=PURPOSE, workspaces=[WORKSPACE]
+        if name not in keys:
+            invitation = operator.call("user.invite", user=name)["token"]
+            with client_for(server, invitation) as invited:
+                keys[name] = invited.call("user.claim")["secret"]
+    clients = {name: client_for(server, key) for name, key in keys.items()}
+    claims = {name: client.call("whoami")["claim"] for name, client in clients.items()}
+    _give(operator, OWNER, claims)
+    owner = clients[OWNER]
+    for name in PEOPLE:
+        _give(owner, name, claims)
+    with suppress(NotFoundError):  # an earlier run took it
+        owner.call("role.revoke", workspace=WORKSPACE, principal="operator", role="Owner")
+    return Cast(keys, clients)
+
+
+def _give(giver: Client, name: str, claims: Mapping[str, str]) -> None:
+    # Who made the workspace is Owner until the Owner is there: then they are refused.
+    with suppress(ConflictError, RefusedError):
+        giver.call(
+            "role.grant", workspace=WORKSPACE, principal=name, role=PEOPLE[name], claim=claims[name]
         )
-        keys[name] = made["secret"]
-    return Cast(keys, {name: client_for(server, key) for name, key in keys.items()})

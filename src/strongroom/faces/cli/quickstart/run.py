@@ -9,7 +9,7 @@ from pathlib import Path
 
 from strongroom.errors import InternalError
 from strongroom.faces.cli.quickstart import hosting, people, steps
-from strongroom.faces.cli.quickstart.hosting import Hosted
+from strongroom.faces.cli.quickstart.hosting import Hosted, Prepared
 from strongroom.faces.cli.quickstart.steps import Stage
 from strongroom.faces.cli.quickstart.telling import Teller
 from strongroom.settings import Settings, load
@@ -27,12 +27,12 @@ def run(*, home: Path | None, port: int | None, once: bool, as_json: bool) -> in
     tell = Teller(as_json=as_json)
     with ExitStack() as stack:
         with tell.step(1, "A home folder with its own keys, database and log; a server with TLS"):
-            operator_key, is_new = hosting.prepare(settings)
-            tell.fact(f"{'made' if is_new else 'found'} {settings.home}")
+            prepared = hosting.prepare(settings, people.PEOPLE)
+            tell.fact(f"{'made' if prepared.is_new else 'found'} {settings.home}")
             server = stack.enter_context(hosting.hosted(settings))
             tell.fact(f"listening on {server.url}; clients trust it by {server.ca}")
         with ExitStack() as clients:
-            _play(tell, settings, server, operator_key, clients, once=once)
+            _play(tell, settings, server, prepared, clients, once=once)
         tell.finish()
         if not once:
             _wait_for_interrupt(server)
@@ -43,20 +43,25 @@ def _play(
     tell: Teller,
     settings: Settings,
     server: Hosted,
-    operator_key: str,
+    prepared: Prepared,
     stack: ExitStack,
     *,
     once: bool,
 ) -> None:
     """Steps 2 to 9, and the last words; what it opens is left to `stack` to close."""
-    operator = stack.enter_context(people.client_for(server, operator_key))
+    operator = stack.enter_context(people.client_for(server, prepared.operator_key))
     with tell.step(2, "A workspace and six people, each with another role"):
         is_new = people.ensure_workspace(operator)
-        cast = people.assemble(server, operator)
+        cast = people.assemble(server, operator, prepared.kept)
         tell.fact(f"workspace {people.WORKSPACE}{'' if is_new else ' (was there already)'}")
+        if prepared.kept:
+            tell.fact("people were there: this machine made them new keys, as the log shows")
+        else:
+            tell.fact("each redeemed an invitation, and told the Owner their claim code")
         tell.fact("API keys, shown this once:")
         for name, role in people.PEOPLE.items():
             tell.fact(f"  {name:<14} {role:<15} {cast.keys[name]}")
+        steps.keep_the_operator_out(Stage(tell, settings.home, server, operator, cast))
     stack.callback(cast.close)
     stage = Stage(tell, settings.home, server, operator, cast)
     with tell.step(3, "Real biopsies with made-up identities, taken in as a stream and sealed"):
@@ -75,7 +80,7 @@ def _play(
         steps.tamper(stage, version, index)
     with tell.step(9, "The whole log and one receipt, verified offline"):
         steps.verify(stage, index)
-    link = operator.call("link.create", user=people.OWNER)
+    link = cast[people.OWNER].call("link.create")
     folder = settings.home / "quickstart"
     state = "stopped" if once else "running; Ctrl-C stops it"
     # Where it was started by its path, it is not on the search path.
@@ -94,7 +99,10 @@ def _play(
             ("Everything", f"lies in {settings.home}"),
             ("Erase it", f"rm -rf -- {settings.home}"),
             ("Server", f"{state}, {command} serve --home {settings.home} starts it again"),
-            ("Operator", f"makes people and keys; {command} recover --home {settings.home}"),
+            (
+                "Operator",
+                f"makes workspaces and invitations; {command} recover --home {settings.home}",
+            ),
         ]
     )
 

@@ -81,6 +81,19 @@ class Stage:
         raise InternalError(f"this should have been refused: {who}")
 
 
+def keep_the_operator_out(stage: Stage) -> None:
+    """Show that who runs the server can neither take a person's place nor open the workspace."""
+    operator = stage.operator
+    stage.must_be_refused(
+        f"the operator inviting another into {OWNER}'s place",
+        lambda: operator.call("user.invite", user=OWNER),
+    )
+    stage.must_be_refused(
+        "the operator opening the workspace",
+        lambda: operator.call("workspace.show", workspace=WORKSPACE),
+    )
+
+
 def take_in(stage: Stage) -> None:
     """Stream the table in, and show which columns were found to be personal."""
     owner = stage.cast[OWNER]

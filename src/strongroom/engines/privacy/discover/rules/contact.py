@@ -39,7 +39,7 @@ RULES = (
         "phone",
         "phone number",
         Role.DIRECT,
-        hipaa="D",
+        hipaa="DE",
         headers=(
             "phone", "phone number", "telephone", "tel", "mobile", "mobile number", "cell",
             "cell phone", "cellphone", "phone no", "phone num", "fax", "fax number", "handy",

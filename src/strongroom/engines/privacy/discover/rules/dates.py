@@ -9,7 +9,10 @@ _MIDNIGHT = r"(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?"
 DATE_PATTERNS = (
     r"(?:1[89]|20)\d{2}-(?:0?[1-9]|1[0-2])-(?:0?[1-9]|[12]\d|3[01])" + _MIDNIGHT,
     r"(?:1[89]|20)\d{2}[/.](?:0?[1-9]|1[0-2])[/.](?:0?[1-9]|[12]\d|3[01])",
-    r"(?:0?[1-9]|[12]\d|3[01])[/.-](?:0?[1-9]|[12]\d|3[01])[/.-](?:(?:1[89]|20)\d{2}|\d{2})",
+    r"(?:0?[1-9]|[12]\d|3[01])[/.-](?:0?[1-9]|[12]\d|3[01])[/.-](?:1[89]|20)\d{2}",
+    # Years of two digits only with days and months of two: version numbers look the same.
+    r"(?:0[1-9]|[12]\d|3[01])[/.-](?:0[1-9]|[12]\d|3[01])[/.-]\d{2}",
+    r"(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])/\d{2}",
     r"(?i)(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th|\.)?[ -]\pL+\.?,?[ -](?:(?:1[89]|20)\d{2}|\d{2})",
     r"(?i)\pL+\.? (?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?,? (?:1[89]|20)\d{2}",
 )
@@ -53,7 +56,8 @@ RULES = (
         ),
         weak_headers=("date", "datum", "fecha", "data", "dt", "day"),
         grammars=(
-            *(Grammar(pattern, 0.55, 0.95) for pattern in DATE_PATTERNS),
+            *(Grammar(pattern, 0.4, 0.95) for pattern in DATE_PATTERNS),
+            Grammar(_COMPACT, 0.4, 0.95),
             Grammar(TIMESTAMP_PATTERN, 0.0, 0.9),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Numbers that stand for one person: national, tax, social security and document numbers.
+"""Numbers that stand for one person: national, tax and social security numbers, and of records.
 
 Checksums are python-stdnum's. A number of digits alone passes a one-digit checksum by chance in
 one case of ten or eleven, so such a column counts only when nearly all of it passes.
@@ -108,44 +108,6 @@ RULES = (
         headers=_NATIONAL_HEADERS,
         plausible=r"(?i)[A-Z0-9][A-Z0-9 ./-]{4,24}",
         header_confidence=0.75,
-    ),
-    Rule(
-        "passport_number",
-        "passport number",
-        Role.DIRECT,
-        hipaa="K",
-        headers=("passport", "passport number", "passport no", "reisepass", "passnummer",
-                 "numero de passeport", "pasaporte"),
-        plausible=r"(?i)[A-Z0-9]{6,12}",
-        header_confidence=0.9,
-    ),
-    Rule(
-        "driving_licence",
-        "driving licence number",
-        Role.DIRECT,
-        hipaa="K",
-        headers=("driving licence", "driver license", "drivers license", "driver licence",
-                 "driving license", "license number", "licence number", "dl number",
-                 "driver license number", "fuhrerschein", "permis de conduire"),
-        plausible=r"(?i)[A-Z0-9][A-Z0-9 -]{4,19}",
-        header_confidence=0.8,
-    ),
-    Rule(
-        "licence_plate",
-        "vehicle registration",
-        Role.DIRECT,
-        hipaa="L",
-        headers=("license plate", "licence plate", "plate", "plate number", "number plate",
-                 "vehicle registration", "kennzeichen", "plaque", "matricula"),
-        plausible=r"(?i)[A-ZÄÖÜ0-9][A-ZÄÖÜ0-9 -]{2,11}",
-    ),
-    Rule(
-        "vin",
-        "vehicle identification number",
-        Role.DIRECT,
-        hipaa="L",
-        headers=("vin", "vehicle identification number", "chassis number"),
-        grammars=(Grammar(r"(?i)[A-HJ-NPR-Z0-9]{17}", 0.0, 0.95),),
     ),
     Rule(
         "customer_number",

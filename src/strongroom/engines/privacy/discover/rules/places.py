@@ -34,7 +34,9 @@ _ADDRESS_TAIL_NUMBER = (
     r"(?is)[\pL\pM][\pL\pM0-9 .'\x{2019}/-]*"
     r"(?:stra(?:ß|ss)e|str\.?|weg|platz|gasse|allee|ring|damm|ufer|steig|stieg|hof|chaussee|markt"
     r"|straat|laan|plein|kade|gracht|dreef|singel|steeg|gatan|vägen|veien|gata|gade|vej|allé"
-    r"|katu|tie|utca|ulica|ul\.?)"
+    r"|torget|stigen|gränden?|backen|torv|stræde|vænget|parken|vei|plass|gate|tunet|katu|tie"
+    r"|kuja|polku|utca|út|útja|tér|köz|körút|ulica|ulice|třída|náměstí|nám\.|soka(?:ğı|k)|sok\."
+    r"|caddesi|cad\.|bulvar\x{0131}|blv\.|улица|ул\.|проспект|переулок|вулиця)"
     r"\s*\d{1,5}\s?[a-z]?(?:\s?[-/]\s?\d{1,4}\s?[a-z]?)?(?:[,\n].*)?"
 )
 _ADDRESS_LEAD_WORD = (
@@ -42,7 +44,9 @@ _ADDRESS_LEAD_WORD = (
     r"(?:rue|avenue|av\.?|boulevard|bd\.?|chemin|place|impasse|allée|quai|route|cours|passage"
     r"|square|sentier|calle|c/|avenida|avda\.?|plaza|paseo|camino|carrer|ronda|glorieta|pasaje"
     r"|via|viale|piazza|corso|largo|vicolo|strada|contrada|borgo|rua|travessa|praça|alameda"
-    r"|rotonda|canale|stretto|incrocio|cañada|urbanización|vial|cuesta|callejón|ulica|ul\.)"
+    r"|rotonda|canale|stretto|incrocio|cañada|urbanización|vial|cuesta|callejón|ulica|ul\.|al\."
+    r"|aleja|aleje|pl\.|plac|os\.|osiedle|str\.|bulevardul|calea|улица|ул\.|проспект|пр\.|jl\."
+    r"|jalan|rodovia|estrada|largo|beco|ladeira|cl\.|pje\.|sector|núcleo)"
     r"\s+[\pL\pM0-9 .,'\x{2019}/-]+(?:\n.*)?"
 )
 _NUMBER_FIRST = (
@@ -66,6 +70,9 @@ RULES = (
         weak_headers=("address", "addr", "adr", "location", "addr1", "address1", "line1"),
         grammars=(
             Grammar(_ADDRESS_TAIL_NUMBER, 0.92, 0.98),
+            # Italy, with the town's province: "Via Po, 1, 10124, Torino (TO)".
+            Grammar(r"\pL[\pL'. -]{2,50}, ?\d{1,4}(?:[ /][^,]{1,24})?, ?\d{5},? \pL[\pL'. -]{1,50}"
+                    r"(?: \([A-Z]{2}\))", 0.93, 0.98),
             Grammar(_ADDRESS_LEAD_WORD, 0.9, 0.98),
             Grammar(_ADDRESS_EN, 0.9, 0.98),
             Grammar(_NUMBER_FIRST, 0.0, 0.95),
@@ -106,6 +113,8 @@ RULES = (
                     0.85, 0.98),
             Grammar(r"\d{5}-\d{4}", 0.75, 0.97),
             Grammar(r"[1-9]\d{3}\s[A-Z]{2}", 0.75, 0.97),
+            # Brazil: five and three digits; hardly anything else is written so.
+            Grammar(r"\d{5}-\d{3}", 0.6, 0.96),
             Grammar(r"\d{3,6}|\d{5}(?:-\d{4})?|\d{2}-\d{3}|\d{3}\s\d{2}|\d{5}-\d{3}|\d{4}-\d{3}",
                     0.0, 0.95),
         ),

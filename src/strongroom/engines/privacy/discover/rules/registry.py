@@ -6,12 +6,16 @@ from types import MappingProxyType
 from strongroom.engines.privacy.discover.findings import Role
 from strongroom.engines.privacy.discover.rules import (
     contact,
+    credentials,
     dates,
+    documents,
     finance,
     health,
+    identities,
     numbers,
     people,
     places,
+    running_text,
     technical,
 )
 from strongroom.engines.privacy.discover.rules.rule import Rule
@@ -22,9 +26,13 @@ ALL_RULES: tuple[Rule, ...] = (
     *places.RULES,
     *dates.RULES,
     *numbers.RULES,
+    *identities.RULES,
+    *documents.RULES,
     *finance.RULES,
     *health.RULES,
+    *credentials.RULES,
     *technical.RULES,
+    *running_text.RULES,
 )
 
 RULES_BY_NAME: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in ALL_RULES})

@@ -17,6 +17,8 @@ class Grammar:
         named: confidence when the name agrees as well.
         check: a checksum or rule that the pattern cannot express; only run on values that fit.
         min_share: least share of values that must fit, in (0, 1].
+        min_distinct: so many values must differ for the form to speak without the name; 0 for
+            the default.
     """
 
     pattern: str
@@ -24,6 +26,7 @@ class Grammar:
     named: float
     check: Callable[[str], bool] | None = None
     min_share: float = 0.6
+    min_distinct: int = 0
 
 
 @dataclass(frozen=True, slots=True)

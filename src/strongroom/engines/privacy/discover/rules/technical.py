@@ -1,45 +1,11 @@
-"""Credentials, devices, and forms that look personal but are not."""
+"""Devices, wallets, and forms that look personal but are not."""
 
-from stdnum import ean, imei, isbn
+from stdnum import bitcoin, ean, imei, isbn, luhn
 
 from strongroom.engines.privacy.discover.findings import Role
 from strongroom.engines.privacy.discover.rules.rule import Grammar, Rule
 
 RULES = (
-    Rule(
-        "password",
-        "password or its hash",
-        Role.SECRET,
-        headers=("password", "passwd", "pwd", "passphrase", "password hash", "passwort",
-                 "mot de passe", "contrasena", "user password", "pin", "pass hash"),
-        grammars=(
-            # Modular crypt format: bcrypt, scrypt, Argon2, SHA-crypt.
-            Grammar(r"\$(?:2[abxy]?|argon2(?:id?|d)|scrypt|5|6|pbkdf2[a-z0-9-]*)\$.{20,200}",
-                    0.97, 0.99),
-        ),
-        plausible=r"(?s)\S.{3,255}",
-        header_confidence=0.9,
-    ),
-    Rule(
-        "secret_key",
-        "API key, token or private key",
-        Role.SECRET,
-        headers=("api key", "apikey", "secret", "secret key", "access key", "access token",
-                 "auth token", "private key", "token", "refresh token", "client secret",
-                 "session token", "bearer token", "otp secret", "webhook secret"),
-        grammars=(
-            Grammar(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*", 0.99, 0.99),
-            Grammar(r"(?:AKIA|ASIA)[A-Z0-9]{16}", 0.98, 0.99),
-            Grammar(r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}", 0.98, 0.99),
-            Grammar(r"xox[abprs]-[A-Za-z0-9-]{10,}", 0.98, 0.99),
-            Grammar(r"sk_(?:live|test)_[A-Za-z0-9]{16,}|srk_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}",
-                    0.98, 0.99),
-            Grammar(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", 0.98, 0.99),
-            Grammar(r"AIza[A-Za-z0-9_-]{35}", 0.98, 0.99),
-        ),
-        plausible=r"[A-Za-z0-9+/=_.~-]{16,512}",
-        header_confidence=0.85,
-    ),
     Rule(
         "device_id",
         "number of a device",
@@ -47,11 +13,32 @@ RULES = (
         hipaa="M",
         headers=("device id", "imei", "imei number", "serial number", "device serial", "idfa",
                  "gaid", "advertising id", "android id", "udid", "device identifier", "cookie id",
-                 "esn", "meid", "device uuid"),
+                 "esn", "meid", "device uuid", "imsi", "iccid", "sim number",
+                 "geratenummer", "seriennummer", "numero de serie", "implant serial", "device sn",
+                 "pacemaker serial", "installation id"),
         grammars=(
             Grammar(r"\d{15}|\d{2}-\d{6}-\d{6}-\d", 0.85, 0.98, imei.is_valid, 0.9),
+            # SIM card (ITU-T E.118): begins with 89, ends with a Luhn digit.
+            Grammar(r"89\d{17,18}", 0.93, 0.99, luhn.is_valid, 0.9),
+            Grammar(r"\d{14,16}", 0.0, 0.9),
         ),
         plausible=r"(?i)[A-Z0-9][A-Z0-9:._-]{5,63}",
+    ),
+    Rule(
+        "wallet_address",
+        "address of a crypto wallet",
+        Role.DIRECT,
+        hipaa="J",
+        headers=("wallet", "wallet address", "bitcoin address", "btc address", "eth address",
+                 "crypto wallet", "btc wallet", "ethereum address", "crypto address"),
+        grammars=(
+            Grammar(r"[13][1-9A-HJ-NP-Za-km-z]{25,39}|(?i)bc1[a-z0-9]{11,71}", 0.97, 0.99,
+                    bitcoin.is_valid),
+            Grammar(r"0x[0-9a-fA-F]{40}", 0.97, 0.99),
+            Grammar(r"r[1-9A-HJ-NP-Za-km-z]{24,34}|T[1-9A-HJ-NP-Za-km-z]{33}"
+                    r"|4[0-9AB][1-9A-HJ-NP-Za-km-z]{93}", 0.6, 0.95, None, 0.9),
+        ),
+        plausible=r"[A-Za-z0-9:]{25,110}",
     ),
     Rule(
         "article_number",

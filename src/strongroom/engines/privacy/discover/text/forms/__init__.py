@@ -1,0 +1,1 @@
+"""Forms that personal data has in running text, one file a family."""

@@ -1,0 +1,80 @@
+"""The door: what one client may ask in a minute, before any face is asked."""
+
+import asyncio
+
+import httpx
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+from tests.faces.serving import serving
+from tests.gate.gatehouse import Clock
+
+from strongroom.faces.door import Door
+from strongroom.faces.server import Front
+
+
+class Behind:
+    """An application that counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        await PlainTextResponse("here")(scope, receive, send)
+
+
+def knock(door: Door, address: str, path: str = "/") -> int:
+    """The status that a request from `address` gets."""
+    statuses: list[int] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope: Scope = {
+        "type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"",
+        "client": (address, 1),
+    }  # fmt: skip
+    asyncio.run(door(scope, receive, send))
+    return statuses[0]
+
+
+def test_one_client_may_ask_so_often_and_others_are_not_kept_out() -> None:
+    behind, clock, refused = Behind(), Clock(), []
+    door = Door(behind, per_minute=3, refused=lambda: refused.append(1), clock=clock)
+    home = "2001:db8:0:1::"
+    assert [knock(door, f"{home}{n}") for n in range(1, 6)] == [200, 200, 200, 429, 429]
+    assert knock(door, "2001:db8:0:2::1") == 200
+    assert knock(door, "192.0.2.1") == 200
+    assert (behind.asked, len(refused)) == (5, 2)
+    clock.now += 20.0
+    assert knock(door, f"{home}9") == 200
+    assert knock(door, f"{home}9") == 429
+
+
+def test_it_stands_before_every_face() -> None:
+    faces = [Behind(), Behind(), Behind()]
+    front = Front(faces[0], faces[1], faces[2])  # type: ignore[arg-type] # MLflow's mounting is one
+    door = Door(front, per_minute=3, clock=Clock())
+    paths = ["/endpoints/clinic/e/score", "/api/2.0/mlflow/runs/get", "/readyz"]
+    assert [knock(door, "192.0.2.1", path) for path in paths] == [200] * 3
+    assert [face.asked for face in faces] == [1, 1, 1]
+    more = [*paths, "/log/checkpoint", "/metrics", "/sign-in", "/", "/nothing"]
+    assert {knock(door, "192.0.2.1", path) for path in more} == {429}
+    assert [face.asked for face in faces] == [1, 1, 1]
+
+
+def test_who_is_not_let_in_is_told_when_to_come_back() -> None:
+    behind = Behind()
+    door = Door(behind, per_minute=1)
+    with serving(door) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as web:
+        assert web.get("/").text == "here"
+        answer = web.post("/upload", content=b"x" * 100_000)
+    assert answer.status_code == 429
+    assert answer.json()["code"] == "refused.rate"
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert answer.headers["connection"] == "close"
+    assert behind.asked == 1
