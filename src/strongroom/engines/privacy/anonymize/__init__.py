@@ -1,0 +1,1 @@
+"""Anonymization: tables in which nobody stands alone, found, measured and verified."""
