@@ -5,7 +5,7 @@ import os
 import sys
 
 ALL = ("sealing", "log_appends", "decisions", "guarded_prediction", "text", "reading", "masking",
-       "columns", "anonymization")  # fmt: skip
+       "columns", "anonymization", "drift")  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from strongroom.errors import InternalError, StrongroomError
-from strongroom.faces.cli import anonymize_command, output, privacy_commands, rooms
+from strongroom.faces.cli import anonymize_command, drift_commands, output, privacy_commands, rooms
 from strongroom.faces.cli.options import Ca, Home, Json, Yes, wants_json
 
 OFFLINE = "Without a server"
@@ -253,6 +253,7 @@ def verify(
 app.command(rich_help_panel=OFFLINE)(privacy_commands.discover)
 app.command(rich_help_panel=OFFLINE)(privacy_commands.mask)
 app.command(rich_help_panel=OFFLINE)(anonymize_command.anonymize)
+app.command(rich_help_panel=OFFLINE)(drift_commands.drift)
 rooms.stubs(app)
 
 

@@ -1,0 +1,1 @@
+"""Drift: counts of two samples that merge exactly, and what the difference between them says."""

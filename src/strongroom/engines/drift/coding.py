@@ -1,0 +1,260 @@
+"""Values become codes: the index of a bin or category, or a special code."""
+
+import math
+import struct
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from strongroom.engines.drift.plan import (
+    MAX_BINS,
+    MISSING,
+    NEGATIVE_INFINITE,
+    POSITIVE_INFINITE,
+    REST,
+    TYPE_ERROR,
+    WIDTH,
+    ColumnPlan,
+    Floats,
+    Grid,
+    Kind,
+)
+from strongroom.engines.drift.values import (
+    Column,
+    Texts,
+    kind_of_type,
+    lengths,
+    numbers,
+    parsed_numbers,
+    pc,
+    texts,
+    whole,
+)
+
+Cells = NDArray[np.intp]
+_INFINITE = float("inf")
+
+
+class NumberCoder:
+    """Puts numbers into the cells of a grid; the same number always into the same cell.
+
+    After the cells of the grid come those of the special codes. Cells are finer than bins: counting
+    them and adding up later saves a look-up for each value.
+    """
+
+    def __init__(self, grid: Grid, rows: int) -> None:
+        """`rows`: of the largest block."""
+        self._grid = grid
+        self._edges = grid.edges() if grid.form == "cuts" else None
+        self._work = np.empty(rows)
+        self.cells = grid.bins if grid.form == "cuts" else grid.cells
+        self._last = self.cells - 1
+        bins = np.arange(grid.bins, dtype=np.intp)
+        if grid.form != "cuts":
+            bins = np.repeat(bins, np.diff([*grid.starts, grid.cells]))
+        self.codes = np.concatenate([bins, np.arange(MAX_BINS, WIDTH)])
+        """Cell → code."""
+        self._row_codes = bytes(self.codes.tolist())  # small, so that it stays in the cache
+        self._origin = grid.origin
+        self._inverse = 1.0 / grid.step if grid.form == "linear" else 0.0
+        if grid.form == "log":
+            self._shift = int(grid.step)
+            self._key = int(np.float64(grid.origin).view(np.int64)) >> self._shift
+
+    def fill(self, values: NDArray[Any], out: Cells) -> None:
+        """Write the cells of a block of numbers to `out`."""
+        with np.errstate(all="ignore"):
+            # One infinity or NaN makes the sum one; a sum that overflows only costs time.
+            if not np.isfinite(values.sum(dtype=np.float64)):
+                self._fill_with_gaps(np.asarray(values, np.float64), out)
+            else:
+                self._fill_finite(values, out)
+
+    def _fill_finite(self, values: NDArray[Any], out: Cells) -> None:
+        grid, work = self._grid, self._work[: len(values)]
+        if self._edges is not None:
+            out[:] = np.searchsorted(self._edges, values, side="right")
+        elif grid.form == "linear":
+            np.subtract(values, grid.origin, out=work)
+            np.multiply(work, 1.0 / grid.step, out=work)
+            np.clip(work, 0.0, float(self._last), out=work)
+            out[:] = work  # drops what is after the point
+        else:
+            work[:] = values
+            np.right_shift(work.view(np.int64), self._shift, out=out)
+            np.subtract(out, self._key, out=out)
+            np.clip(out, 0, self._last, out=out)
+
+    def _fill_with_gaps(self, values: Floats, out: Cells) -> None:
+        finite = np.isfinite(values)
+        inner = np.empty(int(finite.sum()), np.intp)
+        self._fill_finite(values[finite], inner)
+        out[:] = self.special(MISSING)
+        out[finite] = inner
+        out[values == _INFINITE] = self.special(POSITIVE_INFINITE)
+        out[values == -_INFINITE] = self.special(NEGATIVE_INFINITE)
+
+    def special(self, code: int) -> int:
+        """The cell of a special code."""
+        return self.cells + code - MAX_BINS
+
+    def code(self, value: float) -> int:
+        """The code of one number; the same as `fill` and `codes` give."""
+        if self._inverse:
+            cell = (value - self._origin) * self._inverse
+            if 0.0 <= cell <= self._last:
+                return self._row_codes[int(cell)]
+        grid = self._grid
+        if not math.isfinite(value):
+            if math.isnan(value):
+                return MISSING
+            return POSITIVE_INFINITE if value > 0 else NEGATIVE_INFINITE
+        if grid.form == "linear":
+            return self._row_codes[0 if value < grid.origin else self._last]
+        if grid.form == "log":
+            bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
+            key = (bits >> self._shift) - self._key
+            return self._row_codes[min(max(key, 0), self._last)]
+        place: int = bisect_right(grid.cuts, value)
+        return place
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A column of a batch on its way to codes: numbers, and where they are none, or codes."""
+
+    numbers: NDArray[Any] | None = None
+    bad: NDArray[np.bool_] | None = None
+    codes: NDArray[np.uint8] | None = None
+
+
+class ColumnCoder:
+    """Codes of one column, from batches and from single values."""
+
+    def __init__(self, plan: ColumnPlan, rows: int) -> None:
+        """`rows`: of the largest block."""
+        self.plan = plan
+        self._numbers = NumberCoder(plan.grid, rows) if plan.grid is not None else None
+        self.codes: Cells = np.arange(WIDTH) if self._numbers is None else self._numbers.codes
+        """Cell → code."""
+        self.quick = (
+            self._numbers.code if self._numbers is not None and plan.kind is Kind.NUMBER else None
+        )
+        """The code of a float, where the column holds numbers."""
+        self._index = {name: at for at, name in enumerate(plan.categories)}
+
+    def source(self, values: Column, unlisted: Callable[[Texts], None]) -> Source:
+        """A column of a batch, ready to be coded block by block.
+
+        Args:
+            values: the column.
+            unlisted: told of the texts that the plan does not list.
+        """
+        if self._numbers is None:
+            return Source(codes=self._whole_column(values, unlisted))
+        met, kind = kind_of_type(values.type), self.plan.kind
+        if kind is Kind.TEXT and met is Kind.CATEGORY:
+            return Source(lengths(texts(values)))
+        if kind is met:
+            array = whole(values)
+            if pa.types.is_integer(array.type) and not array.null_count:
+                return Source(array.to_numpy(zero_copy_only=False))
+            return Source(numbers(array))
+        gaps = np.full(len(values), np.nan)
+        if met is Kind.EMPTY:
+            return Source(gaps)
+        if kind is Kind.NUMBER and met is Kind.CATEGORY and not pa.types.is_boolean(values.type):
+            return Source(*parsed_numbers(values))
+        return Source(gaps, _valid(values))
+
+    def fill(self, source: Source, begin: int, end: int, out: Cells) -> None:
+        """Write the cells of some rows to `out`; `codes` says what they stand for."""
+        if source.codes is not None:
+            out[:] = source.codes[begin:end]
+        elif self._numbers is not None and source.numbers is not None:
+            self._numbers.fill(source.numbers[begin:end], out)
+            if source.bad is not None:
+                out[source.bad[begin:end]] = self._numbers.special(TYPE_ERROR)
+
+    def _whole_column(self, values: Column, unlisted: Callable[[Texts], None]) -> NDArray[np.uint8]:
+        """Codes of categories, and of columns whose values are not compared."""
+        valid = _valid(values)
+        if self.plan.kind is not Kind.CATEGORY:
+            return np.where(valid, REST, MISSING).astype(np.uint8)
+        if kind_of_type(values.type) not in {Kind.CATEGORY, Kind.NUMBER, Kind.TIME}:
+            return np.where(valid, TYPE_ERROR, MISSING).astype(np.uint8)
+        as_text = texts(values)
+        found = pc.index_in(as_text, value_set=pa.array(self.plan.categories, pa.string()))
+        codes: NDArray[np.uint8] = (
+            pc.fill_null(found, REST).to_numpy(zero_copy_only=False).astype(np.uint8)
+        )
+        codes[~valid] = MISSING
+        if (rest := codes == REST).any():
+            unlisted(as_text.filter(pa.array(rest)))
+        return codes
+
+    def code(self, value: object) -> int:
+        """The code of one value of a row."""
+        if self._numbers is not None and type(value) is float and self.plan.kind is Kind.NUMBER:
+            return self._numbers.code(value)
+        if value is None:
+            return MISSING
+        kind = self.plan.kind
+        if kind is Kind.CATEGORY:
+            text = _text(value)
+            return TYPE_ERROR if text is None else self._index.get(text, REST)
+        if self._numbers is None:
+            return REST
+        number = _number(value, kind)
+        return TYPE_ERROR if number is None else self._numbers.code(number)
+
+
+def _valid(values: Column) -> NDArray[np.bool_]:
+    array = whole(values)
+    return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        if number.is_integer() and abs(number) < 2.0**53:
+            return str(int(number))
+    if isinstance(value, int | float | np.integer | np.floating | Decimal | date | time):
+        return str(pa.scalar(cast("Any", value)).cast(pa.string()).as_py())
+    return None
+
+
+def _number(value: object, kind: Kind) -> float | None:
+    """One value as a number; None where it is of another type."""
+    if kind is Kind.TEXT:
+        return float(len(value)) if isinstance(value, str) else None
+    if kind is Kind.TIME:
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, date):
+            return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
+        return None
+    if isinstance(value, bool | np.bool_):
+        return None
+    if isinstance(value, int | float | np.integer | np.floating | Decimal):
+        try:
+            return float(value)
+        except OverflowError:
+            return _INFINITE if value > 0 else -_INFINITE
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, str):
+        found, bad = parsed_numbers(pa.array([value]))
+        return None if bad[0] else float(found[0])
+    return None

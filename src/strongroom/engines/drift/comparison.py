@@ -1,0 +1,272 @@
+"""Two states of one plan, compared: distances, tests, decisions, and words for each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from strongroom.engines.drift import measures, unseen, wording
+from strongroom.engines.drift.findings import (
+    ColumnDrift,
+    Distribution,
+    Measure,
+    QualityChange,
+    Report,
+    Status,
+    Thresholds,
+    Window,
+)
+from strongroom.engines.drift.multivariate import movers, together
+from strongroom.engines.drift.plan import (
+    MISSING,
+    NEGATIVE_INFINITE,
+    POSITIVE_INFINITE,
+    REST,
+    TYPE_ERROR,
+    ColumnPlan,
+    Kind,
+)
+from strongroom.engines.drift.significance import (
+    NOTHING,
+    Test,
+    benjamini_hochberg,
+    categories_differ,
+    detectable_shift,
+    numbers_differ,
+    proportions_differ,
+)
+from strongroom.engines.drift.state import State
+from strongroom.errors import DriftStateError
+
+_PSI_BINS = 10
+_ROWS_A_BIN = 50
+"""Rows of the smaller sample that a bin should have before distances over bins mean much."""
+_COMPARED = frozenset({Kind.NUMBER, Kind.CATEGORY, Kind.TEXT})
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What some columns are.
+
+    Attributes:
+        predictions: what the model said: reported first.
+        left_out: columns that are not compared, e.g. ids.
+    """
+
+    predictions: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
+
+
+def compare(
+    reference: State,
+    current: State,
+    thresholds: Thresholds | None = None,
+    roles: Roles | None = None,
+    windows: Mapping[str, State] | None = None,
+) -> Report:
+    """The whole comparison.
+
+    Args:
+        windows: parts of the current sample by name, in order, for the picture over time.
+
+    Raises: DriftStateError: the states have different plans.
+    """
+    if reference.plan != current.plan:
+        raise DriftStateError("the samples were counted by different plans")
+    thresholds, roles = thresholds or Thresholds(), roles or Roles()
+    columns = _columns(reference, current, thresholds, roles)
+    parts = _windows(reference, windows or {}, thresholds, roles)
+    whole = together(reference, current, thresholds.rate)
+    prediction = next((one.name for one in columns if one.is_prediction), "")
+    tested = sum(1 for one in columns if one.status is not Status.UNKNOWN)
+    report = Report(
+        (reference.rows, current.rows), thresholds, columns, whole,
+        wording.together_says(whole, thresholds),
+        detectable_shift(reference.rows, current.rows, thresholds.rate, tested),
+        movers(reference, current, prediction, roles.predictions | roles.left_out)
+        if prediction
+        else (),
+        parts, remarks=wording.remarks(reference, current),
+    )  # fmt: skip
+    return replace(report, says=wording.verdict(report))
+
+
+def _columns(
+    reference: State, current: State, thresholds: Thresholds, roles: Roles
+) -> tuple[ColumnDrift, ...]:
+    """Every column, predictions first, adjusted for each other."""
+    pairs = _pairs(reference, current, roles)
+    found = _judged(pairs, thresholds, roles)
+    return tuple(sorted(found, key=lambda one: not one.is_prediction))
+
+
+def _windows(
+    reference: State, windows: Mapping[str, State], thresholds: Thresholds, roles: Roles
+) -> tuple[Window, ...]:
+    """Every window, all columns of all windows adjusted for each other."""
+    by_window = {name: _pairs(reference, state, roles) for name, state in windows.items()}
+    judged = iter(
+        _judged([pair for pairs in by_window.values() for pair in pairs], thresholds, roles)
+    )
+    found = []
+    for name, pairs in by_window.items():
+        columns = [next(judged) for _ in pairs]
+        distances = {one.name: value for one in columns if (value := one.measure(MAIN)) is not None}
+        drifted = tuple(one.name for one in columns if one.status is Status.DRIFTED)
+        found.append(Window(name, windows[name].rows, distances, drifted))
+    return tuple(found)
+
+
+def _pairs(reference: State, current: State, roles: Roles) -> "list[_Pair]":
+    return [
+        _Pair(reference, current, at)
+        for at, column in enumerate(reference.plan.columns)
+        if column.name not in roles.left_out
+    ]
+
+
+def _judged(pairs: "Sequence[_Pair]", thresholds: Thresholds, roles: Roles) -> list[ColumnDrift]:
+    """What is said of each pair, all of them adjusted for each other."""
+    tests = [pair.test(thresholds) for pair in pairs]
+    tested = {at: test.p_value for at, test in enumerate(tests) if test is not None}
+    q_values = dict(zip(tested, benjamini_hochberg(list(tested.values())), strict=True))
+    quality = _quality(pairs, thresholds)
+    return [
+        pair.finding(tests[at], float(q_values.get(at, 1.0)), quality[at], thresholds,
+                     is_prediction=pair.plan.name in roles.predictions)
+        for at, pair in enumerate(pairs)
+    ]  # fmt: skip
+
+
+MAIN = "jensen_shannon"
+"""The distance that every compared column has."""
+
+
+class _Pair:
+    """One column of both samples."""
+
+    def __init__(self, reference: State, current: State, at: int) -> None:
+        self.plan: ColumnPlan = reference.plan.columns[at]
+        self._a, self._b = reference.counts[at], current.counts[at]
+        self._rows = (reference.rows, current.rows)
+        self._is_absent = bool(current.absent[at]) and not self._b.any()
+        self._sketch = current.sketches.get(at)
+        bins = self.plan.bins
+        if self.plan.kind is Kind.CATEGORY:
+            # What the plan does not list is one more category.
+            places = [*range(bins), REST]
+            self.counts = self._a[places], self._b[places]
+        else:
+            self.counts = self._a[:bins], self._b[:bins]
+        self.values = int(self.counts[0].sum()), int(self.counts[1].sum())
+
+    def test(self, thresholds: Thresholds) -> Test | None:
+        """Whether the samples differ; None where that is not asked or cannot be told."""
+        if self.plan.kind not in _COMPARED or min(self.values) < thresholds.minimum_rows:
+            return None
+        if self.plan.kind is Kind.CATEGORY:
+            return categories_differ(*self.counts)
+        return numbers_differ(*self.counts)
+
+    def quality(self) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
+        """What may be bad: its name, rows that are so, and rows that could be, in both samples."""
+        present = tuple(int(side.sum()) for side in (self._a, self._b))
+        both = (present[0], present[1])
+        found = [
+            ("missing", self._special(MISSING), both),
+            ("type", self._special(TYPE_ERROR), both),
+        ]
+        if self.plan.grid is not None and self.plan.kind is not Kind.TIME:
+            first, last = self.plan.inside
+            outside = [int(counts[:first].sum() + counts[last:].sum()) for counts in self.counts]
+            found.append(("outside", (outside[0], outside[1]), self.values))
+            low, high = self._special(NEGATIVE_INFINITE), self._special(POSITIVE_INFINITE)
+            found.append(("infinite", (low[0] + high[0], low[1] + high[1]), both))
+        if self.plan.kind is Kind.CATEGORY:
+            found.append(("new", self._special(REST), self.values))
+        return found
+
+    def _special(self, code: int) -> tuple[int, int]:
+        return int(self._a[code]), int(self._b[code])
+
+    def finding(
+        self, test: Test | None, q_value: float, quality: tuple[QualityChange, ...],
+        thresholds: Thresholds, *, is_prediction: bool,
+    ) -> ColumnDrift:  # fmt: skip
+        """What is said of the column."""
+        found = self._measures(thresholds) if min(self.values) else ()
+        if test is None:
+            status = Status.UNKNOWN
+        elif q_value > thresholds.rate:
+            status = Status.STABLE
+        else:
+            far = any(one.exceeds for one in found)
+            status = Status.DRIFTED if far else Status.MOVED
+        # What broke a column counts as drift too, also where its values cannot be compared.
+        if self._is_absent or any(one.exceeds for one in quality):
+            status = Status.DRIFTED
+        shown = ColumnDrift(
+            self.plan.name, self.plan.kind, status, self.values, found,
+            1.0 if test is None else test.p_value, q_value,
+            "" if test is None or test is NOTHING else f"{test.name}, {test.method}",
+            quality, self._distribution() if max(self.values) else None, self._frequent(), "",
+            is_prediction,
+        )  # fmt: skip
+        return replace(shown, says=wording.column_says(
+            shown, self.plan, thresholds, is_absent=self._is_absent))  # fmt: skip
+
+    def _measures(self, thresholds: Thresholds) -> tuple[Measure, ...]:
+        """All distances; in small samples over fewer bins, for chance alone parts many."""
+        most = int(min(self.values)) // _ROWS_A_BIN
+        a, b = measures.joined(*self.counts, max(most, 2))
+        ten = measures.joined(*self.counts, min(max(most, 2), _PSI_BINS))
+        found = [
+            Measure(MAIN, measures.jensen_shannon(a, b), thresholds.jensen_shannon),
+            Measure("psi", measures.population_stability(*ten), thresholds.psi),
+            Measure("hellinger", measures.hellinger(a, b), thresholds.hellinger),
+        ]
+        if self.plan.grid is not None:
+            distance = measures.wasserstein(*self.counts, self.plan.grid.edges())
+            scaled = distance / self.plan.spread if self.plan.spread > 0 else 0.0
+            found.insert(1, Measure("wasserstein", scaled, thresholds.wasserstein))
+            apart = measures.kolmogorov_smirnov(*self.counts)
+            found.append(Measure("kolmogorov_smirnov", apart, thresholds.kolmogorov_smirnov))
+        return tuple(found)
+
+    def _distribution(self) -> Distribution:
+        a, b = (tuple(measures.shares(one).tolist()) for one in self.counts)
+        if self.plan.grid is None:
+            return Distribution((*self.plan.categories, wording.REST_LABEL), a, b)
+        edges = self.plan.grid.edges()
+        quartiles = [
+            tuple(measures.quantile(one, edges, share) for share in (0.25, 0.5, 0.75))
+            for one in self.counts
+        ]
+        labels = wording.bin_labels(edges, self.plan.kind)
+        return Distribution(labels, a, b, tuple(edges.tolist()), (quartiles[0], quartiles[1]))
+
+    def _frequent(self) -> tuple[tuple[str, int], ...]:
+        if self._sketch is None or self.plan.kind is not Kind.CATEGORY:
+            return ()
+        return tuple(unseen.frequent(self._sketch))
+
+
+def _quality(pairs: Sequence[_Pair], thresholds: Thresholds) -> list[tuple[QualityChange, ...]]:
+    """What grew worse in each column, adjusted for all columns together."""
+    least = {
+        "missing": thresholds.missing, "type": thresholds.type_errors,
+        "outside": thresholds.outside, "new": thresholds.new, "infinite": 0.0,
+    }  # fmt: skip
+    met = [
+        (at, what, bad, rows)
+        for at, pair in enumerate(pairs)
+        for what, bad, rows in pair.quality()
+        if max(bad) and min(rows) >= thresholds.minimum_rows
+    ]
+    q_values = benjamini_hochberg(
+        [proportions_differ(bad[0], rows[0], bad[1], rows[1]) for _, _, bad, rows in met]
+    )
+    found: list[tuple[QualityChange, ...]] = [() for _ in pairs]
+    for (at, what, bad, rows), q in zip(met, q_values, strict=True):
+        before, now = bad[0] / rows[0], bad[1] / rows[1]
+        grew = q <= thresholds.rate and now > before and now - before >= least[what]
+        found[at] = (*found[at], QualityChange(what, before, now, float(q), bool(grew)))
+    return found

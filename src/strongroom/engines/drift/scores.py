@@ -1,0 +1,241 @@
+"""How well a classifier does, from counts of its scores: 256 bins, with labels where they came.
+
+Counts are integers that add up, so that states merge exactly; rows are not kept.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from strongroom.engines.drift.plan import Counts, Floats
+from strongroom.errors import TableError
+
+SCORE_BINS = 256
+NEGATIVE, POSITIVE, UNLABELLED = range(3)
+CENTRES: Floats = (np.arange(SCORE_BINS) + 0.5) / SCORE_BINS
+
+
+class ScoreState:
+    """Scores of one class, its predictions and its labels, counted.
+
+    Attributes:
+        counts: predicted negative or positive, by label (`NEGATIVE`, `POSITIVE`, `UNLABELLED`),
+            by bin of the score.
+        left_out: rows whose score was missing or outside [0, 1].
+        sums: of scores and of their squares, by label and by prediction, in units of 2^-20: what
+            the bins alone would round.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counts = np.zeros((2, 3, SCORE_BINS), np.int64)
+        self.sums: Counts = np.zeros((2, 3, 2), np.int64)
+        self.left_out = 0
+
+    def update(
+        self,
+        scores: ArrayLike,
+        labels: ArrayLike | None = None,
+        predicted: ArrayLike | None = None,
+        *,
+        threshold: float = 0.5,
+    ) -> None:
+        """Count rows.
+
+        Args:
+            scores: probabilities of the class, in [0, 1].
+            labels: whether a row is of the class; None or NaN where that is not known yet.
+            predicted: whether the model said so; by default from `threshold` on.
+
+        Raises: TableError: the arrays differ in length.
+        """
+        given = np.asarray(scores, np.float64).ravel()
+        known = np.full(len(given), UNLABELLED) if labels is None else _labels(labels)
+        said = given >= threshold if predicted is None else np.asarray(predicted, np.bool_).ravel()
+        if not len(given) == len(known) == len(said):
+            raise TableError("scores, labels and predictions differ in length")
+        good = (given >= 0) & (given <= 1)
+        self.left_out += int((~good).sum())
+        given, known, said = given[good], known[good], said[good]
+        bins = np.minimum((given * SCORE_BINS).astype(np.intp), SCORE_BINS - 1)
+        group = said * 3 + known
+        flat = np.bincount(group * SCORE_BINS + bins, minlength=self.counts.size)
+        self.counts += flat.reshape(self.counts.shape)
+        fixed = np.rint(given * _UNIT).astype(np.int64)
+        for at, part in enumerate((fixed, np.rint(given**2 * _UNIT).astype(np.int64))):
+            for place in range(6):
+                self.sums[place // 3, place % 3, at] += part[group == place].sum()
+
+    def label(self, score: float, *, predicted: bool, label: bool) -> None:
+        """Give a label to a row that was counted without one; see `labels.LabelJoin`."""
+        at = min(int(score * SCORE_BINS), SCORE_BINS - 1)
+        said, known = int(predicted), POSITIVE if label else NEGATIVE
+        moved = np.array([round(score * _UNIT), round(score**2 * _UNIT)])
+        self.counts[said, UNLABELLED, at] -= 1
+        self.counts[said, known, at] += 1
+        self.sums[said, UNLABELLED] -= moved
+        self.sums[said, known] += moved
+
+    def merge(self, other: "ScoreState") -> None:
+        """Add what another state has counted."""
+        self.counts += other.counts
+        self.sums += other.sums
+        self.left_out += other.left_out
+
+    @property
+    def rows(self) -> int:
+        """Rows counted."""
+        return int(self.counts.sum())
+
+    @property
+    def labelled(self) -> int:
+        """Rows whose label is known."""
+        return int(self.counts[:, :UNLABELLED].sum())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ScoreState):
+            return NotImplemented
+        return (
+            np.array_equal(self.counts, other.counts)
+            and np.array_equal(self.sums, other.sums)
+            and self.left_out == other.left_out
+        )
+
+    __hash__ = None  # type: ignore[assignment] # it changes
+
+
+_UNIT = float(1 << 20)
+
+
+def _labels(labels: ArrayLike) -> NDArray[np.intp]:
+    given: NDArray[Any] = np.asarray(labels)
+    if given.dtype == np.bool_:
+        return given.ravel().astype(np.intp)
+    as_float = np.array(
+        [math.nan if one is None else float(one) for one in given.ravel().tolist()]
+        if given.dtype == object
+        else given.ravel(),
+        np.float64,
+    )
+    found = np.full(len(as_float), UNLABELLED)
+    found[as_float == 0] = NEGATIVE
+    found[as_float == 1] = POSITIVE
+    if ((found == UNLABELLED) & ~np.isnan(as_float)).any():
+        raise TableError("labels are 0, 1, or missing")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """How well rows were classified; NaN where that makes no sense, e.g. with one class only.
+
+    Attributes:
+        auc: area under the curve of true against false positives, within 1/256 of ties.
+        brier, log_loss: mean squared error and mean logarithmic loss of the scores; the second
+            from the middles of bins.
+        share_positive: of the labels, or expected.
+    """
+
+    rows: float
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    specificity: float
+    auc: float
+    brier: float
+    log_loss: float
+    share_positive: float
+
+
+METRICS = ("accuracy", "precision", "recall", "f1", "specificity", "auc", "brier", "log_loss")
+
+
+def performance(state: ScoreState) -> Performance:
+    """Measured on the rows with labels."""
+    known = state.counts[:, :UNLABELLED].astype(np.float64)
+    sums = state.sums[:, :UNLABELLED].sum(axis=0) / _UNIT
+    rows = known.sum()
+    found = performance_of(known[:, POSITIVE], known[:, NEGATIVE])
+    # (score - label)^2 summed: squares, less twice the scores of positives, plus the positives.
+    brier = (sums[:, 1].sum() - 2 * sums[POSITIVE, 0] + known[:, POSITIVE].sum()) / max(rows, 1)
+    return replace(found, brier=float(brier) if rows else math.nan)
+
+
+def performance_of(positives: Floats, negatives: Floats) -> Performance:
+    """From counts of positive and negative rows, predicted negative or positive, by bin."""
+    (fn, tp), (tn, fp) = positives.sum(axis=1), negatives.sum(axis=1)
+    rows = tp + fp + tn + fn
+    precision, recall = _ratio(tp, tp + fp), _ratio(tp, tp + fn)
+    up, down = positives.sum(axis=0), negatives.sum(axis=0)
+    brier = _ratio(float((up * (1 - CENTRES) ** 2 + down * CENTRES**2).sum()), rows)
+    loss = -float((up * np.log(CENTRES) + down * np.log1p(-CENTRES)).sum())
+    return Performance(
+        float(rows), _ratio(tp + tn, rows), precision, recall, _ratio(2 * tp, 2 * tp + fp + fn),
+        _ratio(tn, tn + fp), area_under_curve(up, down), brier, _ratio(loss, rows),
+        _ratio(tp + fn, rows),
+    )  # fmt: skip
+
+
+def area_under_curve(positives: Floats, negatives: Floats) -> float:
+    """Probability that a positive row has the higher score; within a bin one half.
+
+    Source: Hanley & McNeil 1982; the Mann-Whitney statistic with ties.
+    """
+    pairs = float(positives.sum()) * float(negatives.sum())
+    if not pairs:
+        return math.nan
+    below = np.cumsum(negatives) - negatives
+    return float((positives * (below + negatives / 2)).sum() / pairs)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part) / float(whole) if whole else math.nan
+
+
+class MulticlassState:
+    """Scores of several classes, each against the rest, and of the chosen one.
+
+    Attributes:
+        classes: names, in the order of the columns of scores.
+        by_class: a state a class: score of the class, whether it was chosen, whether it was right.
+        chosen: score of the chosen class; its label says whether the choice was right.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+        self.by_class = {name: ScoreState() for name in self.classes}
+        self.chosen = ScoreState()
+
+    def update(self, scores: ArrayLike, labels: Sequence[str | None] | None = None) -> None:
+        """Count rows: a column of scores a class; a label that is no class is left out.
+
+        Raises: TableError: there are not as many columns as classes, or as labels as rows.
+        """
+        given = np.asarray(scores, np.float64)
+        if given.ndim != 2 or given.shape[1] != len(self.classes):
+            raise TableError("there must be one column of scores for each class")
+        if labels is not None and len(labels) != len(given):
+            raise TableError("scores and labels differ in length")
+        best = np.argmax(np.nan_to_num(given, nan=-1.0), axis=1)
+        place = {name: at for at, name in enumerate(self.classes)}
+        known = np.array([-1.0] * len(given)) if labels is None else np.array(
+            [float(place.get(one, -1)) if one is not None else -1.0 for one in labels]
+        )  # fmt: skip
+        missing = known < 0
+        for at, name in enumerate(self.classes):
+            label = np.where(missing, np.nan, known == at)
+            self.by_class[name].update(given[:, at], label, best == at)
+        top = given[np.arange(len(given)), best]
+        self.chosen.update(top, np.where(missing, np.nan, known == best), np.ones(len(top), bool))
+
+    def merge(self, other: "MulticlassState") -> None:
+        """Add what another state of the same classes has counted. Raises: TableError."""
+        if other.classes != self.classes:
+            raise TableError("states of different classes cannot be merged")
+        for name, state in self.by_class.items():
+            state.merge(other.by_class[name])
+        self.chosen.merge(other.chosen)

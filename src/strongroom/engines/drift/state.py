@@ -1,0 +1,283 @@
+"""The state of a sample: how often each code occurred. No row is kept, and merging is adding."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom.engines.drift import unseen
+from strongroom.engines.drift.batches import Met, Rows, aligned
+from strongroom.engines.drift.coding import ColumnCoder, Source
+from strongroom.engines.drift.plan import REST, WIDTH, Counts, Kind, Plan
+from strongroom.engines.drift.threads import one_thread
+from strongroom.engines.drift.values import Texts
+from strongroom.errors import DriftStateError
+
+BLOCK_ROWS = 1 << 14
+"""Rows coded at a time: they stay in the processor's cache, and sums of products of two scores
+stay below 2^24, where single precision is exact."""
+_BUFFER_ROWS = 256
+_THREADED_ROWS = 1 << 17
+MAX_REMARKS = 200
+
+
+class State:
+    """Counts of a sample by the plan of its reference.
+
+    Whatever is counted is an integer and merging adds: the same rows give the same state in any
+    order, batch by batch or row by row, merged from any parts in any order.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        columns, paired = len(plan.columns), len(plan.paired)
+        self.plan = plan
+        self.remarks: set[str] = set()
+        """What was odd about the rows, in words that quote no value."""
+        self._rows = 0
+        self._counts: Counts = np.zeros((columns, WIDTH), np.int64)
+        self._absent: Counts = np.zeros(columns, np.int64)
+        self._products: Counts = np.zeros((paired, paired), np.int64)
+        self._unseen: dict[int, Counts] = {}
+        self._scores = _score_table(plan)
+        self._buffer: NDArray[np.uint8] | None = None
+        self._buffered = 0
+        self._row_coders: list[ColumnCoder] = []
+        self._quick: list[tuple[str, Callable[[float], int]]] = []
+
+    # ---- counting ----
+
+    def update(self, rows: Rows, *, threads: int | None = None) -> None:
+        """Count a batch of rows; see `batches.Rows` for what it may be.
+
+        Args:
+            threads: that count together, where there are many rows; by default as many as the
+                machine has processors, up to eight. The result is the same.
+
+        Raises: TableError: the rows are of no kind that is taken.
+        """
+        met = aligned(rows, self.plan)
+        self._rows += met.rows
+        self._remark(met.remarks)
+        self._absent += [0 if column is not None else met.rows for column in met.columns]
+        if threads is None:
+            threads = min(len(os.sched_getaffinity(0)), 8) if _HAS_AFFINITY else os.cpu_count() or 1
+        work = [
+            (prepared, begin)
+            for prepared in (_Prepared(part, self) for part in met.parts())
+            for begin in range(0, prepared.rows, BLOCK_ROWS)
+        ]
+        threads = max(1, min(threads, len(work)) if met.rows >= _THREADED_ROWS else 1)
+        parts = [work[at::threads] for at in range(threads)]
+        # Threads of our own, each on its block; products within a block gain nothing from more.
+        with one_thread(), ThreadPoolExecutor(threads) as pool:
+            founds = list(pool.map(partial(_counted, state=self), parts))
+        for counts, products in founds:
+            self._counts += counts
+            self._products += products
+
+    def update_row(self, row: Mapping[str, Any]) -> None:
+        """Count one row: values by name. What is not in the plan is left out.
+
+        A name that is missing counts as a missing column, None as a missing value.
+        """
+        if self._buffer is None:
+            self._buffer = np.empty((_BUFFER_ROWS, len(self.plan.columns)), np.uint8)
+            self._row_coders = [ColumnCoder(column, 1) for column in self.plan.columns]
+            self._quick = [
+                (one.plan.name, one.quick or partial(self._slow, place))
+                for place, one in enumerate(self._row_coders)
+            ]
+        at = self._buffered
+        self._buffer[at] = [
+            code(value) if type(value := row.get(name)) is float else self._row_code(place, row)
+            for place, (name, code) in enumerate(self._quick)
+        ]
+        self._buffered = at + 1
+        if self._buffered == _BUFFER_ROWS:
+            self._flush()
+
+    def _slow(self, at: int, value: float) -> int:
+        return self._row_code(at, {self.plan.columns[at].name: value})
+
+    def _row_code(self, at: int, row: Mapping[str, Any]) -> int:
+        coder = self._row_coders[at]
+        name = coder.plan.name
+        try:
+            value = row[name]
+        except KeyError:
+            self._absent[at] += 1
+            self._remark((f"there is no column `{name}`",))
+            return WIDTH
+        code = coder.code(value)
+        if code == REST and coder.plan.kind is Kind.CATEGORY:
+            text = value if isinstance(value, str) else str(value)
+            unseen.add_one(self._sketch(at), text)
+        return code
+
+    def _flush(self) -> None:
+        """Count the rows that came one by one."""
+        if not self._buffered or self._buffer is None:
+            return
+        block = self._buffer[: self._buffered].astype(np.intp)
+        self._buffered, rows = 0, len(block)
+        self._rows += rows
+        columns = len(self.plan.columns)
+        flat = block + np.arange(columns) * (WIDTH + 1)
+        found = np.bincount(flat.ravel(), minlength=columns * (WIDTH + 1))
+        self._counts += found.reshape(columns, WIDTH + 1)[:, :WIDTH]
+        if self.plan.paired:
+            paired = list(self.plan.paired)
+            scores = self._scores[np.arange(len(paired))[:, None], block[:, paired].T]
+            self._products += np.rint(scores @ scores.T).astype(np.int64)
+
+    def _sketch(self, at: int) -> Counts:
+        return self._unseen.setdefault(at, np.zeros(unseen.SHAPE, np.int64))
+
+    def note_unlisted(self, at: int, values: Texts) -> None:
+        """Count texts of a column that the plan does not list."""
+        unseen.add(self._sketch(at), values)
+
+    def _remark(self, remarks: Iterable[str]) -> None:
+        for remark in remarks:
+            self.remarks.add(remark)
+        if len(self.remarks) > MAX_REMARKS:
+            # The same ones stay, whatever order they came in.
+            self.remarks = set(sorted(self.remarks)[:MAX_REMARKS])
+
+    # ---- what was counted ----
+
+    @property
+    def rows(self) -> int:
+        """Rows counted."""
+        return self._rows + self._buffered
+
+    @property
+    def counts(self) -> Counts:
+        """Columns by codes; see `plan.py` for the codes. Not to be changed."""
+        self._flush()
+        return self._counts
+
+    @property
+    def absent(self) -> Counts:
+        """For each column, the rows of batches that lacked it."""
+        return self._absent
+
+    @property
+    def products(self) -> Counts:
+        """Sums over the rows of products of scores, for each two of the plan's paired columns."""
+        self._flush()
+        return self._products
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """Paired columns by codes: the score of each code, 0 for special ones."""
+        return self._scores
+
+    @property
+    def sketches(self) -> Mapping[int, Counts]:
+        """Place of a column → sketch of what the plan does not list."""
+        return self._unseen
+
+    # ---- merging ----
+
+    def merge(self, other: "State") -> None:
+        """Add what another state has counted. Raises: DriftStateError: it has another plan."""
+        if other.plan is not self.plan and other.plan != self.plan:
+            raise DriftStateError("states of different plans cannot be merged")
+        self._counts += other.counts
+        self._flush()
+        self._rows += other.rows
+        self._absent += other.absent
+        self._products += other.products
+        for at, sketch in other.sketches.items():
+            mine = self._sketch(at)
+            mine += sketch
+        self._remark(other.remarks)
+
+    def restore(
+        self, rows: int, counts: Counts, absent: Counts, products: Counts,
+        sketches: Mapping[int, Counts], remarks: Iterable[str],
+    ) -> None:  # fmt: skip
+        """Become what was written; for `packing`, which has checked it."""
+        self._rows, self._counts, self._absent = rows, counts, absent
+        self._products, self._unseen = products, dict(sketches)
+        self.remarks = set(remarks)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        return (
+            self.plan == other.plan
+            and self.rows == other.rows
+            and np.array_equal(self.counts, other.counts)
+            and np.array_equal(self.absent, other.absent)
+            and np.array_equal(self.products, other.products)
+            and self.sketches.keys() == other.sketches.keys()
+            and all(np.array_equal(one, other.sketches[at]) for at, one in self.sketches.items())
+            and self.remarks == other.remarks
+        )
+
+    __hash__ = None  # type: ignore[assignment] # it changes
+
+
+_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
+
+
+def merged(states: Iterable[State], plan: Plan) -> State:
+    """One state of all; empty where there is none. Raises: DriftStateError."""
+    whole = State(plan)
+    for state in states:
+        whole.merge(state)
+    return whole
+
+
+def _score_table(plan: Plan) -> NDArray[np.float32]:
+    table = np.zeros((len(plan.paired), WIDTH + 1), np.float32)
+    for row, at in enumerate(plan.paired):
+        scores = plan.columns[at].scores
+        table[row, : len(scores)] = scores
+    return table
+
+
+class _Prepared:
+    """A batch whose columns are ready to be coded block by block."""
+
+    def __init__(self, met: Met, state: State) -> None:
+        self.rows = met.rows
+        self.sources: dict[int, Source] = {}
+        for at, values in enumerate(met.columns):
+            if values is not None:
+                coder = ColumnCoder(state.plan.columns[at], 1)
+                self.sources[at] = coder.source(values, partial(state.note_unlisted, at))
+
+
+def _counted(work: Sequence[tuple[_Prepared, int]], state: State) -> tuple[Counts, Counts]:
+    """Counts of codes and sums of products over some blocks; by one thread."""
+    plan = state.plan
+    coders = [ColumnCoder(column, BLOCK_ROWS) for column in plan.columns]
+    found = [np.zeros(len(coder.codes), np.int64) for coder in coders]
+    row_of = {at: row for row, at in enumerate(plan.paired)}
+    scores_of = {at: state.scores[row][coders[at].codes] for at, row in row_of.items()}
+    products = np.zeros((len(plan.paired),) * 2, np.int64)
+    cells = np.empty(BLOCK_ROWS, np.intp)
+    scores = np.zeros((len(plan.paired), BLOCK_ROWS), np.float32)
+    for prepared, begin in work:
+        end = min(begin + BLOCK_ROWS, prepared.rows)
+        out, wide = cells[: end - begin], scores[:, : end - begin]
+        if len(prepared.sources) < len(coders):
+            wide[:] = 0.0
+        for at, source in prepared.sources.items():
+            coders[at].fill(source, begin, end, out)
+            found[at] += np.bincount(out, minlength=len(found[at]))
+            if at in row_of:
+                np.take(scores_of[at], out, out=wide[row_of[at]], mode="clip")
+        if len(products):
+            products += np.rint(wide @ wide.T).astype(np.int64)
+    counts = np.zeros((len(plan.columns), WIDTH), np.int64)
+    for at, coder in enumerate(coders):
+        np.add.at(counts[at], coder.codes, found[at])
+    return counts, products

@@ -1,0 +1,259 @@
+"""Findings in words: what happened to a column, how sure that is, and names safe to show."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from strongroom.engines.drift.findings import ColumnDrift, Report, Status, Thresholds
+from strongroom.engines.drift.multivariate import Mover, Together
+from strongroom.engines.drift.plan import ColumnPlan, Floats, Kind
+from strongroom.engines.drift.state import State
+
+REST_LABEL = "all others"
+MEASURE_TITLES = {
+    "jensen_shannon": "Jensen-Shannon distance",
+    "wasserstein": "normalized Wasserstein distance",
+    "psi": "population stability index",
+    "hellinger": "Hellinger distance",
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",
+}
+STATUS_WORDS = {
+    Status.DRIFTED: "surely changed, and by more than a threshold, or broken",
+    Status.MOVED: "surely changed, but by less than every threshold",
+    Status.STABLE: "no change that chance does not explain",
+    Status.UNKNOWN: "not compared",
+}
+MAX_NAME = 64
+NOTHING = "\u2013"
+"""Stands in a table where there is no value."""
+
+
+def clean(text: str, most: int = MAX_NAME) -> str:
+    """A name without characters that would steer a terminal or turn the reading direction."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def percent(share: float) -> str:
+    """A share in percent: no more digits than mean something, never 0 % or 100 % by rounding."""
+    if math.isnan(share):
+        return NOTHING
+    if share in {0.0, 1.0}:
+        return f"{share:.0%}".replace("%", " %")
+    if share < 0.0001:
+        return "<0.01 %"
+    if share > 0.999:
+        return ">99.9 %"
+    digits = 0 if 0.1 <= share <= 0.99 else 1 if share >= 0.01 else 2
+    return f"{share * 100:.{digits}f} %"
+
+
+def number(value: float) -> str:
+    """A number with four digits that count."""
+    if not math.isfinite(value):
+        return NOTHING
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        shown = f"{value:,.{max(3 - math.floor(math.log10(abs(value))), 0)}f}" if value else "0"
+        return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    return f"{value:.3g}"
+
+
+def chance(p: float) -> str:
+    """A p-value."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def moment(seconds: float) -> str:
+    """A time to the minute, UTC."""
+    try:
+        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return NOTHING
+    return f"{found:%Y-%m-%d %H:%M}"
+
+
+def bin_labels(edges: Floats, kind: Kind) -> tuple[str, ...]:
+    """What each bin holds."""
+    shown = [moment(edge) if kind is Kind.TIME else number(edge) for edge in edges.tolist()]
+    if not shown:
+        return ("all",)
+    inner = [f"{a} to {b}" for a, b in itertools.pairwise(shown)]
+    return (f"below {shown[0]}", *inner, f"from {shown[-1]}")
+
+
+# ---- one column ----
+
+
+def column_says(
+    found: ColumnDrift, plan: ColumnPlan, thresholds: Thresholds, *, is_absent: bool
+) -> str:
+    """What happened to a column, in one or a few sentences."""
+    if is_absent:
+        return "The column is missing."
+    parts = [_broken(found)]
+    if found.status is Status.UNKNOWN and not parts[0]:
+        return _not_compared(found, thresholds)
+    if found.q_value <= thresholds.rate and found.test:
+        parts = [_change(found, plan), *parts, _evidence(found)]
+    elif found.test:
+        parts.append("No change of the values that chance does not explain.")
+    elif not parts[0]:
+        parts.append("All values are alike, in both samples.")
+    return " ".join(part for part in parts if part)
+
+
+def _not_compared(found: ColumnDrift, thresholds: Thresholds) -> str:
+    if found.kind is Kind.TIME:
+        return "Times move on; they are not compared."
+    if found.kind is Kind.OTHER:
+        return "Nested or binary values are not compared, only whether they are there."
+    if found.kind is Kind.EMPTY:
+        return "The reference holds nothing but missing values."
+    fewest = min(found.values)
+    where = "reference" if found.values[0] == fewest else "current sample"
+    if not fewest:
+        return f"The {where} has no values."
+    return f"The {where} has {fewest} values, and {thresholds.minimum_rows} are needed."
+
+
+_BROKEN = {
+    "missing": "Missing values",
+    "type": "Values of another type",
+    "outside": "Values outside the reference's range",
+    "new": "Categories that the reference does not list",
+    "infinite": "Infinite values",
+}
+
+
+def _broken(found: ColumnDrift) -> str:
+    parts = []
+    for change in found.quality:
+        if change.exceeds:
+            grew = f"went from {percent(change.reference)} to {percent(change.current)}"
+            parts.append(f"{_BROKEN[change.what]} {grew}.")
+    if found.frequent_new and any(one.what == "new" and one.exceeds for one in found.quality):
+        named = ", ".join(f"`{clean(name)}`" for name, _ in found.frequent_new[:3])
+        parts.append(f"Most frequent among the new: {named}.")
+    return " ".join(parts)
+
+
+def _change(found: ColumnDrift, plan: ColumnPlan) -> str:
+    shown = found.distribution
+    if shown is None:
+        return ""
+    if plan.grid is None:
+        return _shifted_category(shown.labels, shown.reference, shown.current)
+    before, now = shown.quartiles
+    what = "length" if plan.kind is Kind.TEXT else "median"
+    if not before or not now or any(map(math.isnan, (*before, *now))):
+        return ""
+    scale = max(before[2] - before[0], plan.spread, 1e-300)
+    if abs(now[1] - before[1]) > 0.02 * scale:
+        way = "higher" if now[1] > before[1] else "lower"
+        return f"Values are {way}: the {what} went from {number(before[1])} to {number(now[1])}."
+    width = (now[2] - now[0]) / max(before[2] - before[0], 1e-300)
+    if width > 1.1 or width < 0.9:
+        way = "more" if width > 1 else "less"
+        return (
+            f"Values scatter {way}: the middle half spans {number(now[2] - now[0])}, "
+            f"before {number(before[2] - before[0])}."
+        )
+    gap = [b - a for a, b in zip(shown.reference, shown.current, strict=True)]
+    at = max(range(len(gap)), key=lambda place: abs(gap[place]))
+    way = "more" if gap[at] > 0 else "fewer"
+    return f"The shape changed; there are {way} values of {shown.labels[at]}."
+
+
+def _shifted_category(labels: Sequence[str], before: Sequence[float], now: Sequence[float]) -> str:
+    at = max(range(len(labels)), key=lambda place: abs(now[place] - before[place]))
+    way = "more" if now[at] > before[at] else "less"
+    shares = f"{percent(now[at])}, before {percent(before[at])}"
+    return f"`{clean(labels[at])}` is {way} frequent: {shares}."
+
+
+def _evidence(found: ColumnDrift) -> str:
+    over = [one for one in found.measures if one.exceeds and one.threshold is not None]
+    shown = over or list(found.measures[:1])
+    distances = ", ".join(
+        f"{MEASURE_TITLES[one.name]} {one.value:.3f}"
+        + (f" (threshold {one.threshold:g})" if one.exceeds else "")
+        for one in shown
+    )
+    return f"{distances}; {chance(found.q_value)} after correction for all columns."
+
+
+# ---- the whole ----
+
+
+def together_says(found: Together | None, thresholds: Thresholds) -> str:
+    """What the columns do together."""
+    if found is None:
+        return "Columns were not compared together: there are too few of them, or of rows."
+    parts = []
+    if found.location_p <= thresholds.rate:
+        parts.append(
+            f"The centre of all columns moved by {found.distance:.2f} standard deviations "
+            f"({chance(found.location_p)}); a line through it tells {percent(found.separability)} "
+            "of pairs of rows apart, where chance tells 50 %."
+        )
+    if found.pairs:
+        first = found.pairs[0]
+        parts.append(
+            f"{len(found.pairs)} pairs of columns depend on each other in another way, most surely "
+            f"`{clean(first.first)}` and `{clean(first.second)}`: rank correlation "
+            f"{first.reference:.2f} before, {first.current:.2f} now."
+        )
+    if found.reconstruction >= thresholds.reconstruction:
+        parts.append(
+            "Rows put together again from the reference's main components are off by "
+            f"{found.reconstruction:.2f} times as much."
+        )
+    return " ".join(parts) or "Together the columns show no change that chance does not explain."
+
+
+def verdict(report: Report) -> str:
+    """The report in one sentence."""
+    drifted = [clean(one.name) for one in report.drifted]
+    compared = sum(1 for one in report.columns if one.status is not Status.UNKNOWN)
+    moved = sum(1 for one in report.columns if one.status is Status.MOVED)
+    if not report.rows[1]:
+        return "The current sample has no rows."
+    if not report.rows[0]:
+        return "The reference has no rows."
+    if not compared:
+        return "No column could be compared."
+    if not drifted:
+        text = f"No drift in {compared} columns"
+    else:
+        named = ", ".join(f"`{name}`" for name in drifted[:6])
+        more = f" and {len(drifted) - 6} more" if len(drifted) > 6 else ""
+        text = f"Drift in {len(drifted)} of {compared} columns: {named}{more}"
+    return text + (f"; {moved} more changed a little." if moved else ".")
+
+
+def power_says(report: Report) -> str:
+    """What would not have been found."""
+    if not math.isfinite(report.detectable):
+        return ""
+    return (
+        f"A shift of a mean by {report.detectable:.2g} standard deviations would be found in four "
+        "of five cases; a smaller one less often."
+    )
+
+
+def movers_say(found: Sequence[Mover]) -> str:
+    """What moved the prediction."""
+    named = ", ".join(f"`{clean(one.name)}` ({one.share:+.2f})" for one in found[:3])
+    whole = sum(one.share for one in found)
+    return (
+        f"By a linear model the columns move the prediction by {whole:+.2f} standard deviations, "
+        f"most of all {named}."
+    )
+
+
+def remarks(reference: State, current: State) -> tuple[str, ...]:
+    """What was odd about the samples."""
+    found = [f"reference: {clean(one, 400)}" for one in sorted(reference.remarks)]
+    found += [f"current: {clean(one, 400)}" for one in sorted(current.remarks)]
+    return tuple(found)

@@ -1,0 +1,193 @@
+"""Whole comparisons: what is found, what is not, and what is said of bad input."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.engines.drift.samples import counted, exact, table
+
+from strongroom.engines.drift.comparison import Roles, compare
+from strongroom.engines.drift.document import report_json
+from strongroom.engines.drift.findings import ColumnDrift, Report, Status, Thresholds
+from strongroom.engines.drift.page import report_page
+from strongroom.engines.drift.planning import plan_of
+from strongroom.engines.drift.state import State
+from strongroom.errors import DriftStateError
+
+
+def report_of(reference: pa.Table, current: object, roles: Roles | None = None) -> Report:
+    plan = plan_of(reference)
+    return compare(counted(reference, plan), counted(current, plan), roles=roles)
+
+
+def column(report: Report, name: str) -> ColumnDrift:
+    return next(one for one in report.columns if one.name == name)
+
+
+@pytest.mark.parametrize("rows", [(2_000, 2_000), (5_000, 400), (300, 300)])
+def test_false_discoveries_are_held_at_the_rate(rows: tuple[int, int]) -> None:
+    """Null data: with nothing to find, the share of runs with any finding is at most the rate.
+
+    It counts what the tests call surely changed, before any threshold of size.
+    """
+    rounds, false = 40, 0
+    for at in range(rounds):
+        random = np.random.default_rng(1_000 + at)
+        sides = [
+            pa.table({
+                **{f"n{n}": random.normal(size=size) for n in range(7)},
+                "skewed": random.lognormal(0, 2, size),
+                "few": random.integers(0, 4, size),
+                "letter": random.choice(list("abcdef"), size).tolist(),
+            })
+            for size in rows
+        ]  # fmt: skip
+        report = report_of(sides[0], sides[1])
+        changed = {Status.DRIFTED, Status.MOVED}
+        false += any(one.status in changed for one in report.columns)
+    assert false <= rounds * 0.05 + 3 * (rounds * 0.05 * 0.95) ** 0.5
+
+
+def test_the_power_that_is_reported_is_reached() -> None:
+    """Shifts of the size that the report says it can find are found in about four of five cases."""
+    rounds, found = 40, 0
+    for at in range(rounds):
+        random = np.random.default_rng(2_000 + at)
+        rows = 3_000
+        reference = {f"n{n}": random.normal(size=rows) for n in range(10)}
+        current = {f"n{n}": random.normal(size=rows) for n in range(10)}
+        plan = plan_of(pa.table(reference))
+        first = counted(pa.table(reference), plan)
+        least = compare(first, first).detectable
+        # Tests on ranks with a doubled p-value see a little less than the best one for a mean.
+        current["n0"] += 1.25 * least
+        report = compare(first, counted(current, plan))
+        found += column(report, "n0").q_value <= 0.05
+    assert found >= 0.7 * rounds
+
+
+def test_planted_changes_are_found_and_said() -> None:
+    report = report_of(table(5_000, 1), table(5_000, 2, 0.5), Roles(frozenset({"said"})))
+    assert {one.name for one in report.drifted} == {"x", "letter", "said"}
+    assert report.columns[0].name == "said"
+    x, letter = column(report, "x"), column(report, "letter")
+    assert x.says.startswith("Values are higher: the median went from")
+    assert "Jensen-Shannon distance" in x.says
+    assert "after correction for all columns" in x.says
+    assert "Categories that the reference does not list went from 0 % to" in letter.says
+    assert "Most frequent among the new: `e`" in letter.says
+    assert column(report, "y").status is Status.STABLE
+    assert report.movers[0].name == "x"
+    assert report.movers[0].share == pytest.approx(0.5, abs=0.12)
+    assert report.says == "Drift in 3 of 7 columns: `said`, `x`, `letter`."
+    assert report.together is not None
+    assert report.together.location_p < 1e-6
+
+
+def test_a_surely_changed_but_near_column_is_moved_not_drifted() -> None:
+    random = np.random.default_rng(3)
+    first = pa.table({"x": random.normal(size=100_000), "y": random.normal(size=100_000)})
+    second = {"x": random.normal(size=100_000) + 0.05, "y": random.normal(size=100_000)}
+    assert column(report_of(first, second), "x").status is Status.MOVED
+
+
+def test_dependence_alone_is_seen_together() -> None:
+    random = np.random.default_rng(4)
+    covariance = [[1.0, 0.8], [0.8, 1.0]]
+    a, b = (random.multivariate_normal([0, 0], one, 4_000) for one in (covariance, np.eye(2)))
+    report = report_of(pa.table({"a": a[:, 0], "b": a[:, 1]}), {"a": b[:, 0], "b": b[:, 1]})
+    assert not report.drifted
+    assert report.together is not None
+    pair = report.together.pairs[0]
+    assert {pair.first, pair.second} == {"a", "b"}
+    assert pair.reference == pytest.approx(0.78, abs=0.04)  # Spearman's of a Pearson's 0.8
+    assert abs(pair.current) < 0.05
+    assert report.together.reconstruction > 2
+    assert "depend on each other in another way" in report.together_says
+
+
+def test_bad_rows_are_drift_even_where_values_are_alike() -> None:
+    reference = table(3_000, 5)
+    x = reference["x"].to_pylist()
+    current: dict[str, Any] = {name: reference[name] for name in reference.schema.names}
+    current["x"] = pa.array([None if at % 10 == 0 else one for at, one in enumerate(x)])
+    amount = reference["amount"].to_numpy().copy()
+    amount[::50] = np.inf
+    current["amount"] = pa.array(amount)
+    current["y"] = pa.array([
+        "n/a" if at % 20 == 0 else str(one) for at, one in enumerate(reference["y"].to_pylist())
+    ])  # fmt: skip
+    report = report_of(reference, current)
+    assert column(report, "x").status is Status.DRIFTED
+    assert "Missing values went from 0 % to 10 %." in column(report, "x").says
+    assert "Infinite values went from 0 % to 2.0 %." in column(report, "amount").says
+    assert "Values of another type went from 0 % to 5.0 %." in column(report, "y").says
+    far = {"x": reference["x"].to_numpy() + 100.0}
+    assert "Values outside the reference's range went from" in column(
+        report_of(reference.select(["x"]), far), "x").says  # fmt: skip
+
+
+@pytest.mark.parametrize(("reference", "current", "status", "says"), [
+    ([1.0] * 100, [1.0] * 100, Status.STABLE, ""),
+    ([1.0] * 100, [2.0] * 100, Status.DRIFTED, "Values are higher"),
+    ([None] * 100, [1.0] * 100, Status.UNKNOWN, "nothing but missing values"),
+    ([1.0, 2.0] * 50, [None] * 100, Status.DRIFTED, "Missing values went from 0 % to 100 %."),
+    ([1.0, 2.0] * 50, [1.0] * 5, Status.UNKNOWN, "has 5 values, and 30 are needed"),
+    ([1.0, 2.0] * 50, [], Status.UNKNOWN, "has no values"),
+    ([float("nan")] * 100, [1.0] * 100, Status.UNKNOWN, "nothing but missing values"),
+    (["a", "b"] * 50, [f"new {n}" for n in range(5_000)], Status.DRIFTED, "does not list"),
+    ([b"x"] * 100, [b"y"] * 100, Status.UNKNOWN, "not compared"),
+    ([[1]] * 100, [[2]] * 100, Status.UNKNOWN, "not compared"),
+    ([True, False] * 50, [True] * 100, Status.DRIFTED, "`false` is less frequent"),
+    ([1, 2] * 50, ["one", "two"] * 50, Status.DRIFTED, "Values of another type"),
+    ([f"id {n}" for n in range(300)], [f"id {n}" for n in range(300)], Status.STABLE, ""),
+])  # fmt: skip
+def test_every_bad_input_gets_a_statement(
+    reference: list[Any], current: list[Any], status: Status, says: str
+) -> None:
+    type_ = pa.array(reference).type if reference and reference[0] is not None else pa.float64()
+    plan = plan_of(pa.table({"odd": pa.array(reference, type_)}))
+    now = pa.array(current) if current and current[0] is not None else pa.array(current, type_)
+    report = compare(
+        counted({"odd": pa.array(reference, type_)}, plan), counted({"odd": now}, plan)
+    )
+    found = report.columns[0]
+    assert found.status is status, found
+    assert says in found.says
+    assert found.says
+    json.dumps(report_json(report), allow_nan=False)
+    assert "odd" in report_page(report)
+
+
+def test_a_missing_column_is_drift_and_an_extra_one_a_remark() -> None:
+    reference = table(500, 6)
+    current = reference.drop(["x"]).append_column("z", reference["y"])
+    report = report_of(reference, current)
+    assert column(report, "x").status is Status.DRIFTED
+    assert column(report, "x").says == "The column is missing."
+    assert "current: column `z` is not in the reference" in report.remarks
+
+
+def test_windows_are_judged_together_and_states_of_other_plans_refused() -> None:
+    reference, plan = table(2_000, 7), plan_of(table(2_000, 7))
+    first = counted(reference, plan)
+    windows = {"monday": counted(table(800, 8), plan), "tuesday": counted(table(800, 9, 1.0), plan)}
+    report = compare(first, windows["monday"], windows=windows)
+    assert [one.name for one in report.windows] == ["monday", "tuesday"]
+    assert report.windows[0].drifted == ()
+    assert "x" in report.windows[1].drifted
+    assert report.windows[1].distances["x"] > report.windows[0].distances["x"]
+    with pytest.raises(DriftStateError):
+        compare(first, State(exact(table(50, 1))))
+
+
+def test_thresholds_decide() -> None:
+    plan = plan_of(table(4_000, 1))
+    first, second = counted(table(4_000, 1), plan), counted(table(4_000, 2, 0.5), plan)
+    loose = Thresholds(jensen_shannon=1.0, wasserstein=9.0, psi=9.0, new=1.0)
+    assert not compare(first, second, loose).drifted
+    assert compare(first, second, Thresholds(minimum_rows=5_000)).says == (
+        "No column could be compared."
+    )
