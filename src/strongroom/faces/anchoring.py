@@ -69,9 +69,13 @@ def require_not_rolled_back(
             require_anchored(session, log.key, keyring.seals, anchor)
 
 
-def anchor_keeper(home: Home, keyring: Keyring, log: AuditLog) -> AnchorKeeper:
-    """What keeps the anchor of an open home up to date."""
-    return AnchorKeeper(home.path, anchor_key(keyring), keyring.seals, lambda: log.checkpoint)
+def anchor_keeper(
+    home: Home, keyring: Keyring, log: AuditLog, found: Anchor | None = None
+) -> AnchorKeeper:
+    """What keeps the anchor of an open home up to date; `found` is what stands there."""
+    return AnchorKeeper(
+        home.path, anchor_key(keyring), keyring.seals, lambda: log.checkpoint, found=found
+    )
 
 
 def begin_anchor(database: Database, keyring: Keyring, log: AuditLog, grants: Grants) -> None:

@@ -131,7 +131,7 @@ def open_foundation(settings: Settings, *, accept: Accept | None = None) -> Iter
         if refused is not None and accept is not None:
             accept(database, keyring, log, anchored, refused)
             log = open_log(settings, database, keyring)
-        anchor = anchor_keeper(home, keyring, log)
+        anchor = anchor_keeper(home, keyring, log, anchored if refused is None else None)
         stack.callback(anchor.settle)
         stack.enter_context(log)
         grants = Grants(keyring.secret("grants"), keyring.seals)

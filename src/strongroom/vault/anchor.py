@@ -133,6 +133,7 @@ class AnchorKeeper:
         seals: Seals,
         log: Callable[[], Checkpoint],
         *,
+        found: Anchor | None = None,
         clock: Callable[[], float] = time.time,
         seconds: float = SECONDS,
     ) -> None:
@@ -143,6 +144,7 @@ class AnchorKeeper:
             key: of the file's MAC.
             seals: the journal; its changes are anchored as they are committed.
             log: the newest checkpoint that is committed.
+            found: what the file says now, already checked; written anew only once it is behind.
             clock: seconds since 1970, UTC.
             seconds: how far the anchor may be behind the log.
         """
@@ -154,6 +156,7 @@ class AnchorKeeper:
         self._clock = clock
         self._seconds = seconds
         self._lock = threading.Lock()
+        self._found = None if found is None else (found.log, found.seals)
         self._written: tuple[Checkpoint, Head] | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -194,7 +197,7 @@ class AnchorKeeper:
         with self._lock:
             # The log first: both only grow, and neither may be newer than what is committed.
             now = (self._checkpoint(), self._seals.head)
-            if now != self._written:
+            if now != (self._written or self._found):
                 replace_file(self._path, Anchor(self._clock(), *now).encode(self._key))
                 self._written = now
             self.fault = None

@@ -217,7 +217,7 @@ def test_doctor_names_each_part(run: Run) -> None:
     code, out, _ = run("doctor", "--port", "0", "--json")
     states = {check["name"]: check["state"] for check in json.loads(out)}
     assert {"python", "packages", "home", "disk", "port", "sandbox", "certificate", "clock",
-            "database"} == states.keys()  # fmt: skip
+            "database", "integrity"} == states.keys()  # fmt: skip
     assert states["python"] == states["packages"] == states["home"] == states["port"] == "ok"
     assert code in {0, 1}
     assert all(c["advice"] for c in json.loads(out) if c["state"] != "ok")
