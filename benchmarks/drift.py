@@ -108,7 +108,7 @@ def _rows() -> None:
     _, cpu = _measured(lambda: [detector.update(value) for value in values], 1)
     print(f"ADWIN, one value: {cpu / len(values) * 1e6:.2f} us CPU")
     if importlib.util.find_spec("river") is not None:
-        from river import drift  # type: ignore[import-not-found,unused-ignore]
+        from river import drift  # type: ignore[import-not-found,unused-ignore] # may be absent
 
         other = drift.ADWIN()
         _, cpu = _measured(lambda: [other.update(value) for value in values], 1)
@@ -116,7 +116,7 @@ def _rows() -> None:
     else:
         print("River is not installed: left out")
     if importlib.util.find_spec("datasketches") is not None:
-        import datasketches  # type: ignore[import-not-found,unused-ignore]
+        import datasketches  # type: ignore[import-not-found,unused-ignore] # may be absent
 
         sketch, column = datasketches.kll_doubles_sketch(200), np.ascontiguousarray(table["n0"])
         _, cpu = _measured(lambda: sketch.update(column))

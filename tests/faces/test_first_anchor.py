@@ -31,7 +31,7 @@ def first_home(path: Path) -> None:
     with database.write() as session:
         upgrade(session.connection(), to="0001")
         # What is sealed today is sealed as it was then; only the journal did not exist.
-        SealChangeRow.__table__.create(session.connection())  # type: ignore[attr-defined]
+        SealChangeRow.__table__.create(session.connection())  # type: ignore[attr-defined] # typed as FromClause
         for workspace in (SYSTEM, "clinic"):
             keyring.create_workspace_key(session, workspace)
         keyring.disable(session, "clinic")

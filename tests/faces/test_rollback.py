@@ -92,7 +92,7 @@ def test_old_rows_with_their_old_seal_hold_nothing(tmp_path: Path) -> None:
         give_reader(foundation, "usr_ann", by=first)
     with database_of(home) as rows:
         kept = {
-            table: rows.execute(f"SELECT * FROM {table} WHERE principal = 'usr_ann'").fetchall()  # noqa: S608
+            table: rows.execute(f"SELECT * FROM {table} WHERE principal = 'usr_ann'").fetchall()  # noqa: S608 # our own table names
             for table in ("grants", "standings")
         }
     with open_foundation(settings) as foundation, foundation.database.write() as session:
@@ -103,7 +103,7 @@ def test_old_rows_with_their_old_seal_hold_nothing(tmp_path: Path) -> None:
         for table, found in kept.items():
             for row in found:
                 marks = ", ".join("?" * len(row))
-                rows.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
+                rows.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 # our own table names
     with (
         open_foundation(settings) as foundation,
         foundation.database.read() as session,

@@ -47,7 +47,7 @@ def harm(house: Gatehouse, *statements: Any) -> None:  # noqa: ANN401 # any SQL
             session.execute(statement)
 
 
-def reseal(house: Gatehouse, by: Principal, who: str, **fields: Any) -> Resealed:  # noqa: ANN401
+def reseal(house: Gatehouse, by: Principal, who: str, **fields: Any) -> Resealed:  # noqa: ANN401 # of the request
     request = ResealRole(workspace="clinic", principal=who, **fields)
     result = house.call(by, "role.reseal", request).result
     assert isinstance(result, Resealed)

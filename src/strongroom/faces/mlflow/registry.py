@@ -263,10 +263,10 @@ class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc] # MLfl
             row = rows[id(it)]
             checked = _UNKNOWN if row is None else states[row.entry]
             # The entity has no setter for them.
-            it._status = ModelVersionStatus.to_string(_STATUS[checked.state])  # noqa: SLF001
+            it._status = ModelVersionStatus.to_string(_STATUS[checked.state])  # noqa: SLF001 # no setter
             is_pending = checked.state is CheckState.PENDING
             says = checked.reason or (_PENDING_SAYS if is_pending else "")
-            it._status_message = says[:MAX_MESSAGE_CHARACTERS]  # noqa: SLF001
+            it._status_message = says[:MAX_MESSAGE_CHARACTERS]  # noqa: SLF001 # no setter
         return versions
 
     def _states(self, entries: Iterable[str]) -> dict[str, Checked]:

@@ -117,7 +117,7 @@ class DistinctDiversity:
     """Each group has at least `l` different values of `column`."""
 
     column: str
-    l: int  # noqa: E741 # its name everywhere
+    l: int  # noqa: E741 # the literature's letter # its name everywhere
 
     def __post_init__(self) -> None:
         _require(self.l >= 1, "l is a whole number of at least 1")
@@ -139,7 +139,7 @@ class EntropyDiversity:
     """The entropy of `column` in each group is at least log `l`; `l` need not be whole."""
 
     column: str
-    l: float  # noqa: E741
+    l: float  # noqa: E741 # the literature's letter
 
     def __post_init__(self) -> None:
         _require(self.l >= 1, "l is at least 1")
@@ -165,7 +165,7 @@ class RecursiveDiversity:
 
     column: str
     c: float
-    l: int  # noqa: E741
+    l: int  # noqa: E741 # the literature's letter
 
     def __post_init__(self) -> None:
         _require(self.l >= 1, "l is a whole number of at least 1")

@@ -1,5 +1,6 @@
 """How the values of a column become more general, level by level, up to `*`."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,9 +119,8 @@ def hierarchy_from_rows(
 
 
 def _require_distinct(place: str, values: list[str]) -> None:
-    if len(set(values)) < len(values):
-        seen: set[str] = set()
-        twice = sorted({value for value in values if value in seen or seen.add(value)})  # type: ignore[func-returns-value]
+    twice = sorted(value for value, count in Counter(values).items() if count > 1)
+    if twice:
         raise ValidationError(f"{place} has values twice: {named(twice)}")
 
 

@@ -6,7 +6,7 @@ tree's edges. What both have wrong must have been thought wrong twice.
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -239,14 +239,14 @@ def _distance(
     # On a tree with H levels of edges of length 1/(2H) two values are as far apart as the level of
     # the node above both, over H; what crosses an edge is the mass below it that is too much.
     tree = promise.trees[name]
-    below: Counter[tuple[int, str]] = Counter()
+    below: defaultdict[tuple[int, str], float] = defaultdict(float)
     height = 1
     for value, part in extra.items():
         path = tree[value]
         height = max(len(path), 1)
-        below[(0, value)] += part  # type: ignore[assignment]
+        below[(0, value)] += part
         for level, node in enumerate(path[:-1], 1):
-            below[(level, node)] += part  # type: ignore[assignment]
+            below[(level, node)] += part
     return math.fsum(abs(part) for part in below.values()) / (2 * height)
 
 
