@@ -126,7 +126,8 @@ def _built(settings: Settings, ca: Path, certificate: Path, key: Path) -> Iterat
                 api_key_days=1, link_minutes=5, invitation_hours=1,
             ),
             WorkspaceOperations(
-                foundation.access, foundation.grants, Accounts(),
+                foundation.access, foundation.grants,
+                Accounts(foundation.keyring.seals),
                 foundation.keyring.create_workspace_key,
                 actions=foundation.access.policies.actions,
             repairs=foundation.repairs, log=foundation.log,

@@ -131,6 +131,42 @@ def test_a_home_that_nothing_was_logged_after_keeps_its_log(tmp_path: Path) -> N
         assert operations(foundation)[-1] == "server.restored"
 
 
+def test_a_log_keeps_its_name_only_where_no_server_went_on_with_it(tmp_path: Path) -> None:
+    settings, _ = served(tmp_path / "home")
+    with open_foundation(settings):
+        made = make_backup(settings, tmp_path / "backups", with_root_key=True)
+    target = settings_of(tmp_path / "moved")
+    with pytest.raises(ValidationError, match="beside a running server"):
+        restore(target, made, root_key=None, same_log=True)
+    assert not target.home.exists()
+    restore(target, made, root_key=None)
+
+
+@pytest.mark.parametrize("line", ["database_url = '{}'", '"database_url" = "{}"', "not toml ="])
+def test_a_restored_home_does_not_take_the_database_of_the_living_one(
+    tmp_path: Path, line: str
+) -> None:
+    home = tmp_path / "home"
+    settings, _ = served(home)
+    (home / "strongroom.toml").write_text(line.format(f"sqlite:///{home}/strongroom.db"))
+    made = make_backup(settings, tmp_path / "backups", with_root_key=True)
+    target = settings_of(tmp_path / "moved")
+    assert restore(target, made, root_key=None).settings_file == "strongroom.toml.from-backup"
+    assert not (target.home / "strongroom.toml").exists()
+
+
+def test_only_what_a_crash_left_is_removed(tmp_path: Path) -> None:
+    settings, _ = served(tmp_path / "home")
+    folder = tmp_path / "backups"
+    mine = [folder / ".partial-notes", tmp_path / ".moved-restore-notes"]
+    left = [folder / ".partial-20260101T000000Z-1", tmp_path / ".moved-restore-20260101T000000"]
+    for path in (*mine, *left):
+        path.mkdir(parents=True)
+    made = make_backup(settings, folder, with_root_key=True)
+    restore(settings_of(tmp_path / "moved"), made, root_key=None)
+    assert [path.exists() for path in (*mine, *left)] == [True, True, False, False]
+
+
 def test_a_changed_backup_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "backups"
     settings, _ = served(home)

@@ -81,8 +81,29 @@ def test_a_cut_off_log_and_a_cut_off_journal_are_refused(tmp_path: Path) -> None
         rows.execute(
             "DELETE FROM seal_changes WHERE position = (SELECT max(position) FROM seal_changes)"
         )
-    with pytest.raises(RolledBackError, match="4 of 5 sealed"), open_foundation(settings):
+    with pytest.raises(RolledBackError, match="5 of 6 sealed"), open_foundation(settings):
         pass
+
+
+_HELD = ("grants", "standings")
+
+
+def _rows_of(home: Path, who: str) -> dict[str, list[tuple[object, ...]]]:
+    with database_of(home) as rows:
+        return {
+            table: rows.execute(f"SELECT * FROM {table} WHERE principal = ?", (who,)).fetchall()  # noqa: S608 # our own table names
+            for table in _HELD
+        }
+
+
+def _put_rows_back(home: Path, who: str, kept: dict[str, list[tuple[object, ...]]]) -> None:
+    """Put old rows, with the seal that they had, in the place of the present ones."""
+    with database_of(home) as rows:
+        for table, found in kept.items():
+            rows.execute(f"DELETE FROM {table} WHERE principal = ?", (who,))  # noqa: S608 # our own table names
+            for row in found:
+                marks = ", ".join("?" * len(row))
+                rows.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 # our own table names
 
 
 def test_old_rows_with_their_old_seal_hold_nothing(tmp_path: Path) -> None:
@@ -90,20 +111,11 @@ def test_old_rows_with_their_old_seal_hold_nothing(tmp_path: Path) -> None:
     settings, first = served(home)
     with open_foundation(settings) as foundation:
         give_reader(foundation, "usr_ann", by=first)
-    with database_of(home) as rows:
-        kept = {
-            table: rows.execute(f"SELECT * FROM {table} WHERE principal = 'usr_ann'").fetchall()  # noqa: S608 # our own table names
-            for table in ("grants", "standings")
-        }
+    kept = _rows_of(home, "usr_ann")
     with open_foundation(settings) as foundation, foundation.database.write() as session:
         foundation.grants.revoke(session, "usr_ann", READER, "clinic")
         foundation.log.append(session, host_event("test.revoke"))
-    with database_of(home) as rows:
-        rows.execute("DELETE FROM standings WHERE principal = 'usr_ann'")
-        for table, found in kept.items():
-            for row in found:
-                marks = ", ".join("?" * len(row))
-                rows.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 # our own table names
+    _put_rows_back(home, "usr_ann", kept)
     with (
         open_foundation(settings) as foundation,
         foundation.database.read() as session,
@@ -216,6 +228,68 @@ def test_a_damaged_log_becomes_evidence_and_a_new_one_says_so(tmp_path: Path, ha
         with foundation.database.read() as session:
             repair = foundation.repairs.of_account(session, first)
         assert sorted(repair.difference()) == ["+ Operator of the server", "+ Owner of clinic"]
+
+
+def test_a_new_log_makes_no_old_row_the_latest(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings, first = served(home)
+    with open_foundation(settings) as foundation:
+        give_reader(foundation, "usr_ann", by=first)
+    kept = _rows_of(home, "usr_ann")
+    with open_foundation(settings) as foundation, foundation.database.write() as session:
+        foundation.grants.revoke(session, "usr_ann", READER, "clinic")
+        foundation.log.append(session, host_event("test.revoke"))
+    _put_rows_back(home, "usr_ann", kept)
+    with database_of(home) as rows:
+        rows.execute("UPDATE log_entries SET sealed = zeroblob(50) WHERE leaf_index = 1")
+    begin_new_log(settings)
+    with open_foundation(settings) as foundation, foundation.database.read() as session:
+        assert ("", "Operator") in foundation.grants.standing(session, first).grants
+        with pytest.raises(TamperedError, match="older"):
+            foundation.grants.standing(session, "usr_ann")
+
+
+def test_a_new_log_does_not_hide_that_the_database_is_older(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings, first = served(home)
+    keep_database(home, tmp_path / "kept")
+    with open_foundation(settings) as foundation:
+        give_reader(foundation, "usr_ann", by=first)
+    anchor = (home / "anchor").read_bytes()
+    put_back(home, tmp_path / "kept")
+    with database_of(home) as rows:
+        rows.execute("UPDATE log_entries SET sealed = zeroblob(50) WHERE leaf_index = 1")
+    with pytest.raises(RolledBackError, match="sealed changes"):
+        begin_new_log(settings)
+    assert (home / "anchor").read_bytes() == anchor
+    assert not (home / "evidence").exists()
+    begin_new_log(settings, older_too=True)
+    with open_foundation(settings) as foundation, foundation.log.snapshot() as session:
+        details = foundation.log.entry(session, 0).event.details
+    assert "sealed changes" in str(details["rolled_back"])
+    assert (details["anchored_size"], details["old_entries"]) == (3, 2)
+
+
+def test_a_row_far_behind_the_last_does_not_fill_the_disk_with_evidence(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings, _ = served(home)
+    far = 2**63 - 1
+    with database_of(home) as rows:
+        columns = [name for _, name, *_ in rows.execute("PRAGMA table_info(log_entries)")]
+        values = ", ".join(str(far) if name == "leaf_index" else name for name in columns)
+        rows.execute(f"INSERT INTO log_entries SELECT {values} FROM log_entries LIMIT 1")  # noqa: S608 # our own column names
+    evidence = export_evidence(settings, tmp_path / "evidence.zip")
+    # All places before it are missing; those of its own bundle are looked at one by one.
+    assert evidence.damage.bad == [2, *range(far - 255, far)]
+    assert evidence.damage.bad_count == far - 2
+    assert evidence.path.stat().st_size < 64 * 1024
+    assert begin_new_log(settings).damage.bad_count == far - 2
+    with open_foundation(settings) as foundation:
+        assert operations(foundation)[0] == "server.log_begun_anew"
+        foundation.log.integrate()
+    with database_of(home) as rows:
+        rows.execute("DELETE FROM log_entries")
+    assert export_evidence(settings, tmp_path / "none.zip").damage.bad == [0, 1]
 
 
 def test_a_whole_log_is_not_put_away(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Witnesses by C2SP tlog-witness: a real server that cosigns, and tells of a rollback."""
 
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,8 @@ from strongroom.engines.ledger.cosignature import (
     require_cosigned,
 )
 from strongroom.engines.ledger.proofs import verify_consistency
-from strongroom.errors import RolledBackError, TamperedError, ValidationError
+from strongroom.errors import RolledBackError, TamperedError, UnavailableError, ValidationError
+from strongroom.faces import witnessing
 from strongroom.faces.foundation import Foundation, open_foundation
 from strongroom.faces.witnessing import Witness, Witnessing, witnesses_of
 from strongroom.gate.hosting import host_event
@@ -35,6 +37,10 @@ class WitnessServer(ThreadingHTTPServer):
         self.log = log
         self.latest: Checkpoint | None = None
         self.lock = threading.Lock()
+        self.kind: str | None = None
+        """Content type to state in place of the right one."""
+        self.drip_seconds = 0.0
+        """Between the bytes of an answer that does not end."""
 
     @property
     def witness(self) -> Witness:
@@ -78,8 +84,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status, kind, text = self.server.add(body)
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", self.server.kind or kind)
         self.end_headers()
+        while self.server.drip_seconds:
+            try:
+                self.wfile.write(b"\n")
+            except OSError:
+                return  # the client has gone
+            time.sleep(self.server.drip_seconds)
         self.wfile.write(text.encode())
 
     def log_message(self, *_: object) -> None:
@@ -166,12 +178,40 @@ def test_a_witness_that_is_away_or_lies_stops_nothing(home: Path, server: Witnes
             asked(foundation, server).ask(Witness(server.witness.url, other))
 
 
+def test_a_witness_that_never_ends_its_answer_holds_nothing_up(
+    home: Path, server: WitnessServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnessing, "_TIMEOUT_SECONDS", 0.5)
+    # Each byte comes in time, the last one after days.
+    server.drip_seconds = 0.05
+    with open_foundation(settings_of(home)) as foundation:
+        with pytest.raises(UnavailableError, match="too slowly"):
+            asked(foundation, server).ask(server.witness)
+        with asked(foundation, server):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["text/plain; charset=hex", "text/plain; charset=undefined"])
+def test_an_answer_is_not_decoded_as_it_says(home: Path, server: WitnessServer, kind: str) -> None:
+    server.kind = kind
+    with open_foundation(settings_of(home)) as foundation:
+        asked(foundation, server).ask(server.witness)
+        foundation.log.record(host_event("test.more"))
+        # The witness is asked from the beginning, and says in that encoding what it knows.
+        server.latest = None
+        with pytest.raises(UnavailableError, match="does not say what it knows"):
+            asked(foundation, server).ask(server.witness)
+
+
 def test_the_setting_names_addresses_and_keys() -> None:
     assert witnesses_of("") == []
     assert witnesses_of(f"https://w.example/log/ {KEY}, https://x.example {KEY}") == [
         Witness("https://w.example/log", KEY),
         Witness("https://x.example", KEY),
     ]
-    for wrong in (f"w.example {KEY}", "https://w.example", f"https://w.example {KEY}x"):
+    for wrong in (
+        f"w.example {KEY}", "https://w.example", f"https://w.example {KEY}x",
+        f"https://[::1 {KEY}", f"https://w.example:port {KEY}",
+    ):  # fmt: skip
         with pytest.raises(ValidationError, match="witnesses"):
             witnesses_of(wrong)

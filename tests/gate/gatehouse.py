@@ -148,7 +148,7 @@ def gatehouse(database: Database, *, calls_per_minute: int = 100_000) -> Iterato
             workspaces=WorkspaceOperations(
                 access,
                 grants,
-                Accounts(),
+                Accounts(keyring.seals),
                 keyring.create_workspace_key,
                 actions=access.policies.actions,
                 repairs=Repairs(log, grants, keyring),

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -50,7 +51,9 @@ from strongroom.vault.keys import Keyring
 from strongroom.vault.roots import LocalRoot, read_passphrase, read_private_file
 
 _PARTIAL = ".partial-"
-_MOVED = re.compile(rb"^\s*(database_url|blob_url)\s*=", re.MULTILINE)
+_DRAFT = re.compile(r"[0-9]{8}T[0-9]{6}Z?(-[0-9]+)?", re.ASCII)
+"""What follows in the name of a folder that a crash left: no others are removed."""
+_MOVED = {"database_url", "blob_url"}
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -59,6 +62,13 @@ def _silent(_done: int, _total: int) -> None:
 
 def _no_step(_name: str) -> None:
     """No one watches the durable steps."""
+
+
+def _remove_drafts(folder: Path, begin: str) -> None:
+    """Remove what a crash left in a folder that also holds other things."""
+    for old in folder.iterdir():
+        if old.name.startswith(begin) and _DRAFT.fullmatch(old.name.removeprefix(begin)):
+            shutil.rmtree(old)
 
 
 # ---- making one ----
@@ -173,8 +183,7 @@ class _Maker:
     def _begin(self) -> Path:
         try:
             (self._to / BLOBS).mkdir(mode=0o700, parents=True, exist_ok=True)
-            for old in self._to.glob(f"{_PARTIAL}*"):
-                shutil.rmtree(old)
+            _remove_drafts(self._to, _PARTIAL)
             stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
             number = sum(path.name.startswith(stamp) for path in backups_in(self._to))
             draft = self._to / f"{_PARTIAL}{stamp}{f'-{number}' if number else ''}"
@@ -296,6 +305,7 @@ def restore(
 
     Raises:
         HomeError: something is there already. KeyUnavailableError: another root key, or none.
+        ValidationError: the root key or database is not named, or `same_log` cannot be so.
         TamperedError: the backup is not what was made.
     """
     home = settings.home.expanduser().absolute()
@@ -310,13 +320,18 @@ def restore(
             "the backup is of a PostgreSQL database",
             next_step="make an empty one and name it in STRONGROOM_DATABASE_URL",
         )
+    if same_log and not backup.manifest.is_last:
+        raise ValidationError(
+            "the backup was made beside a running server, which may have logged more",
+            next_step="leave out --same-log: the log then goes on under a new name and key",
+        )
     _require_root_key(settings, root_key)
     backup.verify(progress)
     home.parent.mkdir(parents=True, exist_ok=True)
     backups.require_room(home.parent, backup.manifest.total_bytes + settings.min_free_bytes)
-    for old in home.parent.glob(f".{home.name}-restore-*"):
-        shutil.rmtree(old)
-    draft = home.parent / f".{home.name}-restore-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    begin = f".{home.name}-restore-"
+    _remove_drafts(home.parent, begin)
+    draft = home.parent / f"{begin}{datetime.now(UTC):%Y%m%dT%H%M%S}"
     try:
         restored = _restored(
             replace(settings, home=draft), backup, root_key, progress, step, same_log=same_log
@@ -436,8 +451,14 @@ def _require_as_backed_up(
 def _put_settings_aside(draft: Path) -> str:
     """Rename a settings file that names a database or store: perhaps those of a living home."""
     file = draft / "strongroom.toml"
-    if not file.is_file() or not _MOVED.search(file.read_bytes()):
+    if not file.is_file():
         return ""
+    try:
+        # As a table, for a key may stand there in quotes, too; what cannot be read is not used.
+        if not _MOVED & tomllib.loads(file.read_text(encoding="utf-8")).keys():
+            return ""
+    except ValueError:
+        pass
     aside = file.with_name("strongroom.toml.from-backup")
     file.rename(aside)
     return aside.name

@@ -13,8 +13,14 @@ from zipfile import ZIP_STORED, ZipFile
 
 from sqlalchemy.orm import Session
 
-from strongroom.errors import StateError, TamperedError
-from strongroom.faces.anchoring import adopt_system_key, anchor_keeper, tell_all
+from strongroom.errors import RolledBackError, StateError, TamperedError
+from strongroom.faces.anchoring import (
+    adopt_system_key,
+    anchor_keeper,
+    read_anchored,
+    require_not_rolled_back,
+    tell_all,
+)
 from strongroom.faces.foundation import (
     LOG_ORIGIN,
     LOG_SEED,
@@ -61,14 +67,8 @@ def accept_rollback(
             "size": newest.size,
             "root": newest.root.hex(),
             "seals": head.length,
+            **_anchored(anchor),
         }
-        if anchor is not None:
-            details |= {
-                "anchored_at": datetime.fromtimestamp(anchor.time, UTC).isoformat(),
-                "anchored_size": anchor.log.size,
-                "anchored_root": anchor.log.root.hex(),
-                "anchored_seals": anchor.seals.length,
-            }
         log.append(session, _finding("server.rollback_accepted", refused.message, details))
         go_on(session, newest, name, time.time())
         seal_name(session, keyring, name)
@@ -93,13 +93,25 @@ def export_evidence(settings: Settings, to: Path | None) -> Evidence:
         return _evidence(home, log, to)
 
 
-def begin_new_log(settings: Settings) -> Evidence:
+def begin_new_log(settings: Settings, *, older_too: bool = False) -> Evidence:
     """Put a damaged log away as evidence and begin a new one whose first entry says so.
+
+    Args:
+        settings: name the home.
+        older_too: also where the journal of sealed changes is not the one that was anchored.
 
     Raises:
         StateError: the log is not damaged. HomeInUseError: the server is running.
+        RolledBackError: the journal is an earlier one, and that was not accepted.
     """
     with _opened(settings) as (home, database, keyring, log):
+        anchor, lost = _lost(home, database, keyring)
+        if lost and not older_too:
+            raise RolledBackError(
+                f"the log may be damaged, but also: {lost}",
+                next_step="look for the newer database; or accept both with `strongroom recover "
+                "--new-log --accept-rollback`",
+            )
         evidence = _evidence(home, log, None)
         if not evidence.damage.found:
             evidence.path.unlink()
@@ -119,7 +131,10 @@ def begin_new_log(settings: Settings) -> Evidence:
             "old_root": damage.root,
             "first_bad_entry": -1 if damage.first_bad is None else damage.first_bad,
             "bad_entries": damage.bad_count,
+            **_anchored(anchor),
         }
+        if lost:
+            details["rolled_back"] = lost
         # A crash before the commit leaves the damaged log, and a file of evidence too many.
         with database.write() as session:
             begin_anew(session)
@@ -133,6 +148,32 @@ def begin_new_log(settings: Settings) -> Evidence:
         anchor_keeper(home, keyring, new).write()
         home.mark_anchored()
         return evidence
+
+
+def _anchored(anchor: Anchor | None) -> dict[str, str | int]:
+    """What an anchor says, as details of a record."""
+    if anchor is None:
+        return {}
+    return {
+        "anchored_at": datetime.fromtimestamp(anchor.time, UTC).isoformat(),
+        "anchored_size": anchor.log.size,
+        "anchored_root": anchor.log.root.hex(),
+        "anchored_seals": anchor.seals.length,
+    }
+
+
+def _lost(home: Home, database: Database, keyring: Keyring) -> tuple[Anchor | None, str]:
+    """The anchor, and in what the journal is not the anchored one; empty where it is.
+
+    A new anchor is written over the old one, which must not hide that.
+    """
+    anchor = None
+    try:
+        anchor = read_anchored(home, database, keyring)
+        require_not_rolled_back(database, keyring, anchor)
+    except TamperedError as error:
+        return anchor, error.message
+    return anchor, ""
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
             invitation_hours=settings.invitation_hours,
         ),
         WorkspaceOperations(
-            foundation.access, foundation.grants, Accounts(),
+            foundation.access, foundation.grants, Accounts(foundation.keyring.seals),
             foundation.keyring.create_workspace_key,
             actions=foundation.access.policies.actions,
             repairs=foundation.repairs, log=foundation.log,

@@ -4,6 +4,7 @@ A witness remembers the newest checkpoint of the log that it cosigned, where nob
 this machine can change it. Asked at start, it tells of a rollback that took the anchor with it.
 """
 
+import asyncio
 import threading
 import time
 from base64 import b64encode
@@ -32,6 +33,7 @@ from strongroom.vault.database import Database
 SECONDS = 60.0
 """Between two rounds."""
 _TIMEOUT_SECONDS = 10.0
+"""For the whole of an exchange: a witness that sends a byte now and then must not hold a start."""
 _MAX_ANSWER_BYTES = 16 * 1024
 _SIZE_TYPE = "text/x.tlog.size"
 
@@ -58,10 +60,20 @@ def witnesses_of(setting: str) -> list[Witness]:
         try:
             if not url.startswith(("https://", "http://")):
                 raise ValueError("an address begins with https://")
+            httpx.URL(url)
             found.append(Witness(url.rstrip("/"), WitnessKey.parse(key)))
-        except ValueError as error:
+        except (ValueError, httpx.InvalidURL) as error:
             raise ValidationError(f"setting `witnesses`: {error}") from None
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Status, media type and body, which is not decoded by what the witness says of it."""
+
+    status: int
+    kind: str
+    content: bytes
 
 
 class Witnessing:
@@ -140,7 +152,7 @@ class Witnessing:
         if kept == newest.size and not always:
             return
         answer = self._post(witness, min(kept, newest.size), note)
-        if answer.status_code == 409:
+        if answer.status == 409:
             known = _size_in(answer)
             if known > newest.size:
                 raise RolledBackError(
@@ -148,14 +160,14 @@ class Witnessing:
                     f"database has {newest.size}"
                 )
             answer = self._post(witness, known, note)
-        if answer.status_code in {409, 422}:
+        if answer.status in {409, 422}:
             raise RolledBackError(
                 f"the witness `{witness.key.name}` has cosigned a log that this one does not grow "
                 "from"
             )
-        if answer.status_code != 200:
-            raise UnavailableError(f"the witness answers {answer.status_code}")
-        cosigned = note + answer.text.encode()
+        if answer.status != 200:
+            raise UnavailableError(f"the witness answers {answer.status}")
+        cosigned = note + answer.content
         if cosigned_at(cosigned, witness.key) is None:
             raise TamperedError("the witness did not cosign with its key")
         self._keep(witness, newest, cosigned)
@@ -182,35 +194,44 @@ class Witnessing:
                 )
             )
 
-    def _post(self, witness: Witness, old: int, note: bytes) -> httpx.Response:
+    def _post(self, witness: Witness, old: int, note: bytes) -> _Answer:
         size = Checkpoint.open(note, [self._log.key]).size
         proof = self._log.consistency_to(old, size)
         lines = [f"old {old}", *(b64encode(each).decode() for each in proof), ""]
         body = "\n".join(lines).encode() + b"\n" + note
         try:
-            with (
-                httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client,
-                client.stream("POST", f"{witness.url}/add-checkpoint", content=body) as answer,
-            ):
-                content = b""
-                for chunk in answer.iter_bytes():
-                    content += chunk
-                    if len(content) > _MAX_ANSWER_BYTES:
-                        raise UnavailableError("the witness answers too much")
-                return httpx.Response(answer.status_code, headers=_plain(answer), content=content)
+            return asyncio.run(_exchange(f"{witness.url}/add-checkpoint", body))
+        except TimeoutError:
+            raise UnavailableError("the witness answers too slowly") from None
         except httpx.HTTPError as error:
             raise UnavailableError(
                 f"the witness cannot be reached: {type(error).__name__}"
             ) from None
 
 
-def _plain(answer: httpx.Response) -> dict[str, str]:
-    return {"content-type": answer.headers.get("content-type", "")}
+async def _exchange(url: str, body: bytes) -> _Answer:
+    """Post `body`, within the time and size that an answer may have.
+
+    Raises:
+        TimeoutError, httpx.HTTPError, UnavailableError: too slow, not possible, too much.
+    """
+    headers = {"Accept-Encoding": "identity"}
+    async with (
+        asyncio.timeout(_TIMEOUT_SECONDS),
+        httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client,
+        client.stream("POST", url, content=body, headers=headers) as answer,
+    ):
+        content = b""
+        async for chunk in answer.aiter_raw():
+            content += chunk
+            if len(content) > _MAX_ANSWER_BYTES:
+                raise UnavailableError("the witness answers too much")
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+        return _Answer(answer.status_code, kind, content)
 
 
-def _size_in(answer: httpx.Response) -> int:
-    text = answer.text.strip()
-    kind = answer.headers["content-type"].partition(";")[0].strip()
-    if kind != _SIZE_TYPE or not text.isascii() or not text.isdigit() or len(text) > 19:
+def _size_in(answer: _Answer) -> int:
+    text = answer.content.strip()
+    if answer.kind != _SIZE_TYPE or not text.isdigit() or len(text) > 19:
         raise UnavailableError("the witness does not say what it knows")
     return int(text)

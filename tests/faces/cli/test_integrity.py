@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 from tests.faces.cli.conftest import Offline
-from tests.faces.homes import database_of, served
+from tests.faces.homes import database_of, give_reader, keep_database, put_back, served
 
+from strongroom.engines.ledger.cosignature import WitnessKey
+from strongroom.faces.foundation import open_foundation
 from strongroom.vault.roots import LocalRoot
 
 
@@ -30,6 +32,45 @@ def test_a_damaged_log_is_put_away_and_another_begun(offline: Offline, tmp_path:
     assert evidence["bad_entries"] == 1
     assert Path(evidence["file"]).read_bytes() == (tmp_path / "kept.zip").read_bytes()
     code, out, _ = offline("recover", "--home", home)
+    assert (code, out[:4]) == (0, "srk_")
+
+
+def test_nothing_is_called_verified_that_was_not_looked_at(
+    offline: Offline, tmp_path: Path
+) -> None:
+    home = str(tmp_path / "home")
+    settings, first = served(tmp_path / "home")
+    with open_foundation(settings) as foundation:
+        key = str(foundation.log.key)
+        (tmp_path / "kept").write_bytes(foundation.log.public_checkpoint())
+        give_reader(foundation, "usr_ann", by=first)
+    witness = str(WitnessKey("w.example/1", bytes(32)))
+    code, _, err = offline("verify", home, "--log-key", key)
+    assert (code, "--against" in err) == (2, True)
+    against = ["verify", home, "--log-key", key, "--against", "kept"]
+    code, _, err = offline(*against, "--witness", witness)
+    assert (code, "--witness" in err) == (2, True)
+    code, out, _ = offline(*against, "--json")
+    assert (code, json.loads(out)["size"]) == (0, 3)
+
+
+def test_a_new_log_over_an_older_database_takes_both_options(
+    offline: Offline, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    settings, first = served(home)
+    keep_database(home, tmp_path / "kept")
+    with open_foundation(settings) as foundation:
+        give_reader(foundation, "usr_ann", by=first)
+    put_back(home, tmp_path / "kept")
+    with database_of(home) as rows:
+        rows.execute("UPDATE log_entries SET sealed = zeroblob(40) WHERE leaf_index = 1")
+    begin = ["recover", "--new-log", "--home", str(home), "--yes"]
+    code, _, err = offline(*begin)
+    assert (code, "--new-log --accept-rollback" in err) == (5, True)
+    code, _, _ = offline(*begin, "--accept-rollback")
+    assert code == 0
+    code, out, _ = offline("recover", "--home", str(home))
     assert (code, out[:4]) == (0, "srk_")
 
 

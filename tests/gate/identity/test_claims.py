@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
-from sqlalchemy import update
+from sqlalchemy import select, update
 from tests.gate.gatehouse import Gatehouse
 
 from strongroom.errors import (
@@ -21,7 +21,7 @@ from strongroom.gate.access.tables import GrantRow
 from strongroom.gate.access.types import INVITED, Principal, PrincipalKind, workspace_entity
 from strongroom.gate.audit.types import Outcome
 from strongroom.gate.identity.bootstrap import local_key
-from strongroom.gate.identity.tables import ApiKeyRow, LinkRow, SessionRow
+from strongroom.gate.identity.tables import AccountRow, ApiKeyRow, LinkRow, SessionRow
 from strongroom.gate.identity.types import (
     Claimed,
     CreateApiKey,
@@ -406,6 +406,20 @@ def test_an_invitation_made_unspent_in_the_database_does_not_take_a_role(
         house.call(guest, "user.claim", Nothing())
 
 
+def test_an_invitation_made_unspent_is_not_redeemed_again_where_nobody_holds_a_role(
+    house: Gatehouse, chief: Principal
+) -> None:
+    invitation = invited(house, chief)
+    guest = house.sign_in.identify(invitation)
+    claim(house, invitation)
+    late = datetime.now(UTC) + timedelta(days=1)
+    with house.database.write() as session:
+        session.execute(update(LinkRow).values(used_at=None, expires_at=late))
+    house.sign_in.forget()
+    with pytest.raises(TamperedError, match="good no more"):
+        house.call(guest, "user.claim", Nothing())
+
+
 # ---- recovery at the machine ----
 
 
@@ -428,3 +442,21 @@ def test_recovery_keeps_claim_and_roles_and_claims_what_nobody_has(
     assert house.call(house.sign_in.identify(key), "whoami", Nothing()).result.claim
     with pytest.raises(ExpiredError):  # whoever still has the invitation has nothing
         house.sign_in.identify(invitation)
+
+
+def test_a_claim_moved_to_another_account_gives_nothing(
+    house: Gatehouse, chief: Principal, owner: Principal
+) -> None:
+    """Who writes the database takes the place, the name and the true code of another."""
+    taken = {name: claim(house, invited(house, chief, name)) for name in ("ann", "mallory")}
+    ann, mallory = (house.sign_in.identify(taken[name].secret).id for name in taken)
+    with house.database.write() as session:
+        moved = update(LinkRow).where(LinkRow.account == mallory, LinkRow.used_at.is_not(None))
+        session.execute(moved.values(used_at=None))
+        session.execute(update(LinkRow).where(LinkRow.account == ann).values(account=mallory))
+        session.execute(update(AccountRow).where(AccountRow.id == ann).values(name="old"))
+        session.execute(update(AccountRow).where(AccountRow.id == mallory).values(name="ann"))
+    with pytest.raises(TamperedError):
+        grant(house, owner, taken["ann"].claim)
+    with house.database.read() as session:
+        assert session.scalar(select(GrantRow).where(GrantRow.principal == mallory)) is None

@@ -160,10 +160,10 @@ def recover(
     from strongroom.settings import load
 
     settings = load(home=home)
-    if accept_rollback:
+    if new_log:
+        recovery.run_new_log(settings, older_too=accept_rollback, yes=yes, as_json=as_json)
+    elif accept_rollback:
         recovery.run_acceptance(settings, yes=yes, as_json=as_json)
-    elif new_log:
-        recovery.run_new_log(settings, yes=yes, as_json=as_json)
     elif reseal is not None:
         recovery.run_reseal(settings, reseal, yes=yes, as_json=as_json)
     else:

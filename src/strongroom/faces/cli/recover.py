@@ -69,10 +69,12 @@ def run_acceptance(settings: Settings, *, yes: bool, as_json: bool) -> None:
     output.data({"accepted": accepted[0], "log_key": key}, as_json=as_json)
 
 
-def run_new_log(settings: Settings, *, yes: bool, as_json: bool) -> None:
+def run_new_log(settings: Settings, *, older_too: bool, yes: bool, as_json: bool) -> None:
     """Put a damaged log away and begin another. Raises as `begin_new_log`."""
     _ask("The log is put away as a file of evidence, and a new one begins. Go on?", yes=yes)
-    evidence = begin_new_log(settings)
+    if older_too:
+        _ask("What was done since is lost, also revocations. Go on?", yes=yes)
+    evidence = begin_new_log(settings, older_too=older_too)
     output.words(f"the evidence is in {evidence.path}; copy it to where nobody can change it")
     output.data(_shown(evidence), as_json=as_json)
 

@@ -36,11 +36,19 @@ def run_verify(
         key: the log's public key.
         against: files of checkpoints or receipts that were kept: the log must have grown from
             them.
-        witnesses: keys of witnesses that must have cosigned.
+        witnesses: keys of witnesses that must have cosigned a receipt or an export.
+
+    Raises:
+        UsageError: nothing would be proven of that file, or not by that witness.
     """
     log_key = _key(key or os.environ.get(KEY_VARIABLE))
     known = [_kept_checkpoint(file) for file in against]
     if path.is_dir():
+        if witnesses:
+            raise UsageError(
+                "--witness is for receipts and log exports",
+                next_step="verify an export of the log, made by `strongroom audit export`",
+            )
         found = _folder(path, log_key, known)
         output.words(f"verified: {found['verified']} of the log `{output.clean(log_key.name)}`")
         output.data(found, as_json=as_json)
@@ -155,6 +163,12 @@ def _home(path: Path, key: LogKey, older: Sequence[Checkpoint]) -> dict[str, Any
     from strongroom.vault.database import Database
     from strongroom.vault.home import Home
 
+    if not older:
+        raise UsageError(
+            "a home is verified against what you kept of its log",
+            next_step="give a checkpoint or receipt with --against; `strongroom doctor` and "
+            "`strongroom audit export` look at the whole",
+        )
     settings = load(home=path)
     database = Database.open(settings.database_url or Home.look(path).database_url)
     try:

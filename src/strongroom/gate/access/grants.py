@@ -221,7 +221,8 @@ class Grants:
     def adopt(self, session: Session, principals: Sequence[str]) -> None:
         """Tell journal and log what these principals hold: at the beginning of either.
 
-        Who does not verify is left out, and so holds nothing.
+        Who does not verify is left out, and so holds nothing; nor may an old seal of rows that were
+        put back become the latest one.
         """
         if self._seals is None:
             return
@@ -236,7 +237,8 @@ class Grants:
                 is_sealed = hmac.compare_digest(due, mac)
             except (TypeError, ValueError, TamperedError):
                 continue
-            if not is_sealed:
+            latest = self._seals.latest(session, KIND, principal)
+            if not is_sealed or latest not in (None, due.hex()):
                 continue
             words = [told.EMPTY]
             words += [

@@ -117,17 +117,22 @@ def _entries(
     archive: ZipFile, session: Session, log: LogReader, tiles: dict[int, bytes], damage: Damage
 ) -> None:
     damage.entries = session.scalar(select(func.count()).select_from(LogEntryRow)) or 0
-    last = session.scalar(select(func.max(LogEntryRow.leaf_index)))
-    for start in range(0, 0 if last is None else last + 1, TILE_WIDTH):
+    due = 0
+    for start in _starts(session, damage.size):
         rows = {
             row.leaf_index: StoredEntry._make(row)
             for row in session.execute(
                 select(*_COLUMNS).where(
-                    LogEntryRow.leaf_index >= start, LogEntryRow.leaf_index < start + TILE_WIDTH
+                    LogEntryRow.leaf_index.between(start, start + TILE_WIDTH - 1)
                 )
             )
         }
-        width = min(TILE_WIDTH, (last or 0) + 1 - start)
+        width = min(TILE_WIDTH, max(*rows, damage.size - 1, start) + 1 - start)
+        if start > due:  # nothing is there, so nothing can be copied
+            damage.bad_count += start - due
+            if len(damage.bad) < MAX_ROWS:
+                damage.bad.append(due)
+        due = start + width
         entries = []
         for index in range(start, start + width):
             at = (index - start) * HASH_BYTES
@@ -139,6 +144,16 @@ def _entries(
         archive.writestr(
             member(TileName(-1, start // TILE_WIDTH, width).path), pack_entries(entries)
         )
+
+
+def _starts(session: Session, size: int) -> list[int]:
+    """First places of the bundles that were signed or have rows.
+
+    Not of all up to the last row: a row written at a place of 10^15 would have no end.
+    """
+    bundle = LogEntryRow.leaf_index // TILE_WIDTH
+    there = session.scalars(select(bundle).where(LogEntryRow.leaf_index >= 0).distinct())
+    return sorted({each * TILE_WIDTH for each in there} | set(range(0, size, TILE_WIDTH)))
 
 
 def _entry(log: LogReader, row: StoredEntry | None, leaf: bytes) -> bytes:

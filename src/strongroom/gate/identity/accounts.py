@@ -8,16 +8,21 @@ from sqlalchemy.orm import Session
 
 from strongroom.errors import ConflictError, NotFoundError
 from strongroom.gate.access.types import PrincipalKind
-from strongroom.gate.identity.claims import claim_code
+from strongroom.gate.identity.claims import claim_code, require_claim
 from strongroom.gate.identity.tables import AccountRow
 from strongroom.gate.identity.tokens import random_id
 from strongroom.gate.workspaces.directory import KnownPrincipal
+from strongroom.vault.seals import Seals
 
 _PREFIX = {PrincipalKind.PERSON: "usr", PrincipalKind.SERVICE: "svc"}
 
 
 class Accounts:
     """Looks accounts up, in the caller's session."""
+
+    def __init__(self, seals: Seals | None = None) -> None:
+        """Take the journal of sealed changes; None: a claim is believed by its row alone."""
+        self._seals = seals
 
     def find(self, session: Session, reference: str) -> KnownPrincipal:
         """The account with this id or name.
@@ -33,8 +38,15 @@ class Accounts:
         return _known(row)
 
     def claim(self, session: Session, identifier: str) -> str:
-        """The code of the claim of an account; empty while nobody has claimed it."""
-        return claim_code(session, identifier)
+        """The code of the claim of an account; empty while nobody has claimed it.
+
+        Raises:
+            TamperedError: the claim or the account's name was changed in the database.
+        """
+        code = claim_code(session, identifier)
+        if code and self._seals is not None:
+            require_claim(session, self._seals, identifier)
+        return code
 
     def names(self, session: Session, ids: Sequence[str]) -> dict[str, KnownPrincipal]:
         """Those of `ids` that exist, by id."""

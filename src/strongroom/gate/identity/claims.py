@@ -4,27 +4,51 @@ An account begins with nobody in it. An *invitation* is a secret that is good on
 it *claims* the account: all that was issued for it before is void, and the first key is shown to
 them alone. From then on only they can make credentials for it, and roles can be given to it.
 
-A claim is the spent invitation, and no row of its own. The claim's code follows from the
-invitation's keyed hash: it is no secret, it cannot be chosen, and it is another after each claim.
-Who gives a role has it from the person, and so knows that no other redeemed the invitation first.
+A claim is the spent invitation, and no row of its own; the journal of sealed changes says which
+account it is of, and by what name. So neither can be moved in the database to another. The claim's
+code follows from the invitation's keyed hash: it is no secret, it cannot be chosen, and it is
+another after each claim. Who gives a role has it from the person, and so knows that no other
+redeemed the invitation first.
 """
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from strongroom.errors import ExpiredError, SignInError, StateError
+from strongroom.engines.crypto.wrapping import bind
+from strongroom.errors import ExpiredError, SignInError, StateError, TamperedError
 from strongroom.gate.access.grants import Grants
-from strongroom.gate.identity.tables import ApiKeyRow, LinkRow, SessionRow
+from strongroom.gate.identity.tables import AccountRow, ApiKeyRow, LinkRow, SessionRow
 from strongroom.gate.identity.tokens import TokenKind
+from strongroom.vault.seals import Seals
+
+KIND = "claim"
+"""Of who claimed which account, in the journal of sealed changes."""
 
 _MOMENT = timedelta(microseconds=1)
 _CODE_CHARACTERS = 8
 """40 bits: nobody can redeem invitations until a claim has the code of another."""
+
+
+class Journal(Protocol):
+    """What is noted for good of credentials and claims: `gate.identity.issuing.Issuer`."""
+
+    def end(self, session: Session, credentials: Sequence[str]) -> None:
+        """These are good no more."""
+        ...
+
+    def has_ended(self, session: Session, credential: str) -> bool:
+        """Whether `end` was called for it."""
+        ...
+
+    def claimed(self, session: Session, account: str) -> None:
+        """The account's person has claimed it."""
+        ...
 
 
 def claim_code(session: Session, account: str) -> str:
@@ -35,6 +59,26 @@ def claim_code(session: Session, account: str) -> str:
     digest = hashlib.sha256(b"strongroom claim\0" + row.id.encode() + row.digest).digest()
     code = base64.b32encode(digest).decode("ascii")[:_CODE_CHARACTERS]
     return f"{code[:4]}-{code[4:]}"
+
+
+def note_claim(session: Session, seals: Seals, account: str) -> None:
+    """Note for good, in the caller's transaction, that the account was claimed as it is now."""
+    seals.record(session, KIND, account, _claimed(session, account), told="claimed")
+
+
+def require_claim(session: Session, seals: Seals, account: str) -> None:
+    """Return if the account's claim and name are those that were noted.
+
+    Raises:
+        TamperedError: they were changed in the database, or are of another account.
+    """
+    seals.require(session, KIND, account, _claimed(session, account))
+
+
+def _claimed(session: Session, account: str) -> str:
+    row = session.get(AccountRow, account)
+    name = "" if row is None else row.name
+    return hashlib.sha256(bind("claim", claim_code(session, account), name)).hexdigest()
 
 
 def _last_claim(session: Session, account: str) -> LinkRow | None:
@@ -89,15 +133,15 @@ def redeem(
     grants: Grants,
     invitation: str,
     now: datetime,
-    end: Callable[[Session, Sequence[str]], None],
+    journal: Journal,
 ) -> str:
     """Spend an invitation, by id, in the caller's transaction; the id of the account.
 
-    Every key, link, session and other invitation of the account is void from now on; `end` is
-    told of them, see `Issuer.end`.
+    Every key, link, session and other invitation of the account is void from now on.
 
     Raises:
         SignInError: there is no such invitation.
+        TamperedError: it was spent or void, and its row says otherwise.
         ExpiredError, StateError, TamperedError: as the two checks above.
     """
     row = session.get(LinkRow, invitation, with_for_update=True, populate_existing=True)
@@ -105,12 +149,15 @@ def redeem(
         raise SignInError("the invitation is not valid")
     require_unspent(row, now)
     require_without_roles(session, grants, row.account)
-    end(session, [*void_all(session, row.account, now), row.id])
+    if journal.has_ended(session, row.id):
+        raise TamperedError("the invitation was good no more, and was changed in the database")
+    journal.end(session, [*void_all(session, row.account, now), row.id])
     before = _last_claim(session, row.account)
     # The last claim is the one that counts, also where the clock was set back in between.
     after = now if before is None or before.used_at is None else before.used_at + _MOMENT
     row.used_at = max(now, after)
     session.flush()
+    journal.claimed(session, row.account)
     return row.account
 
 

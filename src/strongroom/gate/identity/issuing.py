@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from strongroom.errors import StateError
-from strongroom.gate.identity.claims import claim_code, void_links
+from strongroom.gate.identity.claims import claim_code, note_claim, void_links
 from strongroom.gate.identity.tables import ApiKeyRow, LinkRow, SessionRow
 from strongroom.gate.identity.tokens import MIN_PEPPER_BYTES, TokenKind, new_token
 from strongroom.vault.seals import Seals
@@ -108,6 +108,12 @@ class Issuer:
             row.used_at = self.now()
             session.flush()
             self.end(session, [row.id])
+            self.claimed(session, account)
+
+    def claimed(self, session: Session, account: str) -> None:
+        """Note for good, in the caller's transaction, that its person has claimed an account."""
+        if self.seals is not None:
+            note_claim(session, self.seals, account)
 
     def end(self, session: Session, credentials: Sequence[str]) -> None:
         """Note for good, in the caller's transaction, that these are good no more.

@@ -86,7 +86,7 @@ class IdentityOperations:
             link_minutes: how long a sign-in link lasts.
             invitation_hours: how long an invitation lasts.
         """
-        self._accounts = Accounts()
+        self._accounts = Accounts(issuer.seals)
         self._sign_in = sign_in
         self._issuer = issuer
         self._grants = grants
@@ -215,7 +215,7 @@ class IdentityOperations:
         with call.transaction() as session:
             account = redeem(
                 session, self._grants, call.principal.credential_id, self._issuer.now(),
-                self._issuer.end,
+                self._issuer,
             )  # fmt: skip
             row, secret = self._issuer.api_key(
                 session, account, purpose="default", days=self._api_key_days, workspaces=(),

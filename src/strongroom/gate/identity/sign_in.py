@@ -272,7 +272,7 @@ class SignIn:
             invitation = self._once(session, token)
             require_unspent(invitation, self._issuer.now())
             self._require_not_ended(session, token)
-            redeem(session, self._grants, invitation.id, self._issuer.now(), self._issuer.end)
+            redeem(session, self._grants, invitation.id, self._issuer.now(), self._issuer)
             return self._active_account(session, invitation.account)
         if token.kind is not TokenKind.LINK:
             raise SignInError("this is no sign-in link")
