@@ -474,10 +474,14 @@ TRAPS: dict[str, Callable[[Source], Callable[[], str]]] = {
         lambda chance: f"{chance.getrandbits(32):08x}-{chance.getrandbits(16):04x}-4"
         f"{chance.getrandbits(12):03x}-a{chance.getrandbits(12):03x}-{chance.getrandbits(48):012x}"
     ),
-    "version": _number(lambda chance: f"{chance.randrange(9)}.{chance.randrange(20)}.{chance.randrange(40)}"),  # noqa: E501 # one column, one line
+    "version": _number(
+        lambda chance: f"{chance.randrange(9)}.{chance.randrange(20)}.{chance.randrange(40)}"
+    ),
     "version4": _number(lambda chance: ".".join(str(chance.randrange(300, 999)) for _ in range(4))),
     "created": _recent,
-    "duration": _number(lambda chance: f"{chance.randrange(24):02}:{chance.randrange(60):02}:{chance.randrange(60):02}"),  # noqa: E501 # one column, one line
+    "duration": _number(
+        lambda chance: ":".join(f"{chance.randrange(most):02}" for most in (24, 60, 60))
+    ),
     "ratio": _number(lambda chance: f"{chance.randrange(100)}/{chance.randrange(100, 200)}"),
     "range": _number(lambda chance: f"{chance.randrange(100, 400)}-{chance.randrange(400, 900)}"),
     "part": _code("999-99-999"),
@@ -496,9 +500,12 @@ TRAPS: dict[str, Callable[[Source], Callable[[], str]]] = {
     "team": _of("Falcons", "Jaguars", "Dallas Stars", "Orlando Magic", "Chicago Bulls",
                 "Ajax Amsterdam", "FC Porto", "Leeds United", "Real Madrid", "Boston Celtics"),
     "species": _of("Rosa canina", "Quercus robur", "Iris setosa", "Iris virginica", "Olea europaea",
-                   "Acer rubrum", "Salix alba", "Erica carnea", "Viola odorata", "Pinus sylvestris"),  # noqa: E501 # one column, one line
+                   "Acer rubrum", "Salix alba", "Erica carnea", "Viola odorata",
+                   "Pinus sylvestris"),
     "gene": _of("BRCA1", "TP53", "EGFR", "MYC", "KRAS", "ABL1", "JAK2", "MARK2", "KIT", "ROS1"),
-    "file": _number(lambda chance: f"scan_{chance.randrange(10**5)}.{chance.choice(['pdf', 'csv', 'png'])}"),  # noqa: E501 # one column, one line
+    "file": _number(
+        lambda chance: f"scan_{chance.randrange(10**5)}.{chance.choice(['pdf', 'csv', 'png'])}"
+    ),
     "words": _words,
     "flag": _of("Y", "N"),
     "letter": _of("A", "B", "C", "D"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -9,14 +10,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from strongroom.engines.ledger.checkpoint import LogKey
 from strongroom.engines.ledger.receipt import Receipt
 from strongroom.engines.ledger.verification import verify_export
+from strongroom.faces.cli import doctor
 from strongroom.faces.cli.demo_table import LABEL_COLUMN, PEOPLE_COLUMNS, biopsies_with_people
 from strongroom.faces.cli.quickstart.people import OWNER, PEOPLE, SCIENTIST
 from strongroom.faces.cli.quickstart.steps import REFUSED, SEED
+from strongroom.settings import load
 
 SECONDS = 240
 
@@ -63,8 +67,26 @@ def test_every_step_was_done_and_told(first: dict[str, Any]) -> None:
     for name, role in PEOPLE.items():
         assert name in first["words"]
         assert role in first["words"]
-    for words in ("sign-in", "MLFLOW_TRACKING_URI", "ca.pem", "rm -rf"):
+    for words in ("sign-in?link=srl_", "MLFLOW_TRACKING_URI", "ca.pem", "rm -rf"):
         assert words in first["words"]
+
+
+def test_the_server_spoke_tls_and_was_stopped(first: dict[str, Any]) -> None:
+    address = httpx.URL(first["url"])
+    assert address.scheme == "https"
+    assert Path(first["ca"]).read_text().startswith("-----BEGIN CERTIFICATE-----")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address.host, address.port or 443), timeout=5)
+
+
+def test_each_person_got_a_key_shown_once_and_no_operator_may_take_their_place(
+    first: dict[str, Any],
+) -> None:
+    keys = [word for word in first["words"].split() if word.startswith("srk_")]
+    assert len(keys) == len(set(keys)) == len(PEOPLE)
+    assert "each redeemed an invitation" in first["words"]
+    assert f"refused the operator inviting another into {OWNER}'s place" in first["words"]
+    assert "refused the operator opening the workspace" in first["words"]
 
 
 def test_the_table_was_taken_in_whole_and_its_people_found(first: dict[str, Any]) -> None:
@@ -88,6 +110,10 @@ def test_each_sees_what_their_role_allows(
     for column in ("name", "email", "birth_date", "postcode"):
         for cell in cells(SCIENTIST, column):
             assert cell not in people[column]
+    assert cells(SCIENTIST, "name") == ["[redacted]"] * 2
+    assert cells(SCIENTIST, "birth_date") == [day[:4] for day in people["birth_date"][:2]]
+    assert cells(SCIENTIST, "postcode") == [code[:3] + "**" for code in people["postcode"][:2]]
+    assert len(set(cells(SCIENTIST, "email"))) == 2  # by a hash: who is linked stays linked
     assert cells(SCIENTIST, "mean radius") == cells(OWNER, "mean radius")
     assert "refused Reader (rita.reader): `readDatasetRows` is not" in first["words"]
 
@@ -109,24 +135,37 @@ def test_the_model_was_checked_signed_and_approved_by_another(first: dict[str, A
     assert decision["decision"] == "approved"
     assert decision["by"] != model["registered_by"]
     assert any(first["dataset"]["commitment"] in name for name in model["facts"]["datasets"])
+    assert len(bytes.fromhex(model["signed_by"])) == 32
+    assert f"refused {PEOPLE[SCIENTIST]} approving their own model" in first["words"]
 
 
 def test_the_malicious_model_was_refused_with_its_reason(first: dict[str, Any]) -> None:
     assert not first["smuggled"]["payload_ran"]
-    assert "system" in first["smuggled"]["refusal"]
+    for words in ("FAILED_REGISTRATION", "SR-PKL-001", "model.pkl", "system"):
+        assert words in first["smuggled"]["refusal"]
 
 
 def test_the_endpoint_answers_as_the_model_and_refuses_the_rest(first: dict[str, Any]) -> None:
     outputs = first["prediction"]["outputs"]
     assert outputs["label"] == first["training"]["labels"]
-    assert sorted(first["refusals"].values()) == [400, 401, 403]
+    statuses = {who.partition(" (")[0]: status for who, status in first["refusals"].items()}
+    assert statuses == {"a wrong key": 401, "a wrong role": 403, "a wrong input": 400}
     assert set(first["flood"]) == {"200", "429"}
     assert first["flood"]["429"] == REFUSED
 
 
-def test_both_flipped_bytes_were_noticed(first: dict[str, Any]) -> None:
+def test_both_flipped_bytes_were_noticed_and_put_back(first: dict[str, Any]) -> None:
     assert first["tampering"]["model"].startswith("integrity.broken")
     assert first["tampering"]["log"].startswith("integrity.broken")
+    # Said only after the server has verified both again.
+    for what in ("model", "log"):
+        assert f"restored: the {what} verifies again" in first["words"]
+
+
+def test_it_leaves_a_home_that_is_as_it_should_be(first: dict[str, Any], home: Path) -> None:
+    assert first["findings_resolved"] == 2  # the model's and the log's
+    checks = {check.name: check for check in doctor.examined(load(home=home))}
+    assert checks["integrity"].state == "ok", checks["integrity"]
 
 
 def test_log_and_receipt_verify_without_the_server(first: dict[str, Any]) -> None:
@@ -141,6 +180,8 @@ def test_log_and_receipt_verify_without_the_server(first: dict[str, Any]) -> Non
     assert receipt.index == first["prediction"]["index"]
     assert entry["operation"] == "endpoint.invoke"
     assert entry["outcome"] == "allowed"
+    assert entry["details"]["rows"] == len(first["training"]["example"])
+    assert str(entry["details"]["version"]) == first["training"]["version"]
 
 
 def test_nothing_personal_and_no_key_lies_in_clear(

@@ -11,7 +11,9 @@ from tests.engines.drift.samples import counted, exact, table
 from strongroom.engines.drift.comparison import Roles, compare
 from strongroom.engines.drift.document import report_json
 from strongroom.engines.drift.findings import ColumnDrift, Report, Status, Thresholds
+from strongroom.engines.drift.packing import from_bytes, to_bytes
 from strongroom.engines.drift.page import report_page
+from strongroom.engines.drift.plan import MISSING
 from strongroom.engines.drift.planning import plan_of
 from strongroom.engines.drift.state import State
 from strongroom.errors import DriftStateError
@@ -191,3 +193,22 @@ def test_thresholds_decide() -> None:
     assert compare(first, second, Thresholds(minimum_rows=5_000)).says == (
         "No column could be compared."
     )
+
+
+def test_what_a_written_reference_hides_has_not_grown() -> None:
+    """Nine missing values of 300 are written as none; as many again are no finding."""
+    rows = pa.table({"x": pa.array([None] * 9 + [float(at % 7) for at in range(291)])})
+    reference = counted(rows, plan_of(rows))
+    written = from_bytes(to_bytes(reference))
+    assert not written.counts[0, MISSING]
+    (found,) = compare(written, counted(rows, reference.plan)).columns
+    assert found.status is Status.STABLE
+    worse = pa.table({"x": pa.array([None] * 60 + [float(at % 7) for at in range(240)])})
+    (found,) = compare(written, counted(worse, reference.plan)).columns
+    assert found.status is Status.DRIFTED
+
+
+def test_the_spread_of_a_private_plan_does_not_tell_an_extreme() -> None:
+    values = np.append(np.random.default_rng(1).normal(size=999), 1e9)
+    assert plan_of(pa.table({"x": values})).columns[0].spread == pytest.approx(1, abs=0.2)
+    assert exact(pa.table({"x": values})).columns[0].spread > 1e7

@@ -11,7 +11,7 @@ import pytest
 
 from strongroom.engines.reading.reading import read_one
 from strongroom.engines.reading.types import Form, ReadLimits
-from strongroom.errors import StrongroomError, TooLargeError
+from strongroom.errors import StrongroomError, TableError, TooLargeError
 
 Compression = Literal["lz4", "zstd"] | None
 
@@ -63,6 +63,22 @@ def test_a_large_dictionary_is_refused_too() -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), words)
     with pytest.raises(TooLargeError, match="unpacked"):
         parsed(stream(pa.table({"kind": column}), "zstd"))
+
+
+def test_fields_inside_count_as_columns_do() -> None:
+    whole = pa.struct([pa.field(f"f{number}", pa.int8()) for number in range(LIMITS.columns)])
+    assert parsed(stream(pa.table({"a": pa.nulls(1, whole)}))).num_rows == 1
+    for other in (pa.nulls(1, pa.int8()), pa.nulls(1, pa.list_(whole))):
+        with pytest.raises(TooLargeError, match="50 columns and fields"):
+            parsed(stream(pa.table({"a": pa.nulls(1, whole), "b": other})))
+
+
+def test_a_name_inside_is_as_short_as_that_of_a_column() -> None:
+    named = pa.struct([pa.field("x" * 257, pa.int8())])
+    kinds: list[Any] = [named, pa.list_(named), pa.map_(pa.string(), pa.list_(named))]
+    for kind in kinds:
+        with pytest.raises(TableError, match="more than 256 characters"):
+            parsed(stream(pa.table({"a": pa.nulls(1, kind)})))
 
 
 def test_changed_streams_raise_our_errors_only() -> None:

@@ -65,6 +65,11 @@ def test_text_logs_mail_and_json(room: DataRoom) -> None:
     assert room.table(room.owner).column_names == ["text", "line_number"]
 
 
+@pytest.mark.parametrize("name", ["notes.md", "lines.log", "rows.json"])
+def test_the_name_of_a_dataset_says_nothing_of_its_form(room: DataRoom, name: str) -> None:
+    assert room.add(CSV, name).source_format == "csv"
+
+
 def test_one_of_several_tables_is_chosen(room: DataRoom) -> None:
     both = workbook("People", "Copy")
     with pytest.raises(ChoiceError) as caught:

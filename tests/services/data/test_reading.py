@@ -213,6 +213,29 @@ def test_nested_columns_do_not_fit_csv_and_are_masked_inside(room: DataRoom) -> 
     assert masked["a"] == [{"b": "[redacted]"}, {"b": "[redacted]"}]
 
 
+def test_what_a_reader_leaves_out_unmasks_nothing(room: DataRoom) -> None:
+    lines = [json.dumps({"a": {"b": f"Ada {n}"}, "a.b": n % 4}) for n in range(30)]
+    room.add("\n".join(lines).encode())
+    scientist = room.house.person("dana", "Data Scientist")
+    asked: list[list[str]] = [[], ["a"], ["a", "a.b"], ["a.b", "a"]]
+    for columns in asked:
+        rows = room.table(scientist, columns=columns).to_pylist()
+        assert all(row["a"] == {"b": "[redacted]"} for row in rows)
+
+
+def test_a_masked_view_carries_no_metadata(room: DataRoom) -> None:
+    inside = pa.field("n", pa.int64(), metadata={"comment": "Ada"})
+    schema = pa.schema([pa.field("a", pa.struct([inside]))])
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, schema) as out:
+        out.write_table(pa.table({"a": [{"n": n % 4} for n in range(30)]}, schema=schema))
+    room.add(sink.getvalue())
+    assert b"Ada" not in b"".join(room.read(room.owner, view="masked", format="arrow").chunks)
+    content = b"".join(room.read(room.owner, view="masked", format="parquet").chunks)
+    shown = pq.read_schema(io.BytesIO(content)).serialize().to_pybytes()
+    assert b"Ada" not in shown
+
+
 def test_a_word_that_nobody_said_is_not_believed(room: DataRoom) -> None:
     room.add(b"word,code\n" + b"".join(b"w%d,%d\n" % (i, i % 3) for i in range(30)))
     with room.house.database.write() as session:

@@ -149,6 +149,7 @@ class _Pair:
         self._rows = (reference.rows, current.rows)
         self._is_absent = bool(current.absent[at]) and not self._b.any()
         self._sketch = current.sketches.get(at)
+        self.hidden = reference.hidden
         bins = self.plan.bins
         if self.plan.kind is Kind.CATEGORY:
             # What the plan does not list is one more category.
@@ -261,12 +262,15 @@ def _quality(pairs: Sequence[_Pair], thresholds: Thresholds) -> list[tuple[Quali
         for what, bad, rows in pair.quality()
         if max(bad) and min(rows) >= thresholds.minimum_rows
     ]
-    q_values = benjamini_hochberg(
-        [proportions_differ(bad[0], rows[0], bad[1], rows[1]) for _, _, bad, rows in met]
-    )
+    # A reference read from a file may have had a few more: what those explain has not grown.
+    most = [min(bad[0] + pairs[at].hidden, rows[0]) for at, _, bad, rows in met]
+    q_values = benjamini_hochberg([
+        proportions_differ(had, rows[0], bad[1], rows[1])
+        for had, (_, _, bad, rows) in zip(most, met, strict=True)
+    ])  # fmt: skip
     found: list[tuple[QualityChange, ...]] = [() for _ in pairs]
-    for (at, what, bad, rows), q in zip(met, q_values, strict=True):
+    for had, (at, what, bad, rows), q in zip(most, met, q_values, strict=True):
         before, now = bad[0] / rows[0], bad[1] / rows[1]
-        grew = q <= thresholds.rate and now > before and now - before >= least[what]
+        grew = q <= thresholds.rate and now - had / rows[0] >= max(least[what], 1e-12)
         found[at] = (*found[at], QualityChange(what, before, now, float(q), bool(grew)))
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from strongroom.engines.drift.plan import Floats
+from strongroom.engines.drift.plan import HALF_RANK, Floats
 from strongroom.engines.drift.significance import benjamini_hochberg
 from strongroom.engines.drift.state import State
 
@@ -56,11 +56,16 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Means and covariances of scores."""
+    """Means and covariances of scores.
+
+    Attributes:
+        noise: variance of each covariance for the sums were rounded when they were written.
+    """
 
     rows: int
     means: Floats
     covariance: Floats
+    noise: float = 0.0
 
 
 def moments(state: State) -> Moments:
@@ -69,9 +74,14 @@ def moments(state: State) -> Moments:
     counts = state.counts[paired]
     sums = (counts * state.scores[:, : counts.shape[1]]).sum(axis=1)
     rows = state.rows
-    means = sums / max(rows, 1)
+    # The same number, but where small counts were not written.
+    counted = counts.sum(axis=1) + state.absent[paired]
+    means = sums / np.maximum(counted, 1)
     covariance = state.products / max(rows, 1) - np.outer(means, means)
-    return Moments(rows, means, covariance)
+    minimum = state.plan.minimum_count
+    files = state.hidden / (minimum - 1) if state.hidden else 0.0
+    noise = files * (minimum * HALF_RANK**2 / max(rows, 1)) ** 2 / 12  # of a uniform error
+    return Moments(rows, means, covariance, noise)
 
 
 def together(reference: State, current: State, rate: float = 0.05) -> Together | None:
@@ -102,7 +112,8 @@ def together(reference: State, current: State, rate: float = 0.05) -> Together |
 
 
 def _part(whole: Moments, there: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> Moments:
-    return Moments(whole.rows, whole.means[there], whole.covariance[np.ix_(there, there)])
+    covariance = whole.covariance[np.ix_(there, there)]
+    return Moments(whole.rows, whole.means[there], covariance, whole.noise)
 
 
 def hotelling(a: Moments, b: Moments) -> tuple[float, float]:
@@ -113,6 +124,9 @@ def hotelling(a: Moments, b: Moments) -> tuple[float, float]:
     """
     degrees = a.rows + b.rows - 2
     pooled = (a.rows * a.covariance + b.rows * b.covariance) / degrees
+    # Rounding may make a direction look narrower, at most about so much (Wigner 1958).
+    widest = 2 * math.sqrt(len(pooled) * max(a.noise, b.noise))
+    pooled += widest * np.eye(len(pooled))
     difference = b.means - a.means
     squared = max(float(difference @ np.linalg.pinv(pooled, hermitian=True) @ difference), 0.0)
     size = int(np.linalg.matrix_rank(pooled, hermitian=True))
@@ -134,15 +148,18 @@ def _pairs(
     first, second = np.triu_indices(len(names), 1)
     r, s = _correlations(a)[first, second], _correlations(b)[first, second]
     variance = (1 + r**2 / 2) / (a.rows - 3) + (1 + s**2 / 2) / (b.rows - 3)
+    for of, found in ((a, r), (b, s)):
+        scale = np.diag(of.covariance)[first] * np.diag(of.covariance)[second]
+        variance += of.noise / scale * (1 + found**2 / 2) / (1 - found**2) ** 2
     z = (np.arctanh(r) - np.arctanh(s)) / np.sqrt(variance)
     q = benjamini_hochberg(2 * special.ndtr(-np.abs(z)))
     order = np.argsort(q, kind="stable")
-    found = tuple(
+    changed = tuple(
         PairChange(names[first[at]], names[second[at]], float(r[at]), float(s[at]), float(q[at]))
         for at in order
         if q[at] <= rate
     )
-    return found, float(q.min())
+    return changed, float(q.min())
 
 
 def _correlations(of: Moments) -> Floats:
@@ -167,6 +184,9 @@ def reconstruction_ratio(a: Moments, b: Moments) -> float:
     second = b.covariance / np.outer(scale, scale) + np.outer(shift, shift)
     before = float(values[: len(values) - keep].sum())
     after = float(np.trace(left_out.T @ second @ left_out))
+    # What rounding may have taken from one and given to the other, to four standard deviations.
+    noise = np.sqrt([2 * left_out.shape[1] * one.noise for one in (a, b)]).sum() / scale.min() ** 2
+    before += 4 * float(noise)
     return after / before if before > 1e-9 else 1.0
 
 

@@ -2,8 +2,9 @@
 
 The magic words and a version, then a compressed MessagePack array. Counts are written as the bytes
 of their numbers, all lowest bytes first, which compress to little more than they tell. Where the
-plan keeps small groups out, counts below its minimum are written as 0, and where exactly their sum
-would tell one of them, another goes with it.
+plan keeps small groups out, counts below its minimum are written as 0; where their sum, which is
+what a column lacks to all rows, would tell one of them, it goes to the largest count. Sums of
+products are rounded to more than so few rows can add.
 """
 
 import zlib
@@ -12,7 +13,7 @@ import msgspec
 import numpy as np
 
 from strongroom.engines.drift import unseen
-from strongroom.engines.drift.plan import MAX_COLUMNS, MAX_NAME, WIDTH, Counts, Plan
+from strongroom.engines.drift.plan import HALF_RANK, MAX_COLUMNS, MAX_NAME, WIDTH, Counts, Plan
 from strongroom.engines.drift.state import MAX_REMARKS, State
 from strongroom.errors import DriftStateError
 
@@ -22,6 +23,9 @@ VERSION = 1
 MAX_BYTES = 64 << 20
 """Of a state, unpacked."""
 _MAX_ROWS = 1 << 53
+_PAIRED_MINIMA = 100
+"""Minimum counts that a private state's rows must be for its pairs to be written: in fewer, what is
+rounded away would weigh like the scatter of the rows."""
 
 
 class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -50,8 +54,10 @@ def to_bytes(state: State, *, with_plan: bool = True) -> bytes:
         sketches = {}
         if rows < plan.minimum_count:
             rows = 0
-            counts, absent, products = (np.zeros_like(one) for one in (counts, absent, products))
-        counts = suppressed(counts, plan.minimum_count)
+            counts, absent = np.zeros_like(counts), np.zeros_like(absent)
+        everywhere = suppressed(np.column_stack([counts, absent]), plan.minimum_count)
+        counts, absent = everywhere[:, :-1], everywhere[:, -1]
+        products = _rounded(products, rows, plan.minimum_count)
     upper = np.triu_indices(len(products))
     document = _Document(
         plan.digest(), plan if with_plan else None, rows, _packed(counts), _packed(absent),
@@ -62,14 +68,28 @@ def to_bytes(state: State, *, with_plan: bool = True) -> bytes:
 
 
 def suppressed(counts: Counts, minimum: int) -> Counts:
-    """Rows of counts without those from 1 to `minimum - 1`, nor what would tell one of them."""
+    """Rows of counts without those from 1 to `minimum - 1`, nor what would tell one of them.
+
+    Where fewer than `minimum` are lost in a row of counts, its largest one gets them: leaving out
+    another count instead would tell them to whoever knows what that one can have been.
+    """
     kept = np.where(counts < minimum, 0, counts)
     lost = (counts - kept).sum(axis=1)
-    for at in np.flatnonzero((lost > 0) & (lost < minimum)):
-        present = np.flatnonzero(kept[at])
-        if len(present):
-            kept[at, present[np.argmin(kept[at, present])]] = 0
+    largest = kept.argmax(axis=1)
+    found = np.flatnonzero((lost < minimum) & kept.any(axis=1))
+    kept[found, largest[found]] += lost[found]
     return kept
+
+
+def _rounded(products: Counts, rows: int, minimum: int) -> Counts:
+    """Sums of products without what a small group adds: exact ones would tell its rows.
+
+    `multivariate.py` knows how far off they are.
+    """
+    if rows < _PAIRED_MINIMA * minimum:
+        return np.zeros_like(products)
+    step = minimum * HALF_RANK**2
+    return np.rint(products / step).astype(np.int64) * step
 
 
 def is_state(start: bytes) -> bool:
@@ -108,10 +128,12 @@ def from_bytes(data: bytes, plan: Plan | None = None) -> State:
     }
     sound = (
         0 <= document.rows <= _MAX_ROWS
-        and (counts >= 0).all()
-        and (absent >= 0).all()
+        and ((counts >= 0) & (counts <= document.rows)).all()  # their sum cannot overflow then
+        and ((absent >= 0) & (absent <= document.rows)).all()
+        and (np.abs(products.astype(np.float64)) <= 2.0 * document.rows * HALF_RANK**2).all()
         and (counts.sum(axis=1) + absent <= document.rows).all()
-        and all(0 <= at < columns and (one >= 0).all() for at, one in sketches.items())
+        and all(0 <= at < columns for at in sketches)
+        and all(((one >= 0) & (one <= document.rows)).all() for one in sketches.values())
         and len(document.remarks) <= MAX_REMARKS
         and all(len(one) <= 4 * MAX_NAME for one in document.remarks)
     )

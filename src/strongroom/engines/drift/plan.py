@@ -6,6 +6,7 @@ special codes after them.
 """
 
 import hashlib
+import itertools
 import math
 from enum import StrEnum
 
@@ -91,14 +92,14 @@ class Grid(msgspec.Struct, frozen=True, array_like=True):
             edges = self.edges()
             good = bool(np.isfinite(edges).all() and (edges[1:] > edges[:-1]).all())
         else:
-            starts = np.asarray(self.starts, np.int64)
+            # Of any size, so that they are compared as Python's numbers.
             good = (
                 self.form in {"linear", "log"}
                 and 0 < self.cells <= 1 << 16
-                and len(starts) > 0
-                and starts[0] == 0
-                and starts[-1] < self.cells
-                and bool((starts[1:] > starts[:-1]).all())
+                and 0 < len(self.starts) <= MAX_BINS
+                and self.starts[0] == 0
+                and self.starts[-1] < self.cells
+                and all(a < b for a, b in itertools.pairwise(self.starts))
                 and math.isfinite(self.origin)
                 and math.isfinite(self.step)
                 and self.step > 0
@@ -117,7 +118,8 @@ class ColumnPlan(msgspec.Struct, frozen=True, array_like=True):
         inside: first bin of the reference's range and the first one after it.
         categories: those listed, by code; the most frequent first.
         scores: of each code below `bins`, for pairs; 0 is the middle.
-        spread: standard deviation in the reference's sample; 0 where it has none.
+        spread: standard deviation in the reference's sample; 0 where it has none. With a minimum
+            count values beyond the range count as its ends: one far away would be told by it.
         rest_is_known: the reference held categories that are not listed, so that a value that is
             not listed need not be new.
     """

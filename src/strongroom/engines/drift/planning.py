@@ -90,7 +90,8 @@ def _column(name: str, values: Column, minimum: int) -> ColumnPlan:
     if not len(sample):
         return ColumnPlan(name, Kind.EMPTY, shown)
     grid, inside = _grid(sample, minimum)
-    spread = float(f"{_spread(sample):.6g}")
+    low, high = _range(sample, minimum)
+    spread = float(f"{_spread(np.clip(sample, low, high)):.6g}")
     scores = _scores(_shares(grid, sample)) if kind is Kind.NUMBER else ()
     return ColumnPlan(name, kind, shown, grid, inside, (), scores, spread)
 
@@ -150,11 +151,7 @@ def _grid(sample: Floats, minimum: int) -> tuple[Grid, tuple[int, int]]:
     With a minimum count the range leaves out that many of the smallest and largest values, unless
     they are equal to others, and no bin holds fewer of the sample.
     """
-    trim = min(minimum, (len(sample) - 1) // 2)
-    low, high = float(sample[trim]), float(sample[len(sample) - 1 - trim])
-    if trim:
-        low = float(sample[0]) if _count(sample, sample[0]) >= minimum else low
-        high = float(sample[-1]) if _count(sample, sample[-1]) >= minimum else high
+    low, high = _range(sample, minimum)
     wanted = _wanted(sample, low, high)
     candidates = [grid for grid in (_linear(low, high, wanted), _log(low, high, wanted)) if grid]
     for grid, _ in candidates:
@@ -164,6 +161,16 @@ def _grid(sample: Floats, minimum: int) -> tuple[Grid, tuple[int, int]]:
         candidates.append(_cuts(low, high, wanted))
     grid, inside = max(candidates, key=lambda one: one[0].bins)
     return _joined(grid, inside, sample, minimum)
+
+
+def _range(sample: Floats, minimum: int) -> tuple[float, float]:
+    """The ends of a sorted sample, without the `minimum` smallest and largest values."""
+    trim = min(minimum, (len(sample) - 1) // 2)
+    low, high = float(sample[trim]), float(sample[len(sample) - 1 - trim])
+    if trim:
+        low = float(sample[0]) if _count(sample, sample[0]) >= minimum else low
+        high = float(sample[-1]) if _count(sample, sample[-1]) >= minimum else high
+    return low, high
 
 
 def _count(sample: Floats, value: float) -> int:

@@ -37,6 +37,8 @@ class State:
         self.plan = plan
         self.remarks: set[str] = set()
         """What was odd about the rows, in words that quote no value."""
+        self.hidden = 0
+        """Rows that a count may lack, for small ones were not written."""
         self._rows = 0
         self._counts: Counts = np.zeros((columns, WIDTH), np.int64)
         self._absent: Counts = np.zeros(columns, np.int64)
@@ -197,6 +199,7 @@ class State:
             mine = self._sketch(at)
             mine += sketch
         self._remark(other.remarks)
+        self.hidden += other.hidden
 
     def restore(
         self, rows: int, counts: Counts, absent: Counts, products: Counts,
@@ -206,6 +209,7 @@ class State:
         self._rows, self._counts, self._absent = rows, counts, absent
         self._products, self._unseen = products, dict(sketches)
         self.remarks = set(remarks)
+        self.hidden = max(self.plan.minimum_count - 1, 0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):

@@ -35,7 +35,7 @@ class Leaf:
     """A place in a schema that holds values.
 
     Attributes:
-        path: unique in its schema.
+        path: unique in its schema, and no other column's name.
         type: of the values; nested only where there is nothing inside, or `MAX_DEPTH` is reached.
         column: position of the column in the schema.
         steps: from the column inwards: position of a field in its struct, or -1 for the elements
@@ -69,7 +69,7 @@ class LeafValues:
 
 def leaves(schema: pa.Schema) -> tuple[Leaf, ...]:
     """All leaves of `schema`, in the order of its columns and fields."""
-    taken = {field.name for field in schema if not _is_branch(field.type)}
+    taken = set(schema.names)
     found: list[Leaf] = []
     for column, field in enumerate(schema):
         if not _is_branch(field.type):
@@ -131,6 +131,43 @@ def replaced_schema(schema: pa.Schema, new: Mapping[Leaf, pa.DataType]) -> pa.Sc
         kind = _rebuilt_type(field.type, inside)
         fields[column] = field.with_type(kind).with_nullable(True)
     return pa.schema(fields, metadata=metadata)
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """`schema` without the metadata of its fields, and without names of the elements of lists.
+
+    Both are texts that belong to no leaf: nobody looks at them, so a masked table has none.
+    """
+    return pa.schema([_plain_field(field) for field in schema])
+
+
+def _plain_field(field: "pa.Field[Any]") -> "pa.Field[Any]":
+    return pa.field(field.name, _plain_type(field.type), field.nullable)
+
+
+def _plain_type(kind: _Type) -> _Type:
+    if pa.types.is_struct(kind):
+        return pa.struct([_plain_field(kind.field(at)) for at in range(kind.num_fields)])
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type), kind.keys_sorted)
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _plain_type(kind.value_type), kind.ordered)
+    for is_kind, make in _LISTS:
+        if is_kind(kind):
+            element = pa.field("item", _plain_type(kind.value_type), kind.value_field.nullable)
+            return make(element)
+    if pa.types.is_fixed_size_list(kind):
+        element = pa.field("item", _plain_type(kind.value_type), kind.value_field.nullable)
+        return pa.list_(element, _size(kind))
+    return kind
+
+
+_LISTS: tuple[tuple[Any, Any], ...] = (
+    (pa.types.is_list, pa.list_),
+    (pa.types.is_large_list, pa.large_list),
+    (pa.types.is_list_view, pa.list_view),
+    (pa.types.is_large_list_view, pa.large_list_view),
+)
 
 
 # ---- walking ----

@@ -37,8 +37,7 @@ def checked(
     """
     names: list[str] = with_errors(lambda: schema.names, source)
     check_names(names, limits)
-    for field in schema:
-        check_depth(field.type, limits.depth)
+    _check_inside(schema, limits)
     plain = pa.schema([pa.field(field.name, _plain_type(field.type)) for field in schema])
 
     def rows() -> Iterator[pa.RecordBatch]:
@@ -80,14 +79,29 @@ def check_names(names: list[str], limits: ReadLimits) -> None:
         seen.add(name)
 
 
-def check_depth(kind: pa.DataType, depth: int) -> None:
-    """Raise TableError when lists, structs and maps stand in each other deeper than `depth`."""
-    level = [kind]
-    for _ in range(depth + 1):
+def _check_inside(schema: pa.Schema, limits: ReadLimits) -> None:
+    """Raise unless lists, structs and maps lie in each other as deep as they may, and hold little.
+
+    Each field inside is looked at like a column, so all of them together count as columns do.
+
+    Raises:
+        TableError: too deep, or a name inside is too long.
+        TooLargeError: too many fields.
+    """
+    level: list[Any] = list(schema)
+    leaves = 0
+    for _ in range(limits.depth + 1):
+        leaves += sum(field.type.num_fields == 0 for field in level)
+        if leaves > limits.columns:
+            raise TooLargeError(f"the table has more than {limits.columns} columns and fields")
+        level = [
+            field.type.field(number) for field in level for number in range(field.type.num_fields)
+        ]
         if not level:
             return
-        level = [inner.field(number).type for inner in level for number in range(inner.num_fields)]
-    raise TableError(f"a column is nested deeper than {depth} levels")
+        if any(len(field.name) > MAX_COLUMN_NAME for field in level):
+            raise TableError(f"the name of a field has more than {MAX_COLUMN_NAME} characters")
+    raise TableError(f"a column is nested deeper than {limits.depth} levels")
 
 
 def guarded(source: Source, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

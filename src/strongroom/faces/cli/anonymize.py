@@ -273,7 +273,8 @@ def _large(path: str, options: AnonymizeOptions) -> int:
         raise UsageError(
             "--large reads the file several times and writes a file", next_step="give --output"
         )
-    if options.population or options.auxiliary or options.target or options.html:
+    told = options.population or options.people or options.auxiliary or options.target
+    if told or options.html:
         raise UsageError("--large has no population, no auxiliary table, no model and no page")
     source, study, limits = Path(path), options.study, options.limits
     if options.recipe is not None:

@@ -52,6 +52,8 @@ from strongroom.vault.encrypted_tables import read_schema, read_table, write_tab
 from strongroom.vault.keys import Keyring
 
 _NOTED_OVERRIDES = 20
+_UPLOAD_NAME = "upload"
+"""What readers call the file: a dataset's name may have an ending, and tells no form."""
 UPLOAD_KIND = "upload"
 """Kind of the sealed copy of an upload that must be read from its end; never committed."""
 
@@ -130,10 +132,10 @@ class DataOperations(MaskOperations, ReportOperations, TypeOperations):
         binary = by_magic(incoming.peek())
         if binary is None:
             table = read_one(
-                incoming, name=request.name, form=stated, limits=self._limits, options=options
+                incoming, name=_UPLOAD_NAME, form=stated, limits=self._limits, options=options
             )
             return self._take_in(call, request, incoming, table)
-        reading = partial(self._sandboxed.reading, name=request.name, form=stated, options=options)
+        reading = partial(self._sandboxed.reading, name=_UPLOAD_NAME, form=stated, options=options)
         if binary not in SEEKABLE:
             with reading(incoming, size=None) as table:
                 return self._take_in(call, request, incoming, table)

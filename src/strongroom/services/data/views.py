@@ -44,25 +44,27 @@ def choose(held: Held, stored: pa.Schema, view: View, columns: list[str]) -> Cho
     if missing := [name for name in columns if name not in stored.names]:
         raise NotFoundError(f"the dataset has no column `{missing[0]}`")
     wanted = columns or stored.names
-    schema = pa.schema([stored.field(name) for name in wanted])
     if view is View.CLEAR:
+        schema = pa.schema([stored.field(name) for name in wanted])
         return ChosenView(schema, tuple(wanted), None, tuple(wanted))
     subject = held.record.subject_column or None
+    read = list(wanted)
     if subject is not None and subject not in wanted:
         # Read, so that dates can be shifted by it, and left out of the answer.
-        schema = schema.append(stored.field(subject))
+        read.append(subject)
+    # Findings and policy speak of the whole table: what a reader leaves out renames nothing.
     plan = plan_masks(
-        schema, held.findings, held.policy.policy, subject,
-        table=held.dataset.name, counts=held.record.counts,
+        stored, held.findings, held.policy.policy, subject,
+        table=held.dataset.name, counts=held.record.counts, columns=read,
     )  # fmt: skip
     given = [name for name in wanted if name in plan.schema.names]
     if not given:
         raise TableError("masked views leave out every column that was asked for")
     # A path in a column stands for itself.
-    left_out = set(schema.names) - set(given)
+    left_out = set(read) - set(given)
     clear = tuple(name for name in plan.clear_columns if name not in left_out)
     masked = pa.schema([plan.schema.field(name) for name in given])
-    return ChosenView(masked, tuple(schema.names), plan, clear)
+    return ChosenView(masked, tuple(read), plan, clear)
 
 
 def apply(

@@ -1,5 +1,7 @@
 """Tables in batches give what the same table gives whole."""
 
+from itertools import count
+
 import pyarrow as pa
 import pytest
 from tests.engines.privacy.anonymize import tables
@@ -84,3 +86,17 @@ def test_values_that_differ_in_blanks_alone_are_written_alike() -> None:
         assert sorted(set(texts))[-2:] == ["a", "b"]
         assert len(set(texts)) == 3
         assert len({str(value) for value in written.column("n").to_pylist()}) == 1
+
+
+def test_the_search_ends_in_time() -> None:
+    """With a limit that is over at once nothing is proven; with none everything is."""
+    asked = DemandsRecipe(k=4, l=3, t=0.4)
+    found = []
+    for seconds in (1.0, 0.0):
+        recipe = Recipe(asked, MethodRecipe(seconds=seconds), COLUMNS)
+        counting = Counting(recipe)
+        for batch in patients().to_batches():
+            counting.add(batch)
+        found.append(planned(counting, recipe, {}, clock=count(0.0, 0.4).__next__).found)
+    assert not found[0].is_optimal
+    assert found[1].is_optimal

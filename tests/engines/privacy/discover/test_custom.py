@@ -75,6 +75,23 @@ def test_what_is_wrong_is_named(text: str, message: str) -> None:
         parse_custom_types(text)
 
 
+def test_what_is_small_alone_and_large_together_is_refused_before_it_is_used() -> None:
+    def file(types: int) -> str:
+        return "".join(
+            f"own{i} = {{pattern='[\\pL\\pN]{{1,30}}@.{{1,200}}{i}'}}\n" for i in range(types)
+        )
+
+    for types in (10, 50):
+        with pytest.raises(ValidationError, match="too large together"):
+            parse_custom_types(file(types))
+    # What is accepted can be matched beside the built-in types, and hides none of them.
+    table = pa.table({"a": [f"ann{i}@example.org" for i in range(50)]})
+    for types in (1, 5):
+        custom = parse_custom_types(file(types))
+        assert len(custom) == types
+        assert discover_table(table, custom=custom).column("a").type == "email"
+
+
 @given(st.text(max_size=200))
 def test_any_other_text_is_refused_with_our_error(text: str) -> None:
     try:

@@ -26,6 +26,7 @@ from strongroom.engines.privacy.mask.plan import MaskPlan, mask_batches, plan_ma
 from strongroom.engines.privacy.mask.policy import Method
 from strongroom.engines.privacy.mask.policy_file import parse_policy
 from strongroom.engines.privacy.mask.tokens import TokenFile
+from strongroom.engines.privacy.nested import leaves
 from strongroom.errors import ValidationError
 
 KEY = hashlib.sha256(b"key").digest()
@@ -117,6 +118,54 @@ def test_a_leaf_nobody_looked_at_is_redacted_and_a_column_may_go_whole() -> None
     assert {mask.column: mask.reason for mask in plan.masks}["who.address.city"] == (
         "never looked at"
     )
+
+
+def test_a_path_means_the_same_whichever_columns_are_read() -> None:
+    table = pa.table({"a": [{"b": "Ada"}], "a.b": [3], "s": ["x"]})
+    findings = found(a__b=None)
+    policy = parse_policy('[shapes]\ncategory = "keep"')
+    for columns in (["a"], ["a", "a.b"], ["a.b", "a"], ["s", "a"]):
+        plan = plan_masks(table.schema, findings, policy, columns=columns)
+        assert plan.source.names == plan.schema.names == columns
+        [row] = run(table.select(columns), plan)
+        assert "Ada" not in str(row)
+        assert row.get("a.b", 3) == 3
+
+
+def test_a_rule_for_a_path_is_none_for_a_column_of_that_name() -> None:
+    table = pa.table({"a": [{"b": 3}], "a.b": [{"c": "Ada"}]})
+    assert [leaf.path for leaf in leaves(table.schema)] == ['"a"."b"', '"a.b".c']
+    [row] = run(table, plan_of(table, '[columns]\n\'"a"."b"\' = "keep"', found()))
+    assert row == {"a": {"b": 3}, "a.b": None}
+
+
+def test_what_no_leaf_holds_does_not_come_out() -> None:
+    spoken: dict[bytes | str, bytes | str] = {"comment": "Ada"}
+
+    def field(name: str, kind: pa.DataType) -> Any:  # noqa: ANN401 # the stubs' fields are generic
+        return pa.field(name, kind, metadata=spoken)
+
+    number = field("Ada", pa.int64())
+    kinds = [
+        pa.struct([field("n", pa.int64())]), pa.list_(number), pa.large_list(number),
+        pa.list_(number, 1), pa.map_(pa.string(), field("value", pa.int64())),
+        pa.list_(field("Ada", pa.struct([field("n", pa.list_(number))]))),
+    ]  # fmt: skip
+    values: list[Any] = [{"n": 1}, [1], [1], [1], [("k", 1)], [{"n": [1]}]]
+    names = [f"c{number}" for number in range(len(kinds))]
+    schema = pa.schema([field(*it) for it in zip(names, kinds, strict=True)], metadata=spoken)
+    table = pa.table({name: [it] for name, it in zip(names, values, strict=True)}, schema=schema)
+    policy = "[columns]\n" + "".join(f'{name} = "keep"\n' for name in names)
+    plan = plan_of(table, policy, found())
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, plan.schema) as out:
+        for batch in mask_batches(table.to_batches(), plan, KEY):
+            assert b"Ada" not in batch.schema.serialize().to_pybytes()
+            out.write_batch(batch)
+    written = sink.getvalue().to_pybytes()
+    assert b"Ada" not in written
+    [row] = pa.ipc.open_stream(written).read_all().to_pylist()
+    assert list(row.values()) == values
 
 
 def test_nested_columns_without_any_finding_are_hidden_whole() -> None:
@@ -260,7 +309,8 @@ def test_texts_are_readable_only_where_a_policy_says_so() -> None:
         ('"hash"', [b"x"], None, Method.REDACT),
         ('"generalize"', [True], None, Method.REDACT),
         ('"shift_date"', [date(2024, 1, 1)], "date", Method.GENERALIZE),
-        ('"shift_date"', ["x"], None, Method.GENERALIZE),
+        ('"shift_date"', ["Ada Lovelace"], None, Method.REDACT),
+        ('"shift_date"', [["x"]], None, Method.REDACT),
     ],
 )
 def test_a_rule_that_does_not_fit(

@@ -19,6 +19,18 @@ def test_those_alone_are_counted() -> None:
     assert share_alone(pa.table({"a": [[1], [2]]}), ["a"]) == 0.0
 
 
+def test_parts_of_nested_columns_set_people_apart_too() -> None:
+    homes = [{"city": "A"}, {"city": "A"}, {"city": "B"}, None]
+    table = pa.table({"home": homes, "b": [1, 2, 3, 3], "tags": [["x"], ["y"], [], None]})
+    assert share_alone(table, ["home.city"]) == 0.5  # B, and the one who says nothing
+    assert share_alone(table, ["home.city", "b"]) == 1.0
+    assert share_alone(table, ["home"]) == share_alone(table, ["tags[]"]) == 0.0
+    one = QuasiIdentifier(("home.city",), 0.5, 1)
+    before = findings(finding("home.city", "city", Role.QUASI), sets=(one,))
+    effect = mask_effect(table, table, before, before, {}, policy="p", made_up=frozenset())
+    assert (effect.sets[0].before, effect.sets[0].after) == (0.5, 0.5)
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_the_share_is_that_of_counting_one_by_one(rows: list[tuple[int, int]]) -> None:

@@ -23,7 +23,7 @@ from strongroom.engines.privacy.anonymize.groups import (
     judged,
 )
 from strongroom.engines.privacy.anonymize.hierarchy import Codes, Shares, codes_of
-from strongroom.engines.privacy.anonymize.lattice import Found, Progress, search
+from strongroom.engines.privacy.anonymize.lattice import Found, Progress, Watch, search
 from strongroom.engines.privacy.anonymize.local import cut_into_groups, rows_of
 from strongroom.engines.privacy.anonymize.microaggregation import microaggregated
 from strongroom.engines.privacy.anonymize.objective import objective_of, weights_of
@@ -66,7 +66,7 @@ def anonymize(
     draw: Callable[[int], bytes],
     files: Mapping[str, str] | None = None,
     population: pa.Table | None = None,
-    watch: Callable[[Progress], bool] | None = None,
+    watch: Watch | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """The table anonymized as the recipe says, verified.
@@ -155,7 +155,7 @@ def _population(population: pa.Table, recipe: Recipe, coded: Coded) -> list[Code
 
 def _searched(
     recipe: Recipe, coded: Coded, demands: Demands, people: list[Codes] | None,
-    watch: Callable[[Progress], bool] | None, clock: Callable[[], float],
+    watch: Watch | None, clock: Callable[[], float],
 ) -> tuple[Found, Codes]:  # fmt: skip
     """The best table of the lattice, and each row's group in it."""
     asked = {name: (column.codes, len(column.hierarchy.leaves))
@@ -165,18 +165,22 @@ def _searched(
     objective = objective_of(
         recipe.method.measure, coded.hierarchies, base, _weights(recipe, coded)
     )
-    started, limit = clock(), recipe.method.seconds
-
-    def go_on(progress: Progress) -> bool:
-        in_time = not limit or clock() - started < limit
-        return in_time and (watch is None or watch(progress))
-
-    found = search(roll, base, demands, objective, watch=go_on)
+    found = search(roll, base, demands, objective, watch=in_time(recipe, watch, clock))
     if found.node is None:
         raise nothing_found(base, coded, demands, found)
     ids, count = close_numbers(*roll.ids(base, found.node))
     verdict = judged(base, ids, count, demands, coded.rows)
     return found, np.where(verdict.is_bad, -1, np.arange(count))[ids[of_row]]
+
+
+def in_time(recipe: Recipe, watch: Watch | None, clock: Callable[[], float]) -> Watch:
+    """A watch that ends a search after the recipe's seconds, from now on, or when `watch` does."""
+    started, limit = clock(), recipe.method.seconds
+
+    def go_on(progress: Progress) -> bool:
+        return (not limit or clock() - started < limit) and (watch is None or watch(progress))
+
+    return go_on
 
 
 def nothing_found(base: Groups, coded: Coded, demands: Demands, found: Found) -> ValidationError:

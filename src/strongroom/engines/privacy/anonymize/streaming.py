@@ -5,6 +5,7 @@ as whole numbers, not the rows. Only the global recoding works so; rows keep the
 their batches came and are mixed within a batch.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ from strongroom.engines.privacy.anonymize.hierarchy import MISSING, Codes, Hiera
 from strongroom.engines.privacy.anonymize.lattice import Found, Watch, search
 from strongroom.engines.privacy.anonymize.objective import objective_of, weights_of
 from strongroom.engines.privacy.anonymize.recipe import ColumnRole, Recipe, Recoding
-from strongroom.engines.privacy.anonymize.running import nothing_found
+from strongroom.engines.privacy.anonymize.running import in_time, nothing_found
 from strongroom.engines.privacy.anonymize.verify import Promise, Proof, Verifier, value_counts
 from strongroom.errors import TableError, TooLargeError, ValidationError
 
@@ -228,9 +229,14 @@ def _keys(trees: tuple[Hierarchy, ...], node: Node, levels: list[Codes]) -> Code
     return total.astype(np.int64)
 
 
-def planned(counting: Counting, recipe: Recipe, files: Mapping[str, str],
-            watch: Watch | None = None) -> Plan:  # fmt: skip
-    """The best table for what was counted. Raises: ValidationError, as `running.anonymize`."""
+def planned(
+    counting: Counting, recipe: Recipe, files: Mapping[str, str], *,
+    watch: Watch | None = None, clock: Callable[[], float] = time.monotonic,
+) -> Plan:  # fmt: skip
+    """The best table for what was counted, found within the recipe's seconds.
+
+    Args: as of `running.anonymize`. Raises: ValidationError, as there.
+    """
     coded = counting.coded(files)
     demands = demands_of(recipe, coded)
     asked = {name: (column.codes, len(column.hierarchy.leaves))
@@ -239,7 +245,7 @@ def planned(counting: Counting, recipe: Recipe, files: Mapping[str, str],
     roll = RollUp(coded.hierarchies)
     weights = weights_of(coded.names, {name: recipe.columns[name].weight for name in coded.names})
     objective = objective_of(recipe.method.measure, coded.hierarchies, base, weights)
-    found = search(roll, base, demands, objective, watch=watch)
+    found = search(roll, base, demands, objective, watch=in_time(recipe, watch, clock))
     if found.node is None:
         raise nothing_found(base, coded, demands, found)
     size = 1

@@ -11,7 +11,7 @@ from strongroom.engines.privacy.discover import dictionaries
 from strongroom.engines.privacy.discover.confidence import calibrated
 from strongroom.engines.privacy.discover.findings import ColumnFinding, Evidence, Role, Shape
 from strongroom.engines.privacy.discover.forms import FormShare, form_shares
-from strongroom.engines.privacy.discover.headers import names_a_thing, types_named
+from strongroom.engines.privacy.discover.headers import dates_a_thing, names_a_thing, types_named
 from strongroom.engines.privacy.discover.phones import phone_share
 from strongroom.engines.privacy.discover.profile import ColumnSample, run_on, spread
 from strongroom.engines.privacy.discover.rulebook import Rulebook
@@ -168,7 +168,8 @@ def _weigh_birth(case: _Case, shares: list[FormShare]) -> None:
     if high - low >= _BIRTH_SPREAD_YEARS and low >= _LEAST_BIRTH_YEAR:
         reason = Evidence("statistics", f"dates spread over {high - low} years, as births do")
         share = max(form.share for form in dated)
-        case.add("date_of_birth", 0.8 * min(1.0, share / 0.9), reason)
+        doubt = _DOUBTED if dates_a_thing(case.sample.name) else 1.0
+        case.add("date_of_birth", 0.8 * doubt * min(1.0, share / 0.9), reason)
 
 
 def _years(values: Sequence[str]) -> list[int]:

@@ -35,6 +35,8 @@ MAX_KEYWORDS = 50
 MAX_KEYWORD_CHARACTERS = 60
 _MAX_PATTERN_BYTES = 2**20
 """Memory that RE2 may take for one pattern: `a{1000}{1000}` is refused, not expanded."""
+_MAX_BYTES_TOGETHER = 16 * 2**20
+"""And for all of a file, a quarter of what `rulebook` has for them and the built-in rules."""
 DEFAULT_MIN_SHARE, DEFAULT_MIN_DISTINCT = 0.6, 8
 _MAX_DISTINCT = 1_000
 _NAME = re2.compile(r"[a-z][a-z0-9_]{1,62}")
@@ -123,7 +125,29 @@ def parse_custom_types(text: str) -> tuple[CustomType, ...]:
         raise ValidationError("the custom types are nested too deep") from None
     if len(entries) > MAX_TYPES:
         raise ValidationError(f"there may be {MAX_TYPES} custom types, not {len(entries)}")
-    return tuple(_custom_type(name, entry) for name, entry in entries.items())
+    types = tuple(_custom_type(name, entry) for name, entry in entries.items())
+    if not _fit_together(tuple(kind.pattern for kind in types)):
+        raise ValidationError(
+            "the patterns of the custom types are too large together",
+            next_step="count fewer repeats, or less of them; see docs/privacy.md",
+        )
+    return types
+
+
+@lru_cache(maxsize=8)
+def _fit_together(patterns: tuple[str, ...]) -> bool:
+    """True where one automaton for all of them stays small: columns are matched with such a one."""
+    options = re2.Options()
+    options.max_mem = _MAX_BYTES_TOGETHER
+    options.log_errors = False
+    union = re2.Set.FullMatchSet(options)
+    for pattern in patterns:
+        union.Add(pattern)
+    try:
+        union.Compile()
+    except re2.error:
+        return False
+    return True
 
 
 _KEYS: Mapping[str, type] = {

@@ -35,9 +35,16 @@ _NOT_PERSONAL = frozenset(
     comment comments description title department organization organisation unit model item event
     genre species word term tag label commit branch company name type vendor supplier merchant
     industry sector price quantity score percent epoch timestamp order isbn ean lat latitude lon
-    longitude
+    longitude version firmware
     """.split()  # noqa: SIM905 # a list of words reads better so
 ) - {"name", "order"}
+# Of dates that spread over a generation and are of works, firms and buildings.
+_BEGINNINGS_OF_THINGS = frozenset(
+    """
+    founded founding established incorporated incorporation published publication release released
+    premiere premiered built constructed construction manufactured launch launched discovered
+    """.split()  # noqa: SIM905 # a list of words reads better so
+)
 
 
 def words_of(header: str) -> tuple[str, ...]:
@@ -81,3 +88,8 @@ def types_named(header: str, book: Rulebook) -> dict[str, float]:
 def names_a_thing(header: str) -> bool:
     """True where the column's name speaks of something that is not a person or place."""
     return any(word in _NOT_PERSONAL for word in words_of(header))
+
+
+def dates_a_thing(header: str) -> bool:
+    """True where the column's name speaks of the day on which a thing began."""
+    return any(word in _BEGINNINGS_OF_THINGS for word in words_of(header))

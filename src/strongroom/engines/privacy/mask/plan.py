@@ -1,6 +1,6 @@
 """From findings and a policy to a plan, and from clear batches to masked ones."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from strongroom.engines.privacy.mask.policy import REDACT, MaskPolicy, MaskRule,
 from strongroom.engines.privacy.mask.standins.registry import is_suited
 from strongroom.engines.privacy.mask.texts import DATE_TYPES, Finder
 from strongroom.engines.privacy.mask.tokens import TokenVault
-from strongroom.engines.privacy.nested import Leaf, leaves
+from strongroom.engines.privacy.nested import Leaf, leaves, plain_schema
 from strongroom.errors import ValidationError
 
 
@@ -24,8 +24,8 @@ class MaskPlan:
     Attributes:
         subject_column: clear column by which dates are shifted, or None.
         policy: that it follows.
-        source: schema that it was made for.
-        schema: of the masked batches.
+        source: schema of the batches that it was made for.
+        schema: of the masked batches; it carries no metadata.
     """
 
     masks: tuple[ColumnMask, ...]
@@ -61,6 +61,7 @@ def plan_masks(
     *,
     table: str = "",
     counts: Mapping[str, Mapping[str, int]] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> MaskPlan:
     """The plan for tables of `schema`. A column or leaf without a finding is redacted.
 
@@ -68,24 +69,29 @@ def plan_masks(
     subject column is known to shift them by, and what does not fit its method is redacted.
 
     Args:
-        schema: of the clear batches.
+        schema: of the whole table, which alone says what a path means: without a column `a.b`,
+            the field `b` of a column `a` would have that name.
         findings: of columns, or of leaves by their path.
         policy: what to do.
         subject_column: column that says whom a row is about.
         table: its name, for `[tables.NAME.columns]`.
         counts: from `hiding.count_values`, for `keep_common`; columns that are not in it are
             redacted by that method.
+        columns: those that the batches will have, in their order, the subject column among them;
+            None for all.
     """
-    if subject_column is not None and subject_column not in schema.names:
+    names = tuple(schema.names if columns is None else columns)
+    if subject_column is not None and subject_column not in names:
         raise ValueError("the subject column is not in the schema")
     planner = _Planner(schema, findings, policy, subject_column, table, counts or {})
-    masks = tuple(planner.masks())
-    plan = MaskPlan(masks, subject_column, policy, schema, schema)
+    masks = tuple(planner.masks(names))
+    source = pa.schema([schema.field(name) for name in names])
+    plan = MaskPlan(masks, subject_column, policy, source, source)
     empty = pa.RecordBatch.from_arrays(
-        [pa.array([], field.type) for field in schema], schema=schema
+        [pa.array([], field.type) for field in source], schema=source
     )
     masked = _masker(plan, b"\0" * MIN_KEY_BYTES, None, None).mask(empty)
-    return replace(plan, schema=masked.schema)
+    return replace(plan, schema=plain_schema(masked.schema))
 
 
 def mask_batches(
@@ -99,7 +105,7 @@ def mask_batches(
     """The batches as `plan` says, each with `plan.schema`.
 
     Args:
-        batches: with the schema that `plan` was made for.
+        batches: with the schema `plan.source`.
         plan: from `plan_masks`.
         key: at least 32 bytes; what is masked under different keys cannot be linked, so give one
             key a purpose (`keys.purpose_key`).
@@ -118,7 +124,9 @@ def mask_batches(
     masker = _masker(plan, key, tokens, finder)
     for batch in batches:
         masked = masker.mask(batch)
-        yield masked if masked.schema == plan.schema else masked.cast(plan.schema)
+        if masked.schema != plan.schema:
+            masked = masked.cast(plan.schema)
+        yield pa.RecordBatch.from_arrays(masked.columns, schema=plan.schema)
 
 
 def _masker(plan: MaskPlan, key: bytes, tokens: TokenVault | None, finder: Finder | None) -> Masker:
@@ -139,15 +147,19 @@ class _Planner:
     table: str
     counts: Mapping[str, Mapping[str, int]]
 
-    def masks(self) -> Iterator[ColumnMask]:
-        """The mask of each column, or of each leaf where something is known of the leaves."""
+    def masks(self, names: Sequence[str]) -> Iterator[ColumnMask]:
+        """The mask of each column named, or of each leaf where something is known of the leaves."""
         by_name = {finding.column: finding for finding in self.findings.columns}
-        inside: dict[int, list[Leaf]] = {}
+        place = {name: at for at, name in enumerate(names)}
+        inside: dict[str, list[Leaf]] = {}
         for leaf in leaves(self.schema):
-            if leaf.is_inside:
-                inside.setdefault(leaf.column, []).append(leaf)
-        for position, field in enumerate(self.schema):
-            parts = inside.get(position, [])
+            name = self.schema.names[leaf.column]
+            if leaf.is_inside and name in place:
+                # From here on it counts the columns of the batches.
+                inside.setdefault(name, []).append(replace(leaf, column=place[name]))
+        for name in names:
+            field = self.schema.field(name)
+            parts = inside.get(name, [])
             is_known = any(
                 leaf.path in by_name or self.policy.named_rule(leaf.path, self.table)
                 for leaf in parts
@@ -193,15 +205,15 @@ class _Planner:
         """The rule, or one that hides more where it does not fit; and in words why."""
         method = rule.method
         is_date = is_dated(kind) or (is_text(kind) and type_name in DATE_TYPES)
-        if method is Method.SHIFT_DATE and not (self.subject_column is not None and is_date):
-            why = "no subject column to shift by" if is_date else "not a date that can be shifted"
-            return replace(rule, method=Method.GENERALIZE), why
+        if method is Method.SHIFT_DATE and is_date and self.subject_column is None:
+            return replace(rule, method=Method.GENERALIZE), "no subject column to shift by"
         if method in (Method.KEEP, Method.DROP, Method.REDACT):
             return rule, ""
         if has_no_text(kind):
             return REDACT, f"`{method}` does not look into {_kind_name(kind)}"
         fits = {
             Method.NOISE: is_number(kind),
+            Method.SHIFT_DATE: is_date,
             Method.KEEP_COMMON: is_text(kind) and name in self.counts,
             Method.MASK_SPANS: is_text(kind),
             Method.STAND_IN: is_suited(type_name),

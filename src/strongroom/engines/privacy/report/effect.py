@@ -1,10 +1,12 @@
 """What masking changes, measured: who stands alone and which types are found, before and after."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from strongroom.engines.privacy.discover.findings import Role, TableFindings
+from strongroom.engines.privacy.nested import Leaf, leaves, values_in
 from strongroom.engines.privacy.report.contents import ColumnEffect, MaskEffect, SetEffect
 from strongroom.engines.privacy.report.wording import role_of_column
 
@@ -68,17 +70,30 @@ def mask_effect(
 def share_alone(table: pa.Table, columns: Sequence[str]) -> float:
     """Share of the rows that no other row equals in `columns`, in [0, 1].
 
-    Columns that the table lacks tell nobody apart, and neither do those whose values cannot be
-    compared (lists, structs).
+    Args:
+        columns: names of columns, or paths of parts of nested ones such as `address.city`. Those
+            that the table lacks tell nobody apart, and neither do those whose values cannot be
+            compared or are not one for each row (in lists).
     """
+    by_path = {leaf.path: leaf for leaf in leaves(table.schema)}
     there = [
-        name
-        for name in columns
-        if name in table.column_names and not pa.types.is_nested(table.schema.field(name).type)
+        _values(table, by_path[path])
+        for path in columns
+        if path in by_path and _is_one_a_row(by_path[path])
     ]
     if not there or not table.num_rows:
         return 0.0
-    keys = table.select(there).rename_columns([str(at) for at in range(len(there))])
+    keys = pa.table({str(at): values for at, values in enumerate(there)})
     groups = keys.group_by(keys.column_names).aggregate([([], "count_all")])
     alone = sum(1 for count in groups["count_all"].to_pylist() if count == 1)
     return round(alone / table.num_rows, 4)
+
+
+def _is_one_a_row(leaf: Leaf) -> bool:
+    return -1 not in leaf.steps and not pa.types.is_nested(leaf.type)
+
+
+def _values(table: pa.Table, leaf: Leaf) -> "pa.ChunkedArray[Any]":
+    parts: list[Any] = [values_in(chunk, leaf).values for chunk in table.column(leaf.column).chunks]
+    kind: Any = leaf.type
+    return pa.chunked_array(parts, type=kind)

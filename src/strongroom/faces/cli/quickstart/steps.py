@@ -54,6 +54,7 @@ FLOOD = 1_000
 """Requests at most; far more than any machine could need to be told to wait."""
 REFUSED = 20
 SCIENTIST_SECONDS = 180
+FINDINGS_SECONDS = 5
 SHOWN_COLUMNS = ("name", "birth_date", "email", "postcode", "mean radius", "diagnosis")
 
 
@@ -283,6 +284,7 @@ def tamper(stage: Stage, version: int, index: int) -> None:
     engineer, auditor = stage.cast[ENGINEER], stage.cast[AUDITOR]
     path, file = largest_model_file(stage.home, WORKSPACE, MODEL, version)
     found: dict[str, str] = {}
+    before = _open_findings(stage)
     with flipped_byte(file) as offset:
         stage.tell.fact(f"one byte of {path} flipped on disk, at offset {offset}")
         found["model"] = _must_be_noticed(
@@ -297,7 +299,33 @@ def tamper(stage: Stage, version: int, index: int) -> None:
         stage.tell.refused("verifying the log", found["log"])
     auditor.call("audit.verify")
     stage.tell.fact("restored: the log verifies again")
-    stage.tell.keep(tampering=found)
+    resolved = _resolve_findings(stage, before, at_least=len(found))
+    stage.tell.fact(f"{resolved} integrity findings, resolved by the operator; the record stays")
+    stage.tell.keep(tampering=found, findings_resolved=resolved)
+
+
+def _open_findings(stage: Stage) -> set[tuple[str, str]]:
+    """Kind and subject of each."""
+    found = stage.operator.call("audit.findings")["findings"]
+    return {(each["kind"], each["subject"]) for each in found}
+
+
+def _resolve_findings(stage: Stage, before: set[tuple[str, str]], at_least: int) -> int:
+    """Resolve what was found since `before`, and nothing else; how many those were.
+
+    Findings are written by a thread of their own, soon after they are met.
+    """
+    deadline = time.monotonic() + FINDINGS_SECONDS
+    fresh = _open_findings(stage) - before
+    while len(fresh) < at_least and time.monotonic() < deadline:
+        time.sleep(0.1)
+        fresh = _open_findings(stage) - before
+    for kind, subject in sorted(fresh):
+        stage.operator.call(
+            "audit.resolve", kind=kind, subject=subject,
+            reason="flipped by the quickstart, and put back",
+        )  # fmt: skip
+    return len(fresh)
 
 
 def _must_be_noticed(attempt: Callable[[], object]) -> str:

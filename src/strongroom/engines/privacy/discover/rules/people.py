@@ -133,10 +133,12 @@ RULES = (
                  "partido politico", "partito politico", "vote intention", "party registration",
                  "political leaning", "wahlverhalten", "voter party"),
         grammars=(
-            Grammar(r"(?i)(?:democrat(?:ic)?|republican|libertarian|independent|green(?: party)?"
-                    r"|labour|conservative|liberal(?: democrat)?|socialist|progressive|moderate"
-                    r"|far[- ](?:left|right)|spd|cdu|csu|fdp|afd|die linke|grüne|lfi|rn|psoe|pp"
-                    r"|vox|unaffiliated|undecided|no party|other|none)", 0.8, 0.98, None, 0.95, 4),
+            Grammar(r"(?i)(?:democrat(?:ic)?|republican|libertarian|green party|liberal democrat"
+                    r"|socialist|far[- ](?:left|right)|spd|cdu|csu|fdp|afd|die linke|grüne|lfi|rn"
+                    r"|psoe|pp|vox|labour|unaffiliated|no party)", 0.8, 0.98, None, 0.95, 4),
+            # Also what other columns hold, such as how much risk an investor takes.
+            Grammar(r"(?i)(?:conservative|liberal|progressive|moderate|independent|green"
+                    r"|undecided|other|none)", 0.3, 0.98, None, 0.95, 4),
         ),
         plausible=_WORDS,
     ),

@@ -4,7 +4,6 @@ By its commonest words: the seven languages share few, a sentence holds several,
 them can be read and checked. Trigram or model-based libraries know more languages, but answer
 for texts too short to tell. All forms and lists run on every text whatever its language.
 """
-# ruff: noqa: E501 # a pattern or list broken over lines cannot be read
 
 import re
 from collections import Counter
@@ -15,13 +14,34 @@ _LOOKED_AT = 4_000
 _LEAST_WORDS, _LEAST_SHARE, _LEAST_LEAD = 3, 0.12, 1.5
 
 _COMMON = {
-    "en": "the and of to is that it for was with be this have are not on you at by from or an they we she her his will has been would there their what which if when",
-    "de": "der die das und ist nicht ein eine mit auf für den dem von zu im des sich auch wird wurde sind er sie wir ich als aus bei nach über einen einer haben hat oder bitte",
-    "fr": "le la les des et est une un que qui dans pour pas sur avec au du ce il elle nous vous je sont été être cette plus par mais ou ont aux leur chez",
-    "es": "el la los las de y que en es un una por con para se del al su no más como fue ha está este esta pero sus le lo muy usted ser tiene",
-    "it": "il la di che e è un una per non con del della si dei le gli da al sono nel alla ha come più anche questo questa ma lo è stato delle",
-    "nl": "de het een en van is dat niet op te zijn voor met die aan er om ook als bij maar wordt werd naar uit heeft hij zij wij ik deze dit door",
-    "pt": "o a os as de e que do da em um uma para com não por no na se dos das mais foi ao como seu sua é está pelo pela são você mas ou",
+    "en": """
+        the and of to is that it for was with be this have are not on you at by from or an they
+        we she her his will has been would there their what which if when
+    """,
+    "de": """
+        der die das und ist nicht ein eine mit auf für den dem von zu im des sich auch wird
+        wurde sind er sie wir ich als aus bei nach über einen einer haben hat oder bitte
+    """,
+    "fr": """
+        le la les des et est une un que qui dans pour pas sur avec au du ce il elle nous vous je
+        sont été être cette plus par mais ou ont aux leur chez
+    """,
+    "es": """
+        el la los las de y que en es un una por con para se del al su no más como fue ha está
+        este esta pero sus le lo muy usted ser tiene
+    """,
+    "it": """
+        il la di che e è un una per non con del della si dei le gli da al sono nel alla ha come
+        più anche questo questa ma lo è stato delle
+    """,
+    "nl": """
+        de het een en van is dat niet op te zijn voor met die aan er om ook als bij maar wordt
+        werd naar uit heeft hij zij wij ik deze dit door
+    """,
+    "pt": """
+        o a os as de e que do da em um uma para com não por no na se dos das mais foi ao como
+        seu sua é está pelo pela são você mas ou
+    """,
 }  # fmt: skip
 _LANGUAGES = {
     word: tuple(sorted(name for name, words in _COMMON.items() if word in words.split()))

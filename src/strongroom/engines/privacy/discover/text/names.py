@@ -15,7 +15,6 @@ _INITIAL = rf"[{UPPER}]\."
 _PARTICLE = r"(?:van der|van den|van de|von der|van|von|de la|de los|de|del|della|di|da|dos|das|do|du|bin|ibn|al|el|la|le|ter|ten|zu|y)"
 _PART = rf"(?:{_WORD}|{_INITIAL})"
 _SEQUENCE = rf"{_PART}(?:[ ]{{1,2}}(?:{_PARTICLE} )?{_PART}){{0,4}}"
-_ANY = rf"[{LETTER}][{LETTER}'-]+"
 
 _PAIRS = compiled(rf"\b{_PART}(?:[ ]{{1,2}}(?:{_PARTICLE} )?{_PART}){{1,4}}")
 # Cues end on the first letter of the name that they announce: RE2 then needs no groups, which

@@ -37,7 +37,6 @@ class Form:
 UPPER = r"A-Z\x81"
 LOWER = r"a-z\x82"
 LETTER = UPPER + LOWER
-EDGE = r"\b"
 # Before and behind the number of a version: "v1.2.3.4", ">= 2.6.33", "(1.2.5.1-2)", "Edg/1.2.0.0".
 VERSION_BEFORE = (
     r"(?i)(?:\b(?:v|ver|version|release[ds]?|revision|rev|build|firmware|driver|kernel|linux|python"
