@@ -6,11 +6,14 @@ import pytest
 from sqlalchemy import update
 from tests.gate.gatehouse import Gatehouse
 
-from strongroom.errors import SignInError
+from strongroom.errors import ExpiredError, SignInError, ValidationError
 from strongroom.gate.access.types import Principal
 from strongroom.gate.hosting import host_event
+from strongroom.gate.identity.issuing import LONGEST
 from strongroom.gate.identity.tables import ApiKeyRow, LinkRow, SessionRow
+from strongroom.gate.identity.tokens import TokenKind
 from strongroom.gate.identity.types import ApiKeyReference
+from strongroom.settings import load
 
 ENDED = "its row was changed outside the server"
 
@@ -101,3 +104,54 @@ def test_what_a_claim_made_void_does_not_come_back(house: Gatehouse) -> None:
         session.execute(update(ApiKeyRow).where(ApiKeyRow.id == key).values(revoked_at=None))
     with pytest.raises(SignInError, match=ENDED):
         house.sign_in.identify(secret)
+
+
+# ---- made to last longer in the database ----
+
+
+def test_a_key_and_a_session_last_no_longer_than_they_were_made_for(
+    house: Gatehouse, ann: Principal
+) -> None:
+    _, key = api_key(house, ann)
+    with house.database.write() as session:
+        _, cookie = house.issuer.console_session(session, ann.id, hours=1)
+    later = house.issuer.now() + timedelta(days=3_000)
+    for table in (ApiKeyRow, SessionRow):
+        with house.database.write() as session:
+            session.execute(update(table).values(expires_at=later))
+    for secret in (key, cookie):
+        with pytest.raises(SignInError, match="not valid"):
+            house.sign_in.identify(secret)
+
+
+def test_a_link_made_to_last_ends_with_the_longest_that_one_may_last(
+    house: Gatehouse, ann: Principal
+) -> None:
+    eve = house.person("eve")
+    with house.database.write() as session:
+        _, link = house.issuer.link(session, ann.id, minutes=5, by=ann.id)
+        _, invitation = house.issuer.invitation(session, eve.id, hours=5, by="")
+        session.execute(update(LinkRow).values(expires_at=house.issuer.now() + timedelta(days=99)))
+    house.clock.now += LONGEST[TokenKind.LINK].total_seconds()
+    with pytest.raises(ExpiredError):
+        house.sign_in.sign_in(link)
+    house.sign_in.identify(invitation)
+    house.sign_in.forget()
+    house.clock.now += LONGEST[TokenKind.INVITATION].total_seconds()
+    with pytest.raises(ExpiredError):
+        house.sign_in.identify(invitation)
+    with house.database.write() as session:  # nor made anew by another moment of its making
+        session.execute(update(LinkRow).values(created_at=house.issuer.now()))
+    with pytest.raises(SignInError, match="not valid"):
+        house.sign_in.identify(invitation)
+
+
+def test_the_longest_is_what_the_settings_allow() -> None:
+    longest = load({}, link_minutes=1_440, invitation_hours=720)
+    assert {
+        TokenKind.LINK: timedelta(minutes=longest.link_minutes),
+        TokenKind.INVITATION: timedelta(hours=longest.invitation_hours),
+    } == LONGEST
+    for name, more in (("link_minutes", 1_441), ("invitation_hours", 721)):
+        with pytest.raises(ValidationError, match=name):
+            load({}, **{name: more})

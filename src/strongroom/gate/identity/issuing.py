@@ -22,6 +22,9 @@ _ENDED = "ended"
 MAX_ACTIVE_KEYS = 2
 """Of one owner and purpose: enough to change keys without a gap, too few to lose count."""
 
+LONGEST = {TokenKind.LINK: timedelta(minutes=1_440), TokenKind.INVITATION: timedelta(hours=720)}
+"""What the settings `link_minutes` and `invitation_hours` allow at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
@@ -83,10 +86,10 @@ class Issuer:
         limit = " ".join(sorted(set(workspaces)))
         row = ApiKeyRow(
             id=token.id, owner=owner, purpose=purpose,
-            digest=token.digest(self.pepper, owner, limit),
             workspaces=limit, created_by=by, created_at=now,
             expires_at=now + timedelta(days=days), last_used_at=None, revoked_at=None,
         )  # fmt: skip
+        row.digest = token.digest(self.pepper, *covered(row))
         session.add(row)
         return row, token.text
 
@@ -136,9 +139,10 @@ class Issuer:
         now = self.now()
         token = new_token(kind, self.random)
         row = LinkRow(
-            id=token.id, account=account, digest=token.digest(self.pepper, account),
+            id=token.id, account=account,
             created_by=by, created_at=now, expires_at=now + life, used_at=None,
         )  # fmt: skip
+        row.digest = token.digest(self.pepper, *covered(row))
         session.add(row)
         session.flush()
         return row, token.text
@@ -150,8 +154,24 @@ class Issuer:
         now = self.now()
         token = new_token(TokenKind.SESSION, self.random)
         row = SessionRow(
-            id=token.id, account=account, digest=token.digest(self.pepper, account),
+            id=token.id, account=account,
             created_at=now, expires_at=now + timedelta(hours=hours), ended_at=None,
         )  # fmt: skip
+        row.digest = token.digest(self.pepper, *covered(row))
         session.add(row)
         return row, token.text
+
+
+def covered(row: ApiKeyRow | SessionRow | LinkRow | None) -> tuple[str, ...]:
+    """What the kept hash covers beside the secret: whose it is, its limit, and how long it is good.
+
+    A link that is replaced expires early, so what is covered of it is when it was made; it is good
+    for `LONGEST` after that at most.
+    """
+    if row is None:
+        return ("",)
+    if isinstance(row, ApiKeyRow):
+        return (row.owner, row.workspaces, row.expires_at.astimezone(UTC).isoformat())
+    if isinstance(row, SessionRow):
+        return (row.account, row.expires_at.astimezone(UTC).isoformat())
+    return (row.account, row.created_at.astimezone(UTC).isoformat())

@@ -21,7 +21,7 @@ from strongroom.gate.access.grants import Grants, suspended
 from strongroom.gate.access.types import ANONYMOUS, INVITED, Principal, PrincipalKind
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
 from strongroom.gate.identity.claims import redeem, require_unspent
-from strongroom.gate.identity.issuing import Issuer
+from strongroom.gate.identity.issuing import LONGEST, Issuer, covered
 from strongroom.gate.identity.tables import AccountRow, ApiKeyRow, LinkRow, SessionRow
 from strongroom.gate.identity.tokens import Token, TokenKind, parse_token
 from strongroom.gate.limits import TokenBuckets, client_of
@@ -251,7 +251,7 @@ class SignIn:
 
     def _check_digest(self, token: Token, row: ApiKeyRow | SessionRow | LinkRow | None) -> None:
         kept = row.digest if row is not None else _NO_DIGEST
-        same = hmac.compare_digest(kept, token.digest(self._issuer.pepper, *_about(row)))
+        same = hmac.compare_digest(kept, token.digest(self._issuer.pepper, *covered(row)))
         if row is None or not same:
             raise SignInError("the key is not valid")
 
@@ -291,6 +291,8 @@ class SignIn:
         row = session.get(LinkRow, token.id)
         self._check_digest(token, row)
         assert row is not None  # noqa: S101 # for mypy: checked above
+        if row.created_at + LONGEST[token.kind] <= self._issuer.now():
+            raise ExpiredError("it has expired", next_step="ask for another one")
         return row
 
     def _note_use(self, key: str) -> None:
@@ -343,13 +345,6 @@ class SignIn:
             audit_class=AuditClass.AUTHENTICATION, request_id=new_request_id(), outcome=outcome,
             details={"address_tag": tag, **details},
         )  # fmt: skip
-
-
-def _about(row: ApiKeyRow | SessionRow | LinkRow | None) -> tuple[str, ...]:
-    """What the kept hash covers beside the secret."""
-    if row is None:
-        return ("",)
-    return (row.owner, row.workspaces) if isinstance(row, ApiKeyRow) else (row.account,)
 
 
 def _principal(account: AccountRow, credential: str, limit: tuple[str, ...] = ()) -> Principal:
