@@ -131,6 +131,26 @@ def test_a_living_servers_jobs_are_left_alone_until_the_lease_is_out(database: D
     assert second.status(job_id).state == JobState.QUEUED
 
 
+def test_the_end_of_a_job_that_another_server_took_over_is_not_written(database: Database) -> None:
+    now = [1_000_000.0]
+    slow = Jobs(database, is_only_server=False, clock=lambda: now[0])
+    second = Jobs(database, is_only_server=False, clock=lambda: now[0])
+    second.register_kind("work", lambda _context, _payload: {"by": "the second"})
+
+    def work(_context: JobContext, _payload: dict[str, Any]) -> dict[str, Any]:
+        now[0] += queue_module.LEASE_SECONDS + 1  # the first stood still for that long
+        second._take_over(at_start=False)
+        second._work(job_id)
+        return {"by": "the first"}
+
+    slow.register_kind("work", work)
+    job_id = ask(slow, database, "work")
+    slow._work(job_id)
+    done = second.status(job_id)
+    assert (done.state, done.result, done.attempts) == (JobState.DONE, {"by": "the second"}, 2)
+    assert job_id not in slow._mine
+
+
 def test_a_passing_trouble_is_tried_again_and_a_lasting_one_given_up(
     jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,13 +277,13 @@ def test_an_end_that_cannot_be_written_for_want_of_space_is_kept(
 
     finish, failures = jobs._finish, [StorageFullError("the disk of the database is full")] * 5
 
-    def full(job_id: str, ending: trying.Ending) -> None:
+    def full(context: JobContext, ending: trying.Ending) -> None:
         with database.write() as session:
-            session.get_one(JobRow, job_id).leased_until = None  # nobody could renew it
+            session.get_one(JobRow, context.job_id).leased_until = None  # nobody could renew it
         jobs._take_over(at_start=False)
         if failures:
             raise failures.pop()
-        finish(job_id, ending)
+        finish(context, ending)
 
     monkeypatch.setattr(jobs, "_finish", full)
     jobs.register_kind("work", work)

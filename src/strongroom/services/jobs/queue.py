@@ -222,7 +222,7 @@ class Jobs:
         ending = tried(self._handler(claimed.kind), claimed.context, claimed.payload, age)
         while True:
             try:
-                self._finish(job_id, ending)
+                self._finish(claimed.context, ending)
             except StorageFullError:
                 # Not even that it waits can be written: nothing else can be done meanwhile either.
                 if not self._stopping.wait(_AGAIN_SECONDS):
@@ -258,9 +258,15 @@ class Jobs:
                 self._mine.add(job_id)
             return _Claimed(context, row.kind, dict(row.payload), row.created_at)
 
-    def _finish(self, job_id: str, ending: Ending) -> None:
+    def _finish(self, done: JobContext, ending: Ending) -> None:
+        job_id = done.job_id
         with self._database.write() as session:
             row = session.get_one(JobRow, job_id)
+            if (row.server, row.attempts) != (self._server, done.attempt):
+                # The lease ran out, and the job is another's now: this end is not its end.
+                _log.warning("job_lost", job=job_id)
+                self._disown(job_id)
+                return
             row.error = ending.error[:2000]
             row.leased_until = None
             is_again = ending.state.is_to_do and not row.is_cancel_asked
