@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.distribution import pytest_xdist_make_scheduler  # noqa: F401 # pytest finds it here
 from tests.postgres import postgres_server
 
 from strongroom.vault.database import Database

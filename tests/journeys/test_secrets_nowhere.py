@@ -173,7 +173,7 @@ def _command_line(served: Served, spent: Day) -> None:
             while not seen and process.poll() is None:  # empty while it is being started
                 seen = Path(f"/proc/{process.pid}/cmdline").read_bytes()
             spent.arguments.add(seen.replace(b"\0", b" ").decode())
-            out, error = process.communicate(timeout=60)
+            out, error = process.communicate(timeout=240)
         spent.errors += [out.decode(), error.decode()]
     file.unlink()
 

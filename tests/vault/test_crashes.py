@@ -76,7 +76,7 @@ def test_killed_before_the_commit(
     store: BlobStore, database: Database, tmp_path: Path, step: str
 ) -> None:
     with _writer(tmp_path, step, "kill") as writer:
-        output, _ = writer.communicate(timeout=60)
+        output, _ = writer.communicate(timeout=240)
     assert output == "reached\n"
     assert writer.returncode == -signal.SIGKILL
     [(name, _)] = store.folder.sizes()
@@ -88,7 +88,7 @@ def test_killed_before_the_commit(
 
 def test_killed_after_the_commit(store: BlobStore, database: Database, tmp_path: Path) -> None:
     with _writer(tmp_path, "after the commit", "kill") as writer:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=240)
     assert writer.returncode == -signal.SIGKILL
     report = store.sweep()
     assert (report.removed, report.missing, report.changed) == ((), (), ())
@@ -101,7 +101,7 @@ def test_killed_after_the_commit(store: BlobStore, database: Database, tmp_path:
 
 def test_killed_while_deleting(store: BlobStore, database: Database, tmp_path: Path) -> None:
     with _writer(tmp_path, "deleting", "kill") as writer:
-        output, _ = writer.communicate(timeout=60)
+        output, _ = writer.communicate(timeout=240)
     assert writer.returncode == -signal.SIGKILL
     name = output.split()[0]
     with database.read() as session, pytest.raises(NotFoundError):
@@ -181,7 +181,7 @@ def test_a_file_that_may_not_grow(store: BlobStore, tmp_path: Path) -> None:
         [sys.executable, "-c", textwrap.dedent(LIMITED), str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     assert run.stdout == "full []\n"

@@ -57,7 +57,7 @@ def test_the_command_gives_the_key_alone_on_stdout(settings: Settings) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "strongroom.faces.cli.main", "recover", "--home", settings.home],
         env={"PATH": os.environ["PATH"], "STRONGROOM_MIN_FREE_BYTES": "0"},
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     assert done.stdout.strip().startswith("srk_")
     assert len(done.stdout.split()) == 1

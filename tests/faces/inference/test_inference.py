@@ -294,7 +294,7 @@ def test_a_flood_is_told_when_to_come_back_and_counted(site: Site) -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= 12
     many = site.call("slow-lane/score", {"rows": [ROW] * 6})
     assert many.status_code in {413, 429}
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     counted: list[Event] = []
     while time.monotonic() < deadline:
         counted = [e for e in site.house.events() if e.reason == "refused.rate"]

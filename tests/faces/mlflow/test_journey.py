@@ -18,7 +18,7 @@ def test_a_data_scientist_works_with_the_stock_client(ward: Ward, tmp_path: Path
     script = Path(__file__).with_name("journey.py")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script), str(tmp_path)],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     assert "traces:" in done.stdout

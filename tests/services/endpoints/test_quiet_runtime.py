@@ -30,7 +30,7 @@ def test_loading_a_model_in_the_server_leaves_no_identity(tmp_path: Path) -> Non
         [sys.executable, "-c", textwrap.dedent(_LOAD)],
         env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         check=True,
-        timeout=60,
+        timeout=240,
     )
     assert list(tmp_path.rglob("*")) == []
 

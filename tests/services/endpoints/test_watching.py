@@ -95,7 +95,7 @@ def test_it_runs_in_a_thread_and_stops(room: Room) -> None:
     endpoints = EndpointOperations(room.shelf, runners)
     watching = Watch(endpoints, room.shelf, runners, room.house.database, seconds=0.01)
     watching.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while runners.get("clinic", "triage") is None and time.monotonic() < deadline:
         time.sleep(0.01)
     watching.stop()

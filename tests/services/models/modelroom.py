@@ -124,7 +124,7 @@ class ModelRoom:
         """The row once its checks are over."""
         with self.house.database.read() as session:
             job = session.get_one(ModelEntryRow, entry).job
-        assert self.jobs.wait(job, 120).state is JobState.DONE
+        assert self.jobs.wait(job, 240).state is JobState.DONE
         return self.row(entry)
 
     def row(self, entry: str) -> ModelEntryRow:

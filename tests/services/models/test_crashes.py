@@ -21,7 +21,7 @@ def test_killed(tmp_path: Path, moment: str) -> None:
         [sys.executable, "-m", "tests.services.models.killed_checking", str(tmp_path), moment],
         cwd=REPOSITORY,
         capture_output=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]

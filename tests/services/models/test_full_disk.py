@@ -74,7 +74,7 @@ def test_a_server_killed_while_checks_wait_goes_on_with_them(
         entry, job = quarantined(room, disk)
     done = subprocess.run(
         [sys.executable, "-m", "tests.services.models.killed_waiting", tmp_path / "room", job],
-        cwd=REPOSITORY, capture_output=True, timeout=120, check=False,
+        cwd=REPOSITORY, capture_output=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
     with modelroom(tmp_path / "room", start_jobs=False) as room:
