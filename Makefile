@@ -2,9 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# pip would compile one file after the other, also the packages' own tests. (What a package brings
+# for other versions of Python does not compile: no fault.)
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
 STRONGROOM_HOME ?= $(HOME)/.strongroom
 
-.PHONY: quickstart test lint bench lock clean help
+.PHONY: quickstart test lint bench extras lock clean help
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -12,13 +16,22 @@ help:  ## What can be made
 $(VENV)/.runtime: requirements/runtime.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Strongroom needs Python 3.11 or newer: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) --require-hashes -r requirements/runtime.lock
+	$(INSTALL) --no-deps --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(INSTALL) --require-hashes -r requirements/dev.lock
+	@$(COMPILE)
 	@touch $@
+
+$(VENV)/.extras: $(VENV)/.dev requirements/extras.txt
+	$(INSTALL) -r requirements/extras.txt
+	@$(COMPILE)
+	@touch $@
+
+extras: $(VENV)/.extras  ## Also install what is optional and large: torch, jax
 
 quickstart: $(VENV)/.runtime  ## Set up and run the main job on real data
 	$(BIN)/strongroom quickstart --home "$(STRONGROOM_HOME)" $(QUICKSTART_FLAGS)
@@ -37,7 +50,7 @@ bench: $(VENV)/.dev  ## Measure; prints ratios against peers
 
 lock:  ## Resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --all-extras --group pyproject.toml:dev pyproject.toml -o requirements/dev.lock
+	  -c requirements/constraints.txt --extra postgres --group pyproject.toml:dev pyproject.toml -o requirements/dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  -c requirements/dev.lock pyproject.toml -o requirements/runtime.lock
 

@@ -125,10 +125,20 @@ class TableError(CallerError):
 
 
 class FormatError(TableError):
-    """The bytes are of no form that is read, or of another one than stated."""
+    """The bytes are of no form that is read, or of another one than stated.
+
+    Attributes:
+        is_other_kind: the whole file is something else, such as a picture, or nothing known.
+    """
 
     code = "table.format"
     next_step = "state the format it has, or save it as CSV, JSON lines, Parquet, Arrow or xlsx"
+
+    def __init__(
+        self, message: str, *, next_step: str | None = None, is_other_kind: bool = False
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.is_other_kind = is_other_kind
 
 
 class EncodingError(TableError):
@@ -172,6 +182,49 @@ class DriftStateError(CallerError):
     next_step = "make the state again from its data, by the plan of the reference"
 
 
+class DpQueryError(CallerError):
+    """The differentially private query cannot be answered as it is; nothing was spent."""
+
+    code = "dp.query"
+    status = 422
+    next_step = "correct the query and ask again"
+
+
+class DpSqlError(DpQueryError):
+    """The SQL is outside the subset whose privacy is bounded."""
+
+    code = "dp.sql"
+    next_step = "see docs/differential-privacy.md for what SQL is taken"
+
+
+class DpColumnError(DpQueryError):
+    """The query names a column that is not there, or one of a type that does not fit."""
+
+    code = "dp.column"
+    next_step = "check the name and the type of the column"
+
+
+class DpUnboundedError(DpQueryError):
+    """One person could change the answer without limit."""
+
+    code = "dp.unbounded"
+    next_step = "declare bounds from what is publicly known, or spend budget to estimate them"
+
+
+class DpBudgetError(DpQueryError):
+    """Epsilon or delta is out of its range, or the query needs a delta and has none."""
+
+    code = "dp.budget"
+    next_step = "give an epsilon above 0, commonly 0.1 to 4, and a delta below 1 / people"
+
+
+class DpGroupsError(DpQueryError):
+    """The query has more groups, or more results, than are answered at once."""
+
+    code = "dp.groups"
+    next_step = "name fewer keys, make bins wider, or group by fewer columns"
+
+
 # ---- who is asking ----
 
 
@@ -209,6 +262,13 @@ class UndeclaredError(RefusedError):
     code = "refused.undeclared"
     status = 404
     next_step = "see /api/v1/openapi.json for what is offered"
+
+
+class BudgetError(RefusedError):
+    """The privacy budget of the dataset does not allow it; nothing was spent."""
+
+    code = "refused.budget"
+    next_step = "ask for a smaller epsilon, or ask for a raise with `strongroom data ask-raise`"
 
 
 class RateLimitedError(RefusedError):

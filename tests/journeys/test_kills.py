@@ -45,6 +45,8 @@ def test_killed_again_and_again_while_everybody_works(served: Served) -> None:
     for life in range(LIVES):
         work = Labour(served, done, life)
         work.begin()
+        if life == LIVES - 1:  # a slow machine may have got nothing done between the deaths
+            wait_for_each(done)
         time.sleep(chance.uniform(0.3, 2.5))
         served.kill()
         work.end()
@@ -60,6 +62,14 @@ def test_killed_again_and_again_while_everybody_works(served: Served) -> None:
     assert done.entries
     assert done.artifacts
     assert done.versions
+
+
+def wait_for_each(done: Acknowledged) -> None:
+    """Until something of every kind has been acknowledged."""
+    deadline = time.monotonic() + 120
+    while not (done.datasets and done.entries and done.artifacts and done.versions):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def check(served: Served, done: Acknowledged, life: int) -> None:

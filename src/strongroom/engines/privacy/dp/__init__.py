@@ -1,0 +1,1 @@
+"""Differential privacy: noisy answers, and the count of what they cost."""

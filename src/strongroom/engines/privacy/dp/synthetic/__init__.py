@@ -1,0 +1,1 @@
+"""Tables of made-up people that resemble the real ones in counts."""

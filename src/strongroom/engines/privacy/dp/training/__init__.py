@@ -1,0 +1,1 @@
+"""Models whose parameters tell little of any one person."""
