@@ -5,7 +5,8 @@ import os
 import sys
 
 ALL = ("sealing", "log_appends", "decisions", "guarded_prediction", "text", "reading", "masking",
-       "columns", "anonymization", "drift")  # fmt: skip
+       "columns", "anonymization", "drift", "budget", "dp_queries",
+       "dp_training")  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Anonymizing Adult against ARX's published figures, pycanon, anonypy and anjana.
+"""Anonymizing Adult against ARX's published figures, pycanon, anonypy, anonypyx and anjana.
 
 Needs `../shared/data/adult`. Times are CPU-seconds; ARX's were measured in a warm JVM elsewhere, on
 the same tasks. Peers that need another pandas or NumPy than we do run in
@@ -8,6 +8,7 @@ oracle: it counts again what we wrote.
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from benchmarks.anonymization_large import command
+from benchmarks.anonymization_peers import MOST_SECONDS
 from strongroom.engines.privacy.anonymize.coding import Coded, coded_table
 from strongroom.engines.privacy.anonymize.criteria import Demands, KAnonymity
 from strongroom.engines.privacy.anonymize.demands import demands_of
@@ -39,6 +42,7 @@ from strongroom.engines.privacy.anonymize.utility import utility_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "../shared/data/adult"
 MILLION = 1_000_000
+_PEER_SECONDS = 600
 PEERS = Path(__file__).with_name("anonymization_peers.py")
 
 TASKS = {
@@ -131,6 +135,23 @@ def _million(table: pa.Table, files: dict[str, str]) -> None:
         print(f"1 M rows, local, {cuts}: {time.process_time() - started:.1f} s")
 
 
+def _command() -> None:
+    """The whole command, from the start of the process to the written file."""
+    quasi = ("sex", "age", "race", "marital-status", "education", "native-country", "workclass",
+             "occupation", "salary-class")  # fmt: skip
+    asked = [one for name in quasi for one in ("--quasi", name)]
+    print("\nwhole command (ARX with its JVM and loading: 4-26 s)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "adult.csv").write_bytes((FOLDER / "adult.csv").read_bytes())
+        for way in ("global", "local"):
+            cpu, _, memory, _ = command(
+                ["anonymize", "adult.csv", "--k", "5", "--method", way, *asked, "-o", f"{way}.csv"],
+                folder,
+            )
+            print(f"k=5, {way}: {cpu:.1f} CPU-seconds, at most {memory:.2f} GiB")
+
+
 def _peers(table: pa.Table, files: dict[str, str]) -> None:
     interpreter = os.environ.get("PEERS_PYTHON")
     if not interpreter:
@@ -150,15 +171,23 @@ def _peers(table: pa.Table, files: dict[str, str]) -> None:
                     f"{title:<22} {way:<8} {_run(interpreter, 'pycanon', file, quasi, sensitive)}"
                 )
     print("peers on k=5")
-    print(f"anonypy: {_run(interpreter, 'anonypy', FOLDER / 'adult.csv', '5')}")
-    print(f"anjana: {_run(interpreter, 'anjana', FOLDER / 'adult.csv', '5', '0.05')}")
+    adult = FOLDER / "adult.csv"
+    print(f"anonypy: {_run(interpreter, 'anonypy', adult, '5')}")
+    print(f"anonypyx: {_run(interpreter, 'anonypyx', adult, '5')}")
+    print(f"anjana, 5 %: {_run(interpreter, 'anjana', adult, '5', '0.05')}")
+    print(f"anjana, t=0.2: {_run(interpreter, 'anjana', adult, '5', '0.05', 'occupation', '0.2')}")
 
 
 def _run(interpreter: str, *arguments: object) -> str:
-    done = subprocess.run(
-        [interpreter, str(PEERS), *(str(one) for one in arguments)],
-        capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [interpreter, str(PEERS), *(str(one) for one in arguments)],
+            capture_output=True, text=True, check=False, timeout=_PEER_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"did not end in {_PEER_SECONDS} s"
+    if done.returncode == -signal.SIGXCPU:
+        return f"did not end in {MOST_SECONDS} CPU-seconds"
     if done.returncode:
         return f"failed: {done.stderr.strip().splitlines()[-1] if done.stderr else '?'}"
     found = json.loads(done.stdout.splitlines()[-1])
@@ -176,6 +205,7 @@ def main() -> None:
     _global(table, files)
     _local(table, files)
     _million(table, files)
+    _command()
     _peers(table, files)
 
 

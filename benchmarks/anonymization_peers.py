@@ -1,14 +1,18 @@
 """Run by the interpreter of `PEERS_PYTHON`: what peers measure, and make of Adult.
 
-`pycanon CSV QUASI,… SENSITIVE` prints k, l, entropy l and t; `anonypy` and `anjana` print seconds
-and rows. Each needs its package in that interpreter and nothing of ours.
+`pycanon CSV QUASI,… SENSITIVE` prints k, l, entropy l and t; `anonypy`, `anonypyx` and `anjana`
+print CPU-seconds and rows. Each needs its package in that interpreter and nothing of ours, and is
+ended (SIGXCPU) after `MOST_SECONDS` of CPU time.
 """
 
 # mypy: ignore-errors
 import json
+import resource
 import sys
 import time
 from pathlib import Path
+
+MOST_SECONDS = 180
 
 
 def pycanon(file: str, quasi: str, sensitive: str) -> dict:
@@ -42,10 +46,28 @@ def anonypy(file: str, k: str) -> dict:
     return {"seconds": time.process_time() - started, "rows": len(rows)}
 
 
-def anjana(file: str, k: str, suppression: str) -> dict:
-    """Full-domain generalization by anjana; all columns are quasi-identifiers."""
+def anonypyx(file: str, k: str) -> dict:
+    """Mondrian by anonypyx; all columns but the last are quasi-identifiers."""
+    import anonypyx as peer
     import pandas as pd
-    from anjana.anonymity import k_anonymity
+
+    table = pd.read_csv(file, sep=";")
+    for name in table.columns:
+        if table[name].dtype == object:
+            table[name] = table[name].astype("category")
+    started = time.process_time()
+    work = peer.Anonymiser(
+        table, k=int(k), algorithm="Mondrian", feature_columns=list(table.columns[:-1]),
+        sensitive_column=table.columns[-1],
+    )  # fmt: skip
+    made = work.anonymise()
+    return {"seconds": time.process_time() - started, "rows": len(made)}
+
+
+def anjana(file: str, k: str, suppression: str, sensitive: str = "", t: str = "") -> dict:
+    """Full-domain generalization by anjana; all columns but the sensitive one are generalized."""
+    import pandas as pd
+    from anjana.anonymity import k_anonymity, t_closeness
 
     table = pd.read_csv(file, sep=";", dtype=str)
     trees = {}
@@ -55,10 +77,21 @@ def anjana(file: str, k: str, suppression: str) -> dict:
         )
         trees[name] = {level: rows[level].to_numpy() for level in rows.columns}
     started = time.process_time()
-    made = k_anonymity(table, [], list(table.columns), int(k), float(suppression) * 100, trees)
+    share = float(suppression) * 100
+    quasi = [name for name in table.columns if name != sensitive]
+    if sensitive:
+        made = t_closeness(table, [], quasi, sensitive, int(k), float(t), share, trees)
+    else:
+        made = k_anonymity(table, [], quasi, int(k), share, trees)
     return {"seconds": time.process_time() - started, "rows": len(made)}
 
 
 if __name__ == "__main__":
-    work = {"pycanon": pycanon, "anonypy": anonypy, "anjana": anjana}[sys.argv[1]]
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 5))
+    work = {
+        "pycanon": pycanon,
+        "anonypy": anonypy,
+        "anonypyx": anonypyx,
+        "anjana": anjana,
+    }[sys.argv[1]]
     print(json.dumps(work(*sys.argv[2:])))

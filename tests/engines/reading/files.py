@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from email.message import EmailMessage
 from typing import Any
 
-import openpyxl  # type: ignore[import-untyped] # it has no types
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 

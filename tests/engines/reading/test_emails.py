@@ -69,6 +69,16 @@ def test_html_as_text(html: str, text: str) -> None:
     assert text_of_html(html) == text
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_headers_beyond_ascii_are_read(encoding: str) -> None:
+    """No standard allows them so, many programs write them, and a name must not fall apart."""
+    subject = "Grüße von Jürgen Groß =?utf-8?Q?=C3=BCber_Zo=C3=AB?="
+    content = f"From: Jürgen Groß <jg@example.org>\nSubject: {subject}\n\nHallo\n"
+    [row] = tables(content.encode(encoding), "a.eml")["a.eml"]
+    assert row["from"] == "Jürgen Groß <jg@example.org>"
+    assert row["subject"] == "Grüße von Jürgen Groß über Zoë"
+
+
 def test_odd_headers_are_kept() -> None:
     content = (
         b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\nTo: =?utf-8?b?broken\n"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.engines.reading.files import RECORDS, tables
 
 from strongroom.engines.reading import json_scan
+from strongroom.engines.reading.json_values import PLAIN_VALUES, plain_values
 from strongroom.engines.reading.reading import read_one
 from strongroom.engines.reading.source import Budget, Source
 from strongroom.engines.reading.types import ReadLimits
@@ -81,6 +82,49 @@ def test_one_object_and_objects_after_each_other() -> None:
         }
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("block", [7, 1 << 20])
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (["Ada, [1]", 'B"o\\b', None, "x"], None),
+        ([1, None, 2.5], None),
+        ([1, "a", True, [2], None], ["1", "a", "true", "[2]", None]),
+        ([[1, 2], [], None, [3]], None),
+        ([[1, "a, ]"], ["}", None]], [["1", "a, ]"], ["}", None]]),
+        ([[{"a": 1}], [{"a": 2}, {"a": 3}]], None),
+    ],
+)
+def test_a_list_of_plain_values_is_one_column(
+    values: list[Any], found: list[Any] | None, indent: int | None, block: int
+) -> None:
+    text = json.dumps(values, indent=indent, ensure_ascii=False).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_scan, "_BLOCK_BYTES", block)
+        table = read_one(io.BytesIO(text), name="f.json")
+        rows = [row for batch in table.batches for row in batch.column("value").to_pylist()]
+    assert rows == (found or values)
+    assert table.remarks[0] == PLAIN_VALUES
+    assert table.schema.names == ["value"]
+
+
+@given(st.lists(VALUES.filter(lambda value: not isinstance(value, dict)), min_size=1, max_size=9),
+       st.sampled_from([None, 3]), st.sampled_from([5, 1 << 20]))  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_plain_values_are_cut_where_the_standard_library_would(
+    values: list[Any], indent: int | None, block: int
+) -> None:
+    text = json.dumps(values, indent=indent).encode()
+    source = Source([text], Budget(1 << 40, 0), max_read=1 << 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_scan, "_BLOCK_BYTES", block)
+        scanner = json_scan.Scanner(source, ReadLimits())
+        assert scanner.skip_blanks() == b"["
+        scanner.use(scanner.at + 1, 1)
+        lines = b"".join(plain_values(scanner, 1)).splitlines()
+    assert [json.loads(line) for line in lines] == [{"value": value} for value in values]
+
+
 def test_a_large_list_comes_in_batches() -> None:
     text = json.dumps([{"id": i, "text": "x" * 100} for i in range(60_000)]).encode()
     table = read_one(io.BytesIO(text), name="f", limits=ReadLimits(row_bytes=1 << 20))
@@ -92,10 +136,19 @@ def test_a_large_list_comes_in_batches() -> None:
 @pytest.mark.parametrize(
     ("content", "error", "words"),
     [
-        (b"[1, 2]", FormatError, "other values than objects"),
-        (b'[{"a":1}, 2]', FormatError, "other values than objects"),
-        (b'[{"a":1} {"a":2}]', FormatError, "other values than objects"),
-        (b'[{"a":1},]', FormatError, "other values than objects"),
+        (b'[{"a":1}, 2]', FormatError, "other values beside"),
+        (b'[{"a":1} {"a":2}]', FormatError, "other values beside"),
+        (b'[{"a":1},]', FormatError, "other values beside"),
+        (b"[1, 2 3]", TableError, "not separated by commas"),
+        (b"[1,]", TableError, "not separated by commas"),
+        (b"[1, , 2]", TableError, "not separated by commas"),
+        (b"[1, abc]", TableError, "not valid JSON"),
+        (b"[1, 2", TruncatedError, "ends before"),
+        (b'["a", "b', TruncatedError, "ends before"),
+        (b"[[1, 2], [3", TruncatedError, "ends before"),
+        (b"[1, 2] 3", TableError, "something follows"),
+        (b"[1, 2}", TableError, "not separated by commas"),
+        (b'["' + b"x" * (1 << 21) + b'"]', TooLargeError, "too long"),
         (b'[{"a":1}', TruncatedError, "ends before"),
         (b'{"a":', TruncatedError, "ends before"),
         (b'{"a": [{"b": 1}, {"b": 2}, {"b": 3}', TruncatedError, "ends before"),

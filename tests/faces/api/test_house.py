@@ -81,10 +81,12 @@ def test_a_policy_draws_tokens_and_they_are_turned_back(client: Client, tmp_path
     )
     assert answer == {
         "revealed": [
-            {"token": tokens[3], "value": "p3@clinic.org"}, {"token": "tok_none", "value": None},
+            {"token": tokens[3], "value": "p3@clinic.org", "forgotten": False},
+            {"token": "tok_none", "value": None, "forgotten": False},
         ],
         "unknown": 1,
-    }  # fmt: skip
+        "forgotten": 0,
+    }
     (tmp_path / "policy.toml").write_text('[types]\nemail = "tokenise"\n')
     with pytest.raises(ValidationError, match="did you mean `tokenize`"):
         client.call("data.set_policy", tmp_path / "policy.toml", name="tokens")

@@ -161,5 +161,22 @@ def test_nothing_is_overwritten(offline: Offline, tmp_path: Path) -> None:
         code, _, _ = offline("anonymize", "patients.csv", *SENSITIVE, "-o", "patients.csv", *more)
         assert code != 0
         assert (tmp_path / "patients.csv").read_bytes() == before
+    (tmp_path / "trees").mkdir()
+    (tmp_path / "trees" / "age.csv").write_text("1;*\n")
+    (tmp_path / "link.csv").symlink_to("patients.csv")
+    made = ("anonymize", "patients.csv", *SENSITIVE, "--force", "-o")
+    for more in (
+        ["safe.csv", "--html", "patients.csv"],
+        ["safe.csv", "--write-recipe", "link.csv"],
+        ["safe.csv", "--html", "other.csv", "--auxiliary", "other.csv"],
+        ["trees/age.csv", "--hierarchies", "trees"],
+        ["safe.csv", "--html", "./safe.csv"],
+        ["link.csv", "--large"],
+    ):
+        (tmp_path / "other.csv").write_bytes(before)
+        code, _, err = offline(*made, *more)
+        assert (code, "next:" in err) == (1, True), more
+        assert (tmp_path / "patients.csv").read_bytes() == before
+        assert not (tmp_path / "safe.csv").exists()
     assert offline("anonymize")[0] == 2
     assert offline("anonymize", str(tmp_path))[0] == 2

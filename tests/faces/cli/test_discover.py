@@ -1,8 +1,10 @@
 """`strongroom discover`, through the entry point: what is shown, what is not, and how it ends."""
 
+import gzip
 import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -83,6 +85,49 @@ def test_a_folder_is_walked_and_the_bad_are_said(offline: Offline, tmp_path: Pat
     assert "damaged.parquet" in err
     (folder / "damaged.parquet").unlink()
     assert offline("discover", "folder")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("nul.csv", b"name,mail\nAda,ada@example.org\n\0", 1),
+        ("scan.csv", b"%PDF-1.7", 1),
+        ("nul.log.gz", gzip.compress(b"2026-01-01 10:00:00 ada@example.org\0"), 1),
+        ("mixed.json", b'[{"mail": "ada@example.org"}, 1]', 1),
+        ("picture.bin", b"\0\1\2", 0),
+        ("scan.pdf", b"%PDF-1.7", 0),
+        ("empty.csv", b"", 0),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_should_have_been_read_and_was_not_fails_a_run(
+    offline: Offline, tmp_path: Path, name: str, content: bytes, code: int, packed: bool
+) -> None:
+    """A gate that lets pass what it could not look at is none."""
+    folder = tmp_path / "folder"
+    privacy_files.write(folder, "a.csv")
+    if packed:
+        with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+            archive.writestr("b.csv", "x,y\n1,2\n")
+            archive.writestr(name, content)
+    else:
+        (folder / name).write_bytes(content)
+    for command in (["discover", "folder", "--fail-on", "secret"], ["mask", "folder", "-o", "out"]):
+        found, _, err = offline(*command)
+        assert (found, name in err) == (code, True), err
+
+
+def test_an_encrypted_file_in_an_archive_fails_a_run(offline: Offline, tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("people.csv", privacy_files.as_csv())
+    content = bytearray(made.getvalue())
+    content[content.index(b"PK\1\2") + 8] |= 1  # general purpose flag: encrypted (APPNOTE 4.4.4)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "people.zip").write_bytes(bytes(content))
+    code, _, err = offline("discover", "folder", "--fail-on", "direct")
+    assert code == 1
+    assert "encrypted" in err
 
 
 def test_a_file_that_was_named_must_be_readable(offline: Offline, tmp_path: Path) -> None:
@@ -169,6 +214,23 @@ def test_a_page_with_pictures(offline: Offline, tmp_path: Path) -> None:
     assert offline("discover", "people.csv", "--html", "report.html")[0] == 1
     assert (tmp_path / "report.html").read_text() == page
     assert offline("discover", "people.csv", "--html", "report.html", "--force")[0] == 0
+    before = (tmp_path / "people.csv").read_bytes()
+    for command in ("discover", "mask"):
+        code, _, err = offline(command, "people.csv", "--html", "people.csv", "--force")
+        assert (code, "is a file that is read" in err) == (1, True)
+        assert (tmp_path / "people.csv").read_bytes() == before
+
+
+def test_languages_of_texts_are_shown_in_every_form(offline: Offline, tmp_path: Path) -> None:
+    note = "The parcel was sent to the office and they have it with them: number"
+    (tmp_path / "notes.csv").write_text("note\n" + "".join(f"{note} {i}\n" for i in range(30)))
+    code, out, _ = offline("discover", "notes.csv", "--json")
+    assert code == 0
+    reason = {"source": "language", "detail": "written in English 100 %", "share": None}
+    assert json.dumps(reason) in json.dumps(columns_of(out)["note"])
+    assert "written in English 100 %" in offline("discover", "notes.csv")[1]
+    assert offline("discover", "notes.csv", "--html", "report.html")[0] == 0
+    assert "written in English 100 %" in (tmp_path / "report.html").read_text()
 
 
 def test_types_of_ones_own(offline: Offline, tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_a_saved_state_stands_for_its_table_and_holds_no_row(
     assert (code, out) == (0, "")
     assert "reference.state" in err
     assert offline("drift", "reference.csv", "--save", "reference.state")[0] == 1  # is there
+    code, _, err = offline("drift", "reference.csv", "--save", "reference.csv", "--force")
+    assert (code, "is a file that is read" in err) == (1, True)
     saved = (tmp_path / "reference.state").read_bytes()
     assert len(saved) < 4_000
     code, out, err = offline(

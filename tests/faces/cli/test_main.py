@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -264,28 +263,20 @@ def test_a_fault_of_ours_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch
     assert "STRONGROOM_DEBUG" in err
 
 
-# ---- help, colour, quickness ----
+# ---- help, colour ----
 
 
 def test_help_lists_the_rooms_without_importing_them() -> None:
     code = (
         "import sys\nfrom strongroom.faces.cli import main\nsys.argv = ['strongroom', '--help']\n"
         "try:\n    main.run()\nexcept SystemExit:\n    pass\n"
-        "print([m for m in sys.modules if m in {'sqlalchemy', 'pyarrow', 'httpx', 'pydantic'}])"
+        "print([m for m in sys.modules if m in {'sqlalchemy', 'pyarrow', 'httpx', 'pydantic', "
+        "'numpy', 'polars', 'cryptography', 'mlflow', 'jinja2'}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     for word in rooms.ROOMS:
         assert word in done.stdout
-
-
-def test_help_is_quick() -> None:
-    """Half a second of CPU at most: what others do on the machine does not count."""
-    command = [sys.executable, "-c", "from strongroom.faces.cli.main import run; run()", "--help"]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, capture_output=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
 def test_no_colour_off_a_terminal(run: Run) -> None:

@@ -333,10 +333,13 @@ def test_a_message_and_its_attachment(offline: Offline, tmp_path: Path) -> None:
     mail = next(table for table in report["files"][0]["tables"] if not table["name"])
     body = next(column for column in mail["columns"] if column["column"] == "body")
     assert "email" in {one["type"] for one in body["inside"]}
-    assert offline("mask", "m.eml", "-o", "out")[0] == 0
+    assert offline("mask", "m.eml", "-o", "out", "--to", "jsonl")[0] == 0
     made = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
     assert len(made) == 2
     assert all("/" not in name and name.count(".csv") <= 1 for name in made)
+    assert offline("mask", "m.eml", "-o", "mail")[0] == 0
+    made |= {path.name: path.read_text() for path in (tmp_path / "mail").iterdir()}
+    assert "before you come to the hospital" in made["m.eml"]
     assert "before you come to the hospital" in made["m.jsonl"]
     for secret in ("mary.major", "jane.roe", "Mary Major"):
         assert all(secret not in content for content in made.values())

@@ -62,6 +62,12 @@ def test_an_operation_is_called_by_its_name(client: Client, notes: NotesServer) 
     assert client.call("note.rm", name="a") is None
 
 
+def test_a_number_that_is_not_finite_is_an_error_of_ours(client: Client) -> None:
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="not finite"):
+            client.call("note.add", name="a", text=number)
+
+
 def test_bytes_files_pieces_and_paths_can_be_sent(client: Client, tmp_path: Path) -> None:
     client.call("note.add", name="a", text="hi")
     file = tmp_path / "content"

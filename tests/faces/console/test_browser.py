@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from tests.faces.house import House
+from tests.faces.house import CSV, House
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -180,3 +180,23 @@ def test_a_narrow_window_scrolls_tables_not_the_page(browser: Browser, house: Ho
         page.goto(house.address + path)
         assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth"), path
     within.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_with_a_privacy_budget_passes_axe_and_the_policy(
+    house: House, page: Page, faults: list[str], scheme: str
+) -> None:
+    about = {"workspace": "clinic", "name": f"drawn-{scheme}"}
+    house.call("data.add", **about, body=CSV)
+    house.call("data.set_budget", **about, epsilon=2.0)
+    for _ in range(2):
+        house.call(
+            "data.query", **about, sql="SELECT COUNT(*) FROM data", epsilon=0.3, purpose="study"
+        )
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
+    page.goto(f"{house.address}/w/clinic/data/drawn-{scheme}")
+    assert page.get_by_role("img", name="Privacy budget over time").is_visible()
+    assert page.get_by_role("heading", name="Privacy budget").is_visible()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert expected(faults) == []

@@ -79,10 +79,22 @@ def dataroom(
     owner: str = "olga",
     max_field_bytes: int = 1 << 20,
     max_columns: int = 50,
+    url: str = "",
 ) -> Iterator[DataRoom]:
-    """A room over the database in `folder`; made with the workspaces `clinic` and `other`."""
-    is_new = not (folder / "data.db").exists()
-    database = Database.create_for_tests(folder / "data.db")
+    """A room over the database in `folder`; made with the workspaces `clinic` and `other`.
+
+    Args:
+        url: of an empty database to take in place of that one.
+    """
+    path = folder / "data.db"
+    is_new = bool(url) or not path.exists()
+    if url:
+        database = Database.open(url)
+        database.migrate()
+    elif is_new:
+        database = Database.create_for_tests(path)
+    else:
+        database = Database.open(f"sqlite:///{path}")
     with gatehouse(database) as house:
         blobs = BlobStore(folder / "blobs", house.keyring, database)
         for workspace in ("clinic", "other") if is_new else ():

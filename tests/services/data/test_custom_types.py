@@ -117,6 +117,16 @@ def test_a_person_and_a_policy_may_name_them(room: DataRoom) -> None:
     assert set_types(room, room.owner, "# none").types == []
 
 
+def test_masked_texts_are_searched_for_them(room: DataRoom) -> None:
+    rows = [f"Seen again for study ST-{n * 7919:06} and went home, n. {n}" for n in range(40)]
+    set_types(room, room.owner, TYPES)
+    room.add(("n,note\n" + "".join(f'{n},"{row}"\n' for n, row in enumerate(rows))).encode())
+    set_policy(room, b'[columns]\nnote = "mask_spans"\n[roles]\ndirect = "keep"')
+    shown = [str(text) for text in room.table(room.owner, view="masked")["note"].to_pylist()]
+    assert all("[study_code]" in text and "ST-" not in text for text in shown)
+    assert shown[3].endswith("went home, n. 3")
+
+
 @pytest.mark.parametrize(
     "role", ["Contributor", "Data Scientist", "ML Engineer", "Reader", "Auditor"]
 )

@@ -6,7 +6,7 @@ import json
 import zipfile
 from typing import Any
 
-import openpyxl  # type: ignore[import-untyped] # it has no types
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest

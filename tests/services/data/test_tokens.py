@@ -5,22 +5,38 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError as FieldError
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 from tests.services.data.dataroom import DataRoom
 from tests.services.data.test_policies import set_policy
 from tests.vault.test_migrations import own_database
 
-from strongroom.errors import KeyUnavailableError, RateLimitedError, RefusedError, TamperedError
+from strongroom.errors import (
+    KeyUnavailableError,
+    RateLimitedError,
+    RefusedError,
+    StrongroomError,
+    TamperedError,
+    TooLargeError,
+    TruncatedError,
+    ValidationError,
+)
 from strongroom.gate.access.types import Principal
-from strongroom.services.data.catalog import Catalog
 from strongroom.services.data.custom_types import CustomTypes
 from strongroom.services.data.policies import Policies
 from strongroom.services.data.tables import DatasetRow
-from strongroom.services.data.tokens import Drawer, DrawerVault, workspace_key
+from strongroom.services.data.tokens import (
+    Drawer,
+    DrawerVault,
+    forget_others,
+    workspace_key,
+)
 from strongroom.services.data.types import (
     AddDataset,
+    ForgetTokens,
     RemoveDataset,
     Revealed,
     RevealTokens,
+    TokensForgotten,
 )
 from strongroom.vault.database import Database
 from strongroom.vault.keys import Keyring
@@ -47,8 +63,14 @@ def reveal(
     )
     answer = room.call(by, "data.reveal", request)
     assert isinstance(answer, Revealed)
-    assert answer.unknown == sum(it.value is None for it in answer.revealed)
+    missing = sum(it.value is None for it in answer.revealed)
+    assert answer.unknown + answer.forgotten == missing
     return [it.value for it in answer.revealed]
+
+
+def turned(drawer: Drawer, session: Session, tokens: list[str]) -> list[str | None]:
+    """What tokens stand for, None where they are forgotten or nothing."""
+    return [it.value if it is not None else None for it in drawer.reveal(session, tokens)]
 
 
 def test_tokens_stay_the_same_and_an_officer_turns_them_back(room: DataRoom) -> None:
@@ -200,16 +222,133 @@ def test_tokens_that_changed_places_are_not_shown(room: DataRoom) -> None:
         tokens_of(room)
 
 
-def test_what_is_forgotten_does_not_come_back(room: DataRoom) -> None:
+def forget(
+    room: DataRoom,
+    who: Principal,
+    named: str,
+    name: str = "patients",
+    **fields: object,
+) -> TokensForgotten:
+    """Forget what the lines of `named` say."""
+    request = ForgetTokens.model_validate(
+        {"workspace": "clinic", "name": name, "reason": REASON, **fields}
+    )
+    answer = room.call(who, "data.forget_tokens", request, [named.encode()])
+    assert isinstance(answer, TokensForgotten)
+    return answer
+
+
+@pytest.mark.parametrize("policy", [TOKENS, ACROSS])
+def test_what_is_forgotten_does_not_come_back(room: DataRoom, policy: str) -> None:
     room.add(PEOPLE)
-    set_policy(room, room.owner, ACROSS)
+    set_policy(room, room.owner, policy)
     first, second, *_ = tokens_of(room)
-    with room.house.database.write() as session:
-        catalog = Catalog(room.blobs, room.house.keyring)
-        drawer = catalog.drawer(session, catalog.find(session, "clinic", "patients", 0))
-        assert drawer.forget(session, "email", ["p0@clinic.org", "nobody@clinic.org"]) == 1
-    assert reveal(room, room.owner, [first, second]) == [None, "p1@clinic.org"]
+    officer = room.house.person("pia", "Privacy Officer")
+    done = forget(room, officer, "  p0@clinic.org\n\nnobody@clinic.org\np0@clinic.org\n")
+    assert (done.forgotten, done.unknown, done.orphaned) == (1, 1, 0)
+    event = room.house.events()[-1]
+    assert (event.operation, event.action) == ("data.forget_tokens", "forgetTokens")
+    assert (event.details["named"], event.details["forgotten"]) == (2, 1)
+    assert event.details["reason"] == REASON
+    assert "clinic.org" not in str(event)
+    assert "digest" not in str(sorted(event.details))
+    answer = room.call(
+        officer, "data.reveal",
+        RevealTokens(workspace="clinic", name="patients", tokens=[first, second, "tok_x"],
+                     reason=REASON),
+    )  # fmt: skip
+    assert [(it.value, it.forgotten) for it in answer.revealed] == [
+        (None, True), ("p1@clinic.org", False), (None, False),
+    ]  # fmt: skip
+    assert (answer.unknown, answer.forgotten) == (1, 1)
+    # While the row is there, it gets a token that is new.
     assert tokens_of(room)[0] not in (first, second)
+    assert forget(room, officer, first, by="tokens").forgotten == 0
+    assert forget(room, officer, second, by="tokens").forgotten == 1
+    assert reveal(room, officer, [second]) == [None]
+
+
+def test_a_forgotten_value_leaves_no_trace_and_its_token_is_never_drawn_again(
+    room: DataRoom,
+) -> None:
+    room.add(PEOPLE)
+    set_policy(room, room.owner, TOKENS)
+    tokens_of(room)
+    with room.house.database.read() as session:
+        before = session.execute(text("SELECT token, lookup, value FROM mask_tokens")).all()
+    forget(room, room.owner, '["p0@clinic.org", "p1@clinic.org"]')
+    with room.house.database.read() as session:
+        after = session.execute(text("SELECT token, lookup, value FROM mask_tokens")).all()
+    assert {row.token for row in after} == {row.token for row in before}
+    changed = {row.token: row for row in before if row not in after}
+    assert len(changed) == 2
+    kept = b"".join(row.lookup + row.value for row in after)
+    assert not any(row.lookup in kept or row.value in kept for row in changed.values())
+    # What says that it was forgotten is sealed, too: nobody makes a value look so.
+    with room.house.database.write() as session:
+        session.execute(text("UPDATE mask_tokens SET value = x''"))
+    with pytest.raises(TamperedError):
+        reveal(room, room.owner, [before[0].token])
+    with pytest.raises(TamperedError):
+        forget(room, room.owner, "p7@clinic.org")
+
+
+def test_a_subject_is_forgotten_in_every_version_purpose_and_under_earlier_policies(
+    room: DataRoom,
+) -> None:
+    room.add(PEOPLE, purpose="research")
+    room.add(PEOPLE, "visits", purpose="research")
+    set_policy(room, room.owner, TOKENS)
+    mine = tokens_of(room)[0]
+    set_policy(room, room.owner, '[types]\nemail = { method = "tokenize", domain = "old" }')
+    old = tokens_of(room)[0]
+    set_policy(room, room.owner, ACROSS)
+    set_policy(room, room.owner, ACROSS, "visits")
+    shared = tokens_of(room, "visits")[0]
+    room.add(PEOPLE, purpose="billing")
+    other = tokens_of(room)[0]
+    assert len({mine, old, shared, other}) == 4
+    assert forget(room, room.owner, "p0@clinic.org").forgotten == 4
+    assert reveal(room, room.owner, [shared], "visits") == [None]
+    set_policy(room, room.owner, TOKENS)
+    assert reveal(room, room.owner, [mine, old], version=1) == [None, None]
+
+
+def test_tokens_of_versions_that_are_gone_are_forgotten_with_any_subject(room: DataRoom) -> None:
+    room.add(PEOPLE, purpose="research")
+    set_policy(room, room.owner, TOKENS)
+    old = tokens_of(room)
+    room.add(PEOPLE, purpose="billing")
+    room.call(room.owner, "data.rm", RemoveDataset(workspace="clinic", name="patients", version=1))
+    assert forget(room, room.owner, old[3], by="tokens").orphaned == 1
+    assert forget(room, room.owner, "nobody@clinic.org").orphaned == 39
+    room.add(PEOPLE, purpose="research")
+    assert reveal(room, room.owner, old[:1]) == [None]
+
+
+@pytest.mark.parametrize("role", ["Contributor", "Data Scientist", "ML Engineer", "Reader", ""])
+def test_who_may_not_forget_is_refused(room: DataRoom, role: str) -> None:
+    room.add(PEOPLE)
+    set_policy(room, room.owner, TOKENS)
+    [token, *_] = tokens_of(room)
+    person = room.house.person("pat", *([role] if role else []))
+    with pytest.raises(RefusedError):
+        forget(room, person, "p0@clinic.org")
+    assert reveal(room, room.owner, [token]) == ["p0@clinic.org"]
+
+
+@pytest.mark.parametrize(
+    ("named", "error"),
+    [("\n".join(f"p{n}" for n in range(1_001)), TooLargeError), ("", TruncatedError),
+     (" \n\n", TruncatedError), ("[]", ValidationError), ('[""]', ValidationError),
+     ("x" * (4 << 20) + "y", TooLargeError)],
+)  # fmt: skip
+def test_what_to_forget_has_limits(
+    room: DataRoom, named: str, error: type[StrongroomError]
+) -> None:
+    room.add(PEOPLE)
+    with pytest.raises(error):
+        forget(room, room.owner, named)
 
 
 @pytest.mark.parametrize(("policy", "left"), [(TOKENS, 0), (ACROSS, 40)])
@@ -241,7 +380,7 @@ def test_two_readers_at_once_draw_one_token_to_a_value(room: DataRoom) -> None:
     assert len(set(one.tokens_for("x", ["q", " q", "q "], "opaque"))) == 1
     odd = ["", "\x00", "👩", "a\nb 1234567"]
     with room.house.database.read() as session:
-        drawn = drawer.reveal(session, [*one.tokens_for("x", odd, "same"), "\x00", "\ud800"])
+        drawn = turned(drawer, session, [*one.tokens_for("x", odd, "same"), "\x00", "\ud800"])
     assert drawn == [*odd, None, None]
     with room.house.database.write() as session:
         room.house.keyring.disable(session, "clinic")
@@ -271,10 +410,13 @@ def test_postgresql_keeps_tokens_and_policies_alike(postgres_server_url: str) ->
         tokens = vault.tokens_for("email", values, "same")
         assert vault.tokens_for("email", values, "opaque") == tokens
         with database.read() as session:
-            assert drawer.reveal(session, [*tokens, "\x00"]) == [*values, None]
+            assert turned(drawer, session, [*tokens, "\x00"]) == [*values, None]
             assert policies.of(session, dataset).text == TOKENS
         with database.write() as session:
-            assert drawer.forget(session, "email", values[:500]) == 500
+            found = drawer.with_values(session, values[:500])
+            assert drawer.forget(session, found) == drawer.size(session) - len(values) + 500
+            assert forget_others(session, "ds_1", [drawer.name], None) == 0
+            assert turned(drawer, session, tokens) == [None] * 500 + values[500:]
             policies.unset(session, dataset)
         with database.read() as session:
             assert policies.of(session, dataset).set_by is None

@@ -23,6 +23,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from strongroom.engines.privacy.dp.training.domain import Choice
+from strongroom.engines.privacy.dp.training.model import AdditiveModel, Term
 from strongroom.services.jobs.sandbox import DEFAULT_REQUIRED, LayerMissingError
 from strongroom.services.models.comparison import TOLERANCE
 from strongroom.services.models.confined_conversion import FOREIGN_ONNX
@@ -178,3 +180,27 @@ def test_odd_folders_get_a_reason(files: dict[str, bytes]) -> None:
 def test_nothing_is_loaded_without_the_required_layers() -> None:
     with pytest.raises(LayerMissingError):
         convert({"model.pkl": pickle.dumps(1)}, required=["a layer that does not exist"])
+
+
+def test_an_additive_model_is_converted_exactly(tmp_path: Path) -> None:
+    model = AdditiveModel(
+        0.25,
+        (Term("age", (-1.0, 0.5, 2.0, -0.25), cuts=(20.0, 40.0)),
+         Term("town", (1.0, -1.0, 0.125), values=("north", "south"))),
+        Choice("rich", ("no", "yes")),
+    )  # fmt: skip
+    (tmp_path / "model.additive.json").write_text(model.to_json())
+    report = convert(tmp_path)
+    assert (report.reason, report.kind) == ("", "additive")
+    assert report.features == ("age", "town")
+    assert report.feature_types == ("FP32", "BYTES")
+    assert report.classes == ("no", "yes")
+    assert report.points_tried > 500
+    assert report.largest_difference <= TOLERANCE
+
+
+def test_a_damaged_additive_model_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "model.additive.json").write_text('{"format": "strongroom-additive-model"}')
+    report = convert(tmp_path)
+    assert report.onnx is None
+    assert "no conversion" in report.reason

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import re2
 
+from strongroom.engines.reading.json_moments import OTHER_MOMENT
 from strongroom.engines.reading.source import Source
 from strongroom.engines.reading.types import MAX_COLUMN_NAME, ReadLimits
 from strongroom.errors import (
@@ -161,6 +162,8 @@ def explained(error: Exception) -> StrongroomError:
         return EncodingError("the text is not UTF-8")
     if json_column := _JSON_COLUMN.search(head):
         return TableError(f"the field `{json_column.group(1)}` {json_column.group(2)}{row}")
+    if head == OTHER_MOMENT:
+        return TableError("a later row has a date or time of another form than the first rows")
     if "unexpected field" in head:
         return TableError("a later row has a field that the first rows do not have")
     if "Empty" in head:

@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
@@ -12,6 +11,13 @@ import pyarrow.csv
 from strongroom.engines.reading.blocks import Pace
 from strongroom.engines.reading.checking import Rows, check_names, checked, truncated, with_errors
 from strongroom.engines.reading.csv_dialect import Dialect
+from strongroom.engines.reading.csv_types import (
+    INFERENCE_BYTES,
+    Again,
+    ColumnTypes,
+    conversion,
+    reading,
+)
 from strongroom.engines.reading.source import Source
 from strongroom.engines.reading.types import ReadLimits
 from strongroom.errors import EncodingError, TableError, TruncatedError
@@ -19,18 +25,22 @@ from strongroom.errors import EncodingError, TableError, TruncatedError
 # The stubs' overloads know fewer argument types than the functions take.
 pc: Any = pyarrow.compute
 
-INFERENCE_BYTES = 4 << 20
-_LEADING_ZERO = r"^[+-]?0[0-9]"
-_NOT_A_NUMBER = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A"]
+_SHOWN_COLUMNS = 20
 
 
 def read_csv(
-    source: Source, dialect: Dialect, limits: ReadLimits, text_columns: Sequence[str]
-) -> Rows:
-    """A table of UTF-8 text; one row of names, or none.
+    source: Source,
+    dialect: Dialect,
+    limits: ReadLimits,
+    text_columns: Sequence[str],
+    again: Again | None = None,
+) -> tuple[Rows, tuple[str, ...]]:
+    """A table of UTF-8 text, one row of names or none; and what was assumed of it.
 
-    Types are those of the first rows. Numbers with leading zeros stay text, for they are codes.
-    An empty field is missing; in columns of numbers so are NA and the like.
+    Types are those of all rows where `again` is given, which are gone through for that; else those
+    of the first rows, which later ones must fit. Columns of several kinds are text, and so are
+    numbers with leading zeros, for they are codes. An empty field is missing; in columns of
+    numbers so are NA and the like.
 
     Raises:
         TableError, TooLargeError, TruncatedError: now or while its batches are read.
@@ -40,83 +50,45 @@ def read_csv(
     if unknown := [name for name in text_columns if name not in names]:
         raise TableError(f"there is no column `{unknown[0]}` to keep as text")
     parse = pa.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
-    given = None if dialect.header else names
-    start = source.peek(min(limits.row_bytes, INFERENCE_BYTES))
-    types = _column_types(start, parse, given, names, text_columns)
+    looked_at = min(limits.row_bytes, INFERENCE_BYTES)
+    start = source.peek(looked_at)
+    columns = ColumnTypes(parse, names)
+    seen = columns.look_at_start(start, header=dialect.header, text_columns=text_columns)
+    if again is not None and seen and len(start) >= looked_at:
+        columns.look_at_rest(source, seen, limits)
+        source = again()
+    rows = _rows(source, dialect, limits, parse, columns.types)
+    if not columns.widened:
+        return rows, ()
+    places = [str(names.index(name) + 1) for name in columns.widened[:_SHOWN_COLUMNS]]
+    more = "" if len(columns.widened) <= _SHOWN_COLUMNS else " and others"
+    told = f"{len(columns.widened)} (number {', '.join(places)}{more})"
+    return rows, (f"columns whose later values are of several kinds, read as text: {told}",)
+
+
+def _rows(
+    source: Source,
+    dialect: Dialect,
+    limits: ReadLimits,
+    parse: pa.csv.ParseOptions,
+    types: Mapping[str, pa.DataType],
+) -> Rows:
+    given = None if dialect.header else dialect.names
     pace = Pace()
-    blanks = dialect.delimiter.join([""] * len(names)).encode() or b'""'
+    blanks = dialect.delimiter.join([""] * len(dialect.names)).encode() or b'""'
     file: Any = pa.PythonFile(_Ended(source, pace, sentinel=blanks), mode="r")
     reader = with_errors(
         lambda: pa.csv.open_csv(
             file,
-            read_options=_reading(given, limits.row_bytes),
+            read_options=reading(given, limits.row_bytes),
             parse_options=parse,
-            convert_options=_conversion(types),
+            convert_options=conversion(types),
         ),
         source,
     )
     if any(pa.types.is_binary(field.type) for field in reader.schema):
         raise EncodingError("the text is not UTF-8")  # pyarrow would take it for bytes
     return checked(source, reader.schema, _without_sentinel(pace.watched(reader)), limits)
-
-
-def _reading(names: list[str] | None, block_bytes: int) -> pa.csv.ReadOptions:
-    return pa.csv.ReadOptions(use_threads=False, block_size=block_bytes, column_names=names)
-
-
-def _conversion(types: Mapping[str, pa.DataType]) -> pa.csv.ConvertOptions:
-    return pa.csv.ConvertOptions(
-        column_types=dict(types),
-        null_values=_NOT_A_NUMBER,
-        strings_can_be_null=False,
-        check_utf8=True,
-    )
-
-
-def _whole_rows(start: bytes) -> bytes:
-    """`start` up to the last line end that is outside quotes."""
-    characters = np.frombuffer(start, np.uint8)
-    quotes = np.flatnonzero(characters == ord('"'))
-    ends = np.flatnonzero(characters == ord("\n"))
-    outside = ends[np.searchsorted(quotes, ends) % 2 == 0]
-    return start[: int(outside[-1]) + 1] if len(outside) else start
-
-
-def _column_types(
-    start: bytes,
-    parse: pa.csv.ParseOptions,
-    given: list[str] | None,
-    names: Sequence[str],
-    text_columns: Sequence[str],
-) -> dict[str, pa.DataType]:
-    """Types by the first rows, text where a number would lose its leading zeros."""
-    whole_rows = _whole_rows(start)
-    reading = _reading(given, max(1, len(whole_rows)))
-    try:
-        texts = pa.csv.read_csv(
-            io.BytesIO(whole_rows),
-            read_options=reading,
-            parse_options=parse,
-            convert_options=_conversion(dict.fromkeys(names, pa.string())),
-        )
-        inferred = pa.csv.read_csv(
-            io.BytesIO(whole_rows),
-            read_options=reading,
-            parse_options=parse,
-            convert_options=_conversion({}),
-        )
-    except pa.ArrowInvalid:
-        # The parser of the whole meets the same and says what is wrong.
-        return dict.fromkeys(text_columns, pa.string())
-    types = {}
-    for index, field in enumerate(inferred.schema):
-        kind = field.type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
-            zeros = pc.any(pc.match_substring_regex(texts.column(index), _LEADING_ZERO))
-            if zeros.as_py() or pa.types.is_null(kind):
-                kind = pa.string()
-        types[field.name] = kind
-    return types | dict.fromkeys(text_columns, pa.string())
 
 
 class _Ended(io.RawIOBase):

@@ -142,10 +142,10 @@ def _fields(
 ) -> dict[str, object]:
     row: dict[str, object] = {"message_number": number}
     for name in (*_ADDRESSES, "subject", "date"):
-        values = [_decoded(value) for value in message.get_all(name, [])]
+        values = [decoded_header(value) for value in message.get_all(name, [])]
         row[name] = ", ".join(values) or None
     others = [
-        f"{_decoded(name)}: {_decoded(value)}"
+        f"{decoded_header(name)}: {decoded_header(value)}"
         for name, value in message.items()
         if name.lower() not in row
     ]
@@ -154,10 +154,10 @@ def _fields(
     names: list[str] = []
     for index, part in enumerate(_parts(message, number, limits), 1):
         kind = part.get_content_type()
-        name = _decoded(part.get_filename() or "")
+        name = decoded_header(part.get_filename() or "")
         is_text = kind in {"text/plain", "text/html"} and not name
         if is_text and part.get_content_disposition() != "attachment":
-            texts[kind.rpartition("/")[2]].append(_text(part))
+            texts[kind.rpartition("/")[2]].append(decoded_text(part))
             continue
         content = part.get_payload(decode=True)
         if not isinstance(content, bytes):
@@ -197,12 +197,13 @@ def _headers_as_text(message: email.message.Message) -> email.message.Message:
     """The headers of a message inside another one, as a part to read: they name people, too."""
     text = email.message.Message()
     text["Content-Type"] = "text/plain; charset=utf-8"
-    lines = [f"{_decoded(name)}: {_decoded(value)}" for name, value in message.items()]
+    lines = [f"{decoded_header(name)}: {decoded_header(value)}" for name, value in message.items()]
     text.set_payload("\n".join(lines), "utf-8")
     return text
 
 
-def _text(part: email.message.Message) -> str:
+def decoded_text(part: email.message.Message) -> str:
+    """The text of a leaf, by its charset, or by what it is where that is wrong."""
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""
@@ -216,13 +217,29 @@ def _text(part: email.message.Message) -> str:
     return content.decode("cp1252", "backslashreplace")
 
 
-def _decoded(value: object) -> str:
+def header_text(value: object) -> str:
+    """A header as it stands; bytes beyond ASCII, which no standard allows, as UTF-8 or Western."""
+    if not isinstance(value, email.header.Header):
+        return str(value)
+    pieces = (raw for raw, _ in email.header.decode_header(value))
+    return "".join(raw if isinstance(raw, str) else _eight_bit(raw) for raw in pieces)
+
+
+def _eight_bit(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "backslashreplace")
+
+
+def decoded_header(value: object) -> str:
     """A header with its encoded words decoded; broken ones stay as they stand."""
-    text = str(value)
+    text = header_text(value)
+    plain = "ascii" if text.isascii() else "raw-unicode-escape"  # as `decode_header` gives it
     try:
         pieces = email.header.decode_header(text)
         shown = "".join(
-            piece if isinstance(piece, str) else piece.decode(charset or "ascii")
+            piece if isinstance(piece, str) else piece.decode(charset or plain)
             for piece, charset in pieces
         )
     except (email.errors.HeaderParseError, LookupError, UnicodeDecodeError, ValueError):

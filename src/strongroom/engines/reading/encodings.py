@@ -51,10 +51,14 @@ def as_utf8(source: Source, stated: str | None, looked_at: int) -> tuple[Source,
     encoding = _stated(stated) if stated else find_encoding(start)
     if encoding in _UTF8_NAMES:
         if not stated and b"\0" in start:
-            raise FormatError("the format of the file is not known")
+            raise _unknown()
         return source, "utf-8"
     transcoded = _transcoded(source, encoding, certain=bool(stated))
     return source.over(transcoded), encoding
+
+
+def _unknown() -> FormatError:
+    return FormatError("the format of the file is not known", is_other_kind=True)
 
 
 def _stated(name: str) -> str:
@@ -77,7 +81,7 @@ def find_encoding(start: bytes) -> str:
     if by_nul := _utf16_without_mark(start):
         return by_nul
     if b"\0" in start[:_SAMPLE_BYTES]:
-        raise FormatError("the format of the file is not known")
+        raise _unknown()
     try:
         # The end may be in the middle of a character.
         codecs.getincrementaldecoder("utf-8")().decode(start)

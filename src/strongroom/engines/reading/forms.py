@@ -9,7 +9,8 @@ from typing import BinaryIO, cast
 from strongroom.engines.reading.archives import Archive
 from strongroom.engines.reading.arrow_ipc import read_arrow
 from strongroom.engines.reading.csv_dialect import dialect_of
-from strongroom.engines.reading.csv_tables import INFERENCE_BYTES, read_csv
+from strongroom.engines.reading.csv_tables import read_csv
+from strongroom.engines.reading.csv_types import INFERENCE_BYTES
 from strongroom.engines.reading.emails import (
     Attachment,
     messages_of_mbox,
@@ -190,8 +191,8 @@ def _text_tables(source: Source, seekable: BinaryIO | None, part: Part) -> Itera
     if form is Form.JSON:
         yield from _lists(source, encoding, part)
         return
+    again = None if part.again is None else partial(_again, part, encoding)
     if form is Form.JSONL:
-        again = None if part.again is None else partial(_again, part, encoding)
         (schema, rows), assumed = read_jsonl(source, limits, again)
         remarks += assumed
     elif form is Form.LOG:
@@ -204,7 +205,8 @@ def _text_tables(source: Source, seekable: BinaryIO | None, part: Part) -> Itera
         dialect = dialect_of(start, limits, delimiter=delimiter, header=options.header)
         if not dialect.header:
             remarks += ("the first row holds values, so the columns are named by number",)
-        schema, rows = read_csv(source, dialect, limits, options.text_columns)
+        (schema, rows), assumed = read_csv(source, dialect, limits, options.text_columns, again)
+        remarks += assumed
     yield ReadTable(part.name, form, schema, rows, encoding, remarks)
 
 

@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow.json
 import re2
 
 from strongroom.engines.reading.checking import Rows, checked, explained, truncated
+from strongroom.engines.reading.json_moments import OTHER_MOMENT, as_texts, told_apart
 from strongroom.engines.reading.json_types import (
     Merging,
     count_fields,
@@ -22,6 +25,8 @@ from strongroom.engines.reading.types import ReadLimits
 from strongroom.errors import NoRowsError, TableError, TooLargeError
 
 _BLOCK_BYTES = 1 << 20
+_LARGE_NUMBER = re2.compile(rb"[:\[,]\s*-?[1-9]\d{18,}\s*[,\]}]")
+"""What may be a whole number that pyarrow would take for a fraction, and round."""
 _MAX_CELLS = 64 << 20
 """Objects times fields of what is parsed at once: so many values the parser may have to make."""
 
@@ -78,23 +83,40 @@ def _batches(source: Source, schema: pa.Schema, limits: ReadLimits) -> Iterator[
 
 
 def _infer_all(source: Source, limits: ReadLimits, merging: Merging) -> None:
+    last: pa.Schema | None = None
     for lines, first in _blocks(source, limits):
-        _infer(lines, first, merging)
+        last = _infer(lines, first, merging, last)
 
 
-def _infer(lines: bytes, first: int, merging: Merging) -> None:
-    """Take in the fields of some lines."""
+def _infer(lines: bytes, first: int, merging: Merging, last: pa.Schema | None) -> pa.Schema | None:
+    """Take in the fields of some lines; `last` and the answer: see `_types`."""
     # A colon stands after each key, so there are no more fields than colons.
     for some, start in _halved(lines, first, lambda text: text.count(b"{") * text.count(b":")):
-        if some.count(b"{") * some.count(b":") <= _MAX_CELLS:
+        is_light = some.count(b"{") * some.count(b":") <= _MAX_CELLS
+        if is_light and not _LARGE_NUMBER.search(some):
             try:
-                merging.add(pa.struct(list(_parse(some, None).schema)))
+                last, found = _types(some, last)
+                merging.add(pa.struct(list(found)))
                 continue
             except (pa.ArrowException, UnicodeDecodeError) as error:
                 kept = error
         else:
             kept = pa.ArrowInvalid("JSON parse error")
         merging.add_rows(_rows(some, start, kept))
+    return last
+
+
+def _types(lines: bytes, last: pa.Schema | None) -> tuple[pa.Schema, pa.Schema]:
+    """The schema that pyarrow finds in some lines, and that of what the texts in it really are.
+
+    Rows of the schema that was found `last` are parsed once for it, and not twice.
+    """
+    parse = partial(_parse, lines)
+    if last is not None and as_texts(last) != last:
+        with suppress(pa.ArrowException):
+            return last, told_apart(last, parse)
+    found = _parse(lines, None).schema
+    return found, told_apart(found, parse)
 
 
 def _parsed(lines: bytes, first: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -123,6 +145,12 @@ def _cast(lines: bytes, schema: pa.Schema) -> pa.Table | None:
 
 
 def _parse(lines: bytes, schema: pa.Schema | None) -> pa.Table:
+    if schema is not None and (texts := as_texts(schema)) != schema:
+        found = _parse(lines, texts)
+        try:
+            return found.cast(schema)
+        except pa.ArrowInvalid:
+            raise pa.ArrowInvalid(OTHER_MOMENT) from None
     return pa.json.read_json(
         io.BytesIO(lines),
         read_options=pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),

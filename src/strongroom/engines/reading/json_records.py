@@ -1,16 +1,18 @@
 """JSON that is not one object a line; each list of objects in it is a table, read as a stream.
 
-That is: a list of objects, an object that holds such lists, one object, or some after each other.
+That is: a list of objects, an object that holds such lists, one object, or some after each other;
+or a list of plain values, which is one column.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from strongroom.engines.reading.json_lines import JsonRows, read_jsonl
 from strongroom.engines.reading.json_scan import Scanner, elements
+from strongroom.engines.reading.json_values import PLAIN_VALUES, plain_values
 from strongroom.engines.reading.source import Source
 from strongroom.engines.reading.types import ReadLimits
 from strongroom.errors import EncodingError, FormatError, TableError, TooLargeError, TruncatedError
@@ -37,13 +39,16 @@ def read_json(source: Source, limits: ReadLimits) -> Iterator[NamedRows]:
     first = scanner.skip_blanks()
     if first == b"[":
         scanner.use(scanner.at + 1, 1)
-        yield "", read_jsonl(source.over(_to_the_end(scanner)), limits)
+        is_plain = scanner.skip_blanks() not in {b"{", b"]", b""}
+        cut = plain_values if is_plain else elements
+        rows, assumed = read_jsonl(source.over(_to_the_end(scanner, cut)), limits)
+        yield "", (rows, ((PLAIN_VALUES,) if is_plain else ()) + assumed)
     elif first == b"{" and _holds_no_tables(source.over([start]), limits):
         yield "", read_jsonl(source.over(elements(scanner, 0)), limits)
     elif first == b"{":
         yield from _Holder(source, scanner, limits).tables()
     else:
-        raise FormatError("the JSON is neither an object nor a list of objects")
+        raise FormatError("the JSON is neither an object nor a list")
 
 
 def _without_mark(source: Source) -> Source:
@@ -52,8 +57,10 @@ def _without_mark(source: Source) -> Source:
     return source
 
 
-def _to_the_end(scanner: Scanner) -> Iterator[bytes]:
-    yield from elements(scanner, 1)
+def _to_the_end(
+    scanner: Scanner, cut: Callable[[Scanner, int], Iterator[bytes]]
+) -> Iterator[bytes]:
+    yield from cut(scanner, 1)
     _only_blanks(scanner)
 
 

@@ -182,6 +182,6 @@ def _cut(scanner: Scanner, closing: Positions, separator: bytes, *, is_first: bo
 
 def _not_objects() -> FormatError:
     return FormatError(
-        "a list in the JSON holds other values than objects",
-        next_step="write each row as an object with named fields",
+        "a list in the JSON holds objects, and other values beside them",
+        next_step="write each row as an object with named fields, or none of them",
     )

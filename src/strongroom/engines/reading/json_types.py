@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from strongroom.engines.reading.json_moments import is_dated
 from strongroom.errors import TableError, TooLargeError
 
 JsonType = pa.DataType
@@ -54,8 +55,10 @@ class Merging:
             return pa.list_(inner)
         if {one, other} == {pa.int64(), pa.float64()}:
             return pa.float64()
+        if {one, other} == {pa.date32(), pa.timestamp("s")}:
+            return pa.timestamp("s")
         # Moments are texts in JSON, and stay the texts that they are.
-        if any(not (types.is_string(kind) or types.is_timestamp(kind)) for kind in (one, other)):
+        if any(not (types.is_string(kind) or is_dated(kind)) for kind in (one, other)):
             self.mixed.add(path)
         return pa.string()
 
@@ -88,7 +91,7 @@ class _Seen:
             return
         kind = type(value)
         if isinstance(value, int) and kind is int and not -(1 << 63) <= value < 1 << 63:
-            kind = float
+            kind = str  # a fraction would round it
         self.kinds.add(kind)
         if isinstance(value, dict):
             for key, inner in value.items():

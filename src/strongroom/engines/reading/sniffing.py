@@ -7,7 +7,7 @@ import re2
 from strongroom.engines.reading.csv_dialect import find_delimiter
 from strongroom.engines.reading.table_or_prose import is_prose, table_delimiter
 from strongroom.engines.reading.types import Form
-from strongroom.errors import FormatError, TruncatedError
+from strongroom.errors import FormatError, StrongroomError, TruncatedError
 
 _MAGIC = (
     (b"PAR1", Form.PARQUET),
@@ -32,6 +32,32 @@ _KNOWN_OTHERS = (
 )
 
 
+_EMPTY = "the file is empty"
+_READ_ENDINGS = frozenset({
+    "csv", "tsv", "json", "jsonl", "ndjson", "parquet", "arrow", "arrows", "feather", "xlsx", "txt",
+    "text", "md", "log", "eml", "mbox",
+})  # fmt: skip  # of names
+_PACKED_ENDINGS = frozenset({"gz", "zst", "bz2", "xz"})
+
+
+def is_other_kind(error: StrongroomError, name: str) -> bool:
+    """Whether a file that gave this error is none that should have been read.
+
+    So are empty files, and pictures, documents and unknown bytes, unless the ending of their name
+    is that of a form that is read.
+    """
+    if isinstance(error, TruncatedError):
+        return error.message == _EMPTY
+    ending, *others = [*reversed(name.lower().split(".")), ""]
+    if ending in _PACKED_ENDINGS:
+        ending = others[0]
+    return isinstance(error, FormatError) and error.is_other_kind and ending not in _READ_ENDINGS
+
+
+def _other_kind(name: str, step: str | None) -> FormatError:
+    return FormatError(f"the file is {name}, which is not read", next_step=step, is_other_kind=True)
+
+
 def by_magic(start: bytes) -> Form | None:
     """The binary form that `start` shows; None for text and what is not known.
 
@@ -40,13 +66,13 @@ def by_magic(start: bytes) -> Form | None:
         FormatError: a form that is known and not read.
     """
     if not start:
-        raise TruncatedError("the file is empty")
+        raise TruncatedError(_EMPTY)
     for magic, form in _MAGIC:
         if start.startswith(magic):
             return form
     for magic, name, step in _KNOWN_OTHERS:
         if start.startswith(magic):
-            raise FormatError(f"the file is {name}, which is not read", next_step=step)
+            raise _other_kind(name, step)
     return None
 
 
@@ -68,7 +94,7 @@ def zip_form(names: Collection[str]) -> Form:
         return Form.XLSX
     for inside, name, step in _ZIPPED_OTHERS:
         if inside in names and ("[Content_Types].xml" in names or "mimetype" in names):
-            raise FormatError(f"the file is {name}, which is not read", next_step=step)
+            raise _other_kind(name, step)
     return Form.ZIP
 
 

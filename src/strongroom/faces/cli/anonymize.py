@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -32,9 +32,9 @@ from strongroom.engines.privacy.anonymize.running import anonymize
 from strongroom.engines.privacy.discover.findings import TableFindings
 from strongroom.engines.privacy.discover.sampling import DEFAULT_ROWS, RowSampler
 from strongroom.engines.reading.types import Form, ReadTable
-from strongroom.errors import ConflictError, TableError, TooLargeError, UsageError
+from strongroom.errors import TableError, TooLargeError, UsageError
 from strongroom.faces.cli import masked_files, output
-from strongroom.faces.cli.drafts import draft, ending_cleanly, require_free
+from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
 from strongroom.faces.cli.files import STDIN, STDIN_SHOWN, NotRead, WalkLimits, stdin_file, walk
 from strongroom.faces.cli.study import (
     MAX_HELD_BYTES,
@@ -103,6 +103,17 @@ def run_anonymize(path: str | None, options: AnonymizeOptions) -> int:
     for file in (options.to, options.write_recipe, options.html):
         if file is not None and not options.explain:
             require_free(file, force=options.force)
+    source = None if path == STDIN else Path(path)
+    require_apart(
+        (options.to, options.write_recipe, options.html),
+        (
+            source,
+            options.recipe,
+            options.population,
+            options.auxiliary,
+            *(options.hierarchies.glob("*.csv") if options.hierarchies is not None else ()),
+        ),
+    )
     with ending_cleanly():
         if options.large:
             return _large(path, options)
@@ -122,30 +133,21 @@ def run_anonymize(path: str | None, options: AnonymizeOptions) -> int:
 
 def _loaded(path: str, options: AnonymizeOptions) -> tuple[pa.Table, Form]:
     """The one table of a file, whole, and the form it was read as."""
-    for found in _opened(path, options):
-        name, handle, identity = found
-        if options.to is not None and options.to.exists():
-            met = options.to.stat()
-            if (met.st_dev, met.st_ino) == identity:
-                raise ConflictError(
-                    f"`{options.to}` is the file that is anonymized", next_step="give another name"
-                )
+    for name, handle in _opened(path, options):
         return _whole(handle, name, options)
     raise TableError(f"`{path}` could not be read")
 
 
-def _opened(
-    path: str, options: AnonymizeOptions
-) -> Iterator[tuple[str, BinaryIO, tuple[int, int]]]:
+def _opened(path: str, options: AnonymizeOptions) -> Iterator[tuple[str, BinaryIO]]:
     if path == STDIN:
-        yield STDIN_SHOWN, stdin_file(options.limits), (0, 0)
+        yield STDIN_SHOWN, stdin_file(options.limits)
         return
     if Path(path).is_dir():
         raise UsageError("a folder is not one table", next_step="give a file")
     for found in walk([Path(path)], options.limits):
         if isinstance(found, NotRead):
             raise TableError(f"`{found.shown}` {found.reason}")
-        yield found.inside.name, found.handle, found.identity
+        yield found.inside.name, found.handle
 
 
 def _whole(handle: BinaryIO, name: str, options: AnonymizeOptions) -> tuple[pa.Table, Form]:
@@ -201,33 +203,35 @@ def _guided(schema: pa.Schema, findings: TableFindings, options: AnonymizeOption
         schema, findings, options.demands, options.method,
         quasi=named.quasi, sensitive=named.sensitive, keep=named.keep, drop=named.drop,
     )  # fmt: skip
-    if options.hierarchies is None:
-        return recipe
-    return Recipe(recipe.demands, recipe.method, {
-        name: _with_file(name, column, options.hierarchies)
-        for name, column in recipe.columns.items()
-    })  # fmt: skip
+    return recipe if options.hierarchies is None else _with_files(recipe, options.hierarchies)
 
 
-def _with_file(name: str, column: ColumnRecipe, folder: Path) -> ColumnRecipe:
-    """The column with a hierarchy file where the folder has one for it."""
-    if column.role not in (ColumnRole.QUASI, ColumnRole.SENSITIVE) or "/" in name:
-        return column
-    file = folder / f"{name}.csv"
-    if not file.is_file():
-        return column
-    return ColumnRecipe(
-        column.role, Tree.FILE, str(file), weight=column.weight, reason=column.reason
-    )
+def _with_files(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the hierarchy files of a folder for its columns, small ones inside."""
+    columns, files, room = dict(recipe.columns), {}, MAX_RECIPE_CHARACTERS // 2
+    for name, column in recipe.columns.items():
+        file = folder / f"{name}.csv"
+        is_generalized = column.role in (ColumnRole.QUASI, ColumnRole.SENSITIVE)
+        if not is_generalized or "/" in name or not file.is_file():
+            continue
+        text = small_text(file, MAX_FILE_CHARACTERS)
+        room -= len(text)
+        shown = file.name if room >= 0 else str(file)
+        columns[name] = ColumnRecipe(
+            column.role, Tree.FILE, shown, weight=column.weight, reason=column.reason
+        )
+        if room >= 0:
+            files[shown] = text
+    return replace(recipe, columns=columns, files=files)
 
 
 def _files(recipe: Recipe, options: AnonymizeOptions) -> dict[str, str]:
-    """Texts of the hierarchy files, which lie beside the recipe unless they have a whole path."""
+    """Texts of the hierarchy files, which lie beside the recipe unless it holds them itself."""
     beside = options.recipe.parent if options.recipe is not None else Path()
     return {
         column.file: small_text(beside / column.file, MAX_FILE_CHARACTERS)
         for column in recipe.columns.values()
-        if column.hierarchy is Tree.FILE
+        if column.hierarchy is Tree.FILE and column.file not in recipe.files
     }
 
 
@@ -260,7 +264,7 @@ def _other(path: Path | None, options: AnonymizeOptions) -> pa.Table | None:
     """A second table that was named, whole."""
     if path is None:
         return None
-    for name, handle, _ in _opened(str(path), options):
+    for name, handle in _opened(str(path), options):
         return _whole(handle, name, options)[0]
     return None
 
@@ -280,7 +284,7 @@ def _large(path: str, options: AnonymizeOptions) -> int:
     if options.recipe is not None:
         recipe = _recipe_file(options.recipe, options)
     else:
-        recipe = _guided(*findings_of(source, study, limits, options.to), options)
+        recipe = _guided(*findings_of(source, study, limits), options)
     if options.explain:
         _explain(recipe, options)
         return 0

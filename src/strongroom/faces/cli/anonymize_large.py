@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from strongroom.engines.privacy.anonymize.verify import Proof
 from strongroom.engines.privacy.discover.findings import TableFindings
 from strongroom.engines.privacy.discover.sampling import DEFAULT_ROWS, RowSampler
 from strongroom.engines.reading.types import ReadTable
-from strongroom.errors import ConflictError, TableError, UsageError
+from strongroom.errors import TableError, UsageError
 from strongroom.faces.cli import masked_files, output
 from strongroom.faces.cli.drafts import draft
 from strongroom.faces.cli.files import NotRead, WalkLimits, walk
@@ -23,28 +23,22 @@ Tell = Callable[[str, str, int], None]
 
 
 @contextmanager
-def the_table(path: Path, study: StudyOptions, limits: WalkLimits, to: Path) -> Iterator[ReadTable]:
-    """The one table of a file, as a stream. Raises: TableError, ConflictError."""
+def the_table(path: Path, study: StudyOptions, limits: WalkLimits) -> Iterator[ReadTable]:
+    """The one table of a file, as a stream. Raises: TableError."""
     for found in walk([path], limits):
         if isinstance(found, NotRead):
             raise TableError(f"`{found.shown}` {found.reason}")
-        if to.exists() and (to.stat().st_dev, to.stat().st_ino) == found.identity:
-            raise ConflictError(
-                f"`{to}` is the file that is anonymized", next_step="give another name"
-            )
-        tables = tables_of(found.handle, found.inside.name, study)
-        table = next(tables, None)
-        if table is None:
-            raise TableError("the file holds no table")
-        yield table
+        with closing(tables_of(found.handle, found.inside.name, study)) as tables:
+            table = next(tables, None)
+            if table is None:
+                raise TableError("the file holds no table")
+            yield table
         return
 
 
-def findings_of(path: Path, study: StudyOptions, limits: WalkLimits, to: Path) -> tuple[
-    Any, TableFindings
-]:  # fmt: skip
+def findings_of(path: Path, study: StudyOptions, limits: WalkLimits) -> tuple[Any, TableFindings]:
     """Schema and findings, from a sample of the whole file."""
-    with the_table(path, study, limits, to) as table:
+    with the_table(path, study, limits) as table:
         sampler = RowSampler(table.schema, SAMPLE_SEED, study.rows or DEFAULT_ROWS)
         for batch in table.batches:
             sampler.add(batch)
@@ -61,7 +55,7 @@ def run_large(
     """
     with output.working("anonymizing") as tell:
         counting = Counting(recipe)
-        with the_table(path, study, limits, to) as table:
+        with the_table(path, study, limits) as table:
             for batch in table.batches:
                 counting.add(batch)
                 tell(str(path), "counted", table.rows)
@@ -75,7 +69,7 @@ def _written(
     tell: Callable[[str, int], None], *, force: bool,
 ) -> Proof:  # fmt: skip
     proofs: list[Proof] = []
-    with the_table(path, study, limits, to) as table:
+    with the_table(path, study, limits) as table:
         form = masked_files.out_form(table.form, to)
         if form in masked_files.TEXTS:
             raise UsageError("a table is not written as text", next_step="use .csv or .jsonl")

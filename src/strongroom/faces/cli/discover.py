@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from strongroom.engines.privacy.discover.custom import CustomType
 from strongroom.engines.privacy.discover.findings import ColumnFinding, Role
-from strongroom.engines.privacy.discover.rules.registry import RULES_BY_NAME, role_of
+from strongroom.engines.privacy.discover.rules.registry import RULES_BY_NAME
 from strongroom.engines.privacy.report import wording
 from strongroom.engines.privacy.report.contents import FileReport, LeftOut, Report, TableReport
 from strongroom.engines.privacy.report.document import report_json
+from strongroom.engines.reading.sniffing import is_other_kind
 from strongroom.engines.reading.types import SEEKABLE, Form, Unread
-from strongroom.errors import FormatError, StrongroomError, TruncatedError, UsageError
+from strongroom.errors import StrongroomError, UsageError
 from strongroom.faces.cli import findings_shown, output
-from strongroom.faces.cli.drafts import draft, ending_cleanly, require_free
+from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
 from strongroom.faces.cli.files import (
     STDIN,
     STDIN_SHOWN,
@@ -68,6 +69,7 @@ def run_discover(paths: list[Path], options: DiscoverOptions) -> int:
     fails = _Threshold(options.fail_on, options.min_confidence, options.study.custom)
     if options.html is not None:
         require_free(options.html, force=options.force)
+        require_apart([options.html], paths)
     with ending_cleanly():
         discovery = _Discovery(paths, options)
         report, problems = discovery.report()
@@ -134,7 +136,8 @@ class _Threshold:
         )
 
     def _fails(self, column: ColumnFinding) -> bool:
-        held = [(name, role_of(name)) for name, _ in wording.telling_inside(column)]
+        roles = wording.roles_inside(column)
+        held = [(name, roles[name]) for name, _ in wording.telling_inside(column)]
         if column.type is not None and column.confidence >= self._least:
             held.append((column.type, column.role))
         return any(
@@ -197,6 +200,7 @@ class _Discovery:
 
         def unread(one: Unread) -> None:
             self._left_out.append(LeftOut(one.name, one.error.message))
+            self._problems += not is_other_kind(one.error, one.name)
 
         try:
             watch = partial(self._tell, name)
@@ -217,12 +221,7 @@ class _Discovery:
         """In a folder pictures and empty files are no fault; what was given by name is."""
         if found is None or any(str(path) == found.shown for path in self._paths):
             return False
-        asked = self._options.study.form is not Form.AUTO
-        return (
-            not asked
-            and isinstance(error, FormatError | TruncatedError)
-            and (isinstance(error, FormatError) or not found.size)
-        )
+        return self._options.study.form is Form.AUTO and is_other_kind(error, found.shown)
 
     def _table(self, looked: TableStudy) -> TableReport:
         findings = looked.findings

@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,34 @@ def require_free(to: Path, *, force: bool) -> None:
         raise ConflictError(
             f"`{to}` is there already", next_step="give another name, or --force to replace it"
         )
+
+
+def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Raise ConflictError where a file to write is one that is read, or written twice.
+
+    Links and other spellings of a name count: also with `--force` nothing that is read is lost.
+    """
+    read = {_identity(path) for path in inputs if path is not None}
+    seen: set[object] = set()
+    for to in outputs:
+        if to is None:
+            continue
+        identity = _identity(to)
+        if identity in read:
+            raise ConflictError(
+                f"`{to}` is a file that is read", next_step="give another name for the output"
+            )
+        if identity in seen:
+            raise ConflictError(f"`{to}` would be written twice", next_step="give two names")
+        seen.add(identity)
+
+
+def _identity(path: Path) -> object:
+    """Equal for two names of one file."""
+    if path.exists():
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return path.resolve()
 
 
 @contextmanager

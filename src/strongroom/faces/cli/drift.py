@@ -16,7 +16,7 @@ from strongroom.engines.drift.packing import to_bytes
 from strongroom.engines.drift.plan import Plan
 from strongroom.errors import UsageError
 from strongroom.faces.cli import drift_shown, output
-from strongroom.faces.cli.drafts import draft, ending_cleanly, require_free
+from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
 from strongroom.faces.cli.drift_model import ModelColumns, ModelWatch
 from strongroom.faces.cli.drift_reading import (
     ReadingOptions,
@@ -63,6 +63,7 @@ def run_drift(reference: Path, current: Path | None, options: DriftOptions) -> i
     for to in (options.html, options.save, options.save_current):
         if to is not None:
             require_free(to, force=options.force)
+    require_apart((options.html, options.save, options.save_current), (reference, current))
     if current is None and options.save is None:
         raise UsageError("give the current sample too, or --save FILE for the reference alone")
     with ending_cleanly(), output.working("reading") as watch:

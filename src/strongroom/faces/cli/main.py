@@ -1,5 +1,6 @@
 """The command `strongroom`. Nothing heavy is imported before a command needs it."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -7,8 +8,16 @@ from typing import Annotated
 
 import typer
 
-from strongroom.errors import InternalError, StrongroomError
-from strongroom.faces.cli import anonymize_command, drift_commands, output, privacy_commands, rooms
+from strongroom.errors import InternalError, StorageFullError, StrongroomError
+from strongroom.faces.cli import (
+    anonymize_command,
+    drift_commands,
+    output,
+    privacy_commands,
+    query_command,
+    rooms,
+    train_command,
+)
 from strongroom.faces.cli.options import Ca, Home, Json, Yes, wants_json
 
 OFFLINE = "Without a server"
@@ -253,6 +262,9 @@ def verify(
 app.command(rich_help_panel=OFFLINE)(privacy_commands.discover)
 app.command(rich_help_panel=OFFLINE)(privacy_commands.mask)
 app.command(rich_help_panel=OFFLINE)(anonymize_command.anonymize)
+app.command(rich_help_panel=OFFLINE)(query_command.query)
+app.command(rich_help_panel=OFFLINE)(train_command.train)
+app.command(rich_help_panel=OFFLINE)(train_command.synthesize)
 app.command(rich_help_panel=OFFLINE)(drift_commands.drift)
 rooms.stubs(app)
 
@@ -293,13 +305,21 @@ def _run() -> int:
     except Exception as error:  # a person sees a sentence, never a traceback
         if os.environ.get("STRONGROOM_DEBUG"):
             raise
-        shown = InternalError(
-            f"unexpected {type(error).__name__}",
-            next_step="set STRONGROOM_DEBUG=1, run it again and report the traceback",
-        )
+        shown = _in_our_words(error)
         output.error(shown, as_json=as_json)
         return shown.exit_code
     return 0
+
+
+def _in_our_words(error: Exception) -> StrongroomError:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        # What stdout could not take is still held, and would be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return StorageFullError("no room for the output")
+    return InternalError(
+        f"unexpected {type(error).__name__}",
+        next_step="set STRONGROOM_DEBUG=1, run it again and report the traceback",
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import stat
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -39,7 +40,7 @@ from strongroom.faces.cli.study import StudyOptions, TableStudy, small_text
 BUILT_IN = "the built-in policy"
 TEXT_FORMS = frozenset({Form.TEXT, Form.LOG})
 _SPOKEN_FORMS = TEXT_FORMS | {Form.EML, Form.MBOX}
-_SPOKEN_COLUMNS = ("text", "line", "body")
+_SPOKEN_COLUMNS = ("text", "line", "body", "subject")
 """What the reader calls the columns of running text."""
 _MADE_UP = frozenset({Method.STAND_IN.value, Method.TOKENIZE.value, Method.HASH.value})
 _MAX_VAULT_BYTES = 1 << 30
@@ -54,14 +55,29 @@ class VaultFile:
         self._key = subkey(key, "token file")
         self._saved = 0
         self.tokens = TokenFile()
+        self._seen = self._load()
+
+    def _load(self, seen: object = None) -> object:
+        """Read the tokens, unless the file is still the one that was `seen`; which one it is.
+
+        Raises: TamperedError, TooLargeError, CallerError.
+        """
         try:
-            if path.stat().st_size > _MAX_VAULT_BYTES:
-                raise TooLargeError(f"`{path}` has more than {_MAX_VAULT_BYTES:,} bytes")
-            self.tokens = TokenFile.opened(path.read_bytes(), self._open)
+            with self._path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                identity = (found.st_ino, found.st_size, found.st_mtime_ns)
+                if identity == seen:
+                    return seen
+                if not stat.S_ISREG(found.st_mode):
+                    raise CallerError(f"`{self._path}` is no file, and so no token vault")
+                if found.st_size > _MAX_VAULT_BYTES:
+                    raise TooLargeError(f"`{self._path}` has more than {_MAX_VAULT_BYTES:,} bytes")
+                self.tokens = TokenFile.opened(file.read(_MAX_VAULT_BYTES), self._open)
         except FileNotFoundError:
-            pass  # made when it is first saved
+            return None  # made when it is first saved
         except OSError as error:
-            raise CallerError(f"cannot read `{path}`: {error.strerror}") from None
+            raise CallerError(f"cannot read `{self._path}`: {error.strerror}") from None
+        return identity
 
     def _open(self, content: bytes) -> bytes:
         return b"".join(open_stream(self._key, _VAULT_CONTEXT, [content]))
@@ -79,13 +95,17 @@ class VaultFile:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other commands from the vault meanwhile: of two writers one would lose tokens."""
+        """Keep other commands from the vault meanwhile: of two writers one would lose tokens.
+
+        What another command has written since the vault was opened is read first.
+        """
         try:
             folder = os.open(self._path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise CallerError(f"cannot use `{self._path}`: {error.strerror}") from None
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._seen = self._load(self._seen)
             yield
         except BlockingIOError:
             raise BusyError(

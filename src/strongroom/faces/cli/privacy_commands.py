@@ -103,6 +103,14 @@ def discover(
             help="Leave out findings less sure; --fail-on alone takes 0.8.",
         ),
     ] = None,
+    suggest: Annotated[
+        str | None,
+        typer.Option(
+            "--suggest",
+            metavar="COLUMN",
+            help="Print a type of your own (TOML) for what this column of one file holds.",
+        ),
+    ] = None,
     force: Force = False,
     max_files: MaxFiles = 10_000,
     max_bytes: MaxBytes = 1 << 40,
@@ -117,6 +125,7 @@ def discover(
     strongroom discover patients.csv
     strongroom discover exports/ --html report.html
     strongroom discover . --fail-on secret,direct        # in CI: exit 6 where there is any
+    strongroom discover visits.csv --suggest study_code >> types.toml
     zcat visits.csv.gz | strongroom discover - --as csv --json
 
     Reads CSV, JSON, Parquet, Arrow, Excel, text, logs, e-mail, and archives of them.
@@ -130,6 +139,11 @@ def discover(
         form, types, sample, subject,
         model=not no_model, seconds=max_seconds, trusted=trusted,
     )  # fmt: skip
+    if suggest is not None:
+        from strongroom.faces.cli.suggesting import run_suggest
+
+        chosen = [Path(path) for path in paths]
+        raise typer.Exit(run_suggest(chosen, suggest, study, limits, as_json=as_json))
     masking = masking_for_report(policy, study) if html is not None else None
     options = DiscoverOptions(study, limits, fail_on, min_confidence, html, force, masking, as_json)
     raise typer.Exit(run_discover([Path(path) for path in paths], options))
@@ -153,6 +167,15 @@ def mask(
             metavar="FILE",
             rich_help_panel=_SAFETY,
             help="File or folder to write; its ending says the form.",
+        ),
+    ] = None,
+    form_to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORM",
+            rich_help_panel=_SAFETY,
+            help="csv, tsv, jsonl, json, parquet, arrow, xlsx, eml, mbox; else as it was read.",
         ),
     ] = None,
     policy: Policy = None,
@@ -222,10 +245,12 @@ def mask(
     strongroom mask --new-key key
     strongroom mask exports/ -o masked/ --policy ours.toml --key-file key --purpose research
 
-    Equal values get equal pseudonyms in all files under one key and purpose. In a folder, workbooks
-    become CSV, and messages JSON lines.
+    Equal values get equal pseudonyms in all files under one key and purpose. Mail stays mail,
+    without its attachments, and a workbook one, without its formulas; --to says another form.
     """  # noqa: D301 # Typer keeps the lines after \b as they are
-    from strongroom.faces.cli.mask import MaskOptions, run_mask
+    from strongroom.faces.cli.mask import run_mask
+    from strongroom.faces.cli.mask_file import MaskOptions
+    from strongroom.faces.cli.masked_files import stated_form
     from strongroom.faces.cli.masking import make_key, masking_of, print_default_policy
     from strongroom.faces.cli.study import study_options
 
@@ -242,13 +267,18 @@ def mask(
     if path == key_file == "-":
         raise UsageError("stdin is either what is masked or the key, not both")
     limits = _limits(max_files, max_bytes, max_depth)
+    key_path = Path(key_file) if key_file not in {None, "-"} else None
+    beside = tuple(one for one in (token_vault, key_path, policy, types) if one is not None)
     if reveal:
         from strongroom.faces.cli.revealing import RevealOptions, run_reveal
 
-        turning = RevealOptions(study, limits, to, force)
+        turning = RevealOptions(study, limits, to, force, beside)
         raise typer.Exit(
             run_reveal(path, turning, key_file=key_file, purpose=purpose, vault=token_vault)
         )
     masking = masking_of(policy, study, key_file=key_file, purpose=purpose, vault=token_vault)
-    options = MaskOptions(study, limits, masking, to, html, force, explain, show_values, as_json)
+    options = MaskOptions(
+        study, limits, masking, to, stated_form(form_to), html, force, explain, show_values,
+        as_json, beside,
+    )  # fmt: skip
     raise typer.Exit(run_mask(path, options))

@@ -19,7 +19,7 @@ from strongroom.engines.privacy.nested import leaf_values, leaves, replace_leave
 from strongroom.engines.reading.types import Form, ReadTable
 from strongroom.errors import UsageError
 from strongroom.faces.cli import masked_files, output
-from strongroom.faces.cli.drafts import draft, ending_cleanly, require_free
+from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
 from strongroom.faces.cli.files import STDIN, STDIN_SHOWN, WalkLimits, stdin_file, walk
 from strongroom.faces.cli.masking import opened_vault
 from strongroom.faces.cli.study import StudyOptions, tables_of
@@ -29,12 +29,13 @@ _TOKEN = re2.compile(rf"\b{TOKEN_PREFIX}[a-z2-7]{{24}}\b")
 
 @dataclass(frozen=True, slots=True)
 class RevealOptions:
-    """What was asked for; `to` is a file, or None for stdout."""
+    """What was asked for; `to` is a file, or None for stdout; `beside` are vault and key."""
 
     study: StudyOptions
     limits: WalkLimits
     to: Path | None
     force: bool
+    beside: tuple[Path, ...]
 
 
 def run_reveal(
@@ -56,6 +57,7 @@ def run_reveal(
     tokens = opened_vault(vault, key_file, purpose)
     if options.to is not None:
         require_free(options.to, force=options.force)
+        require_apart([options.to], options.beside)
     turning = _Turning(tokens)
     with ending_cleanly():
         if path == STDIN:
@@ -120,15 +122,25 @@ class _Turning:
         for leaf in leaves(batch.schema):
             values = leaf_values(batch, leaf).values
             if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-                new[leaf] = pa.array(map(self._text, values.to_pylist()), values.type)
+                new[leaf] = pa.array(self._texts(values.to_pylist()), values.type)
         return replace_leaves(batch, new)
 
-    def _text(self, text: str | None) -> str | None:
-        """A value that is a token, of any form, or the opaque tokens in a text."""
+    def _texts(self, texts: list[str | None]) -> list[str | None]:
+        """Values that are tokens, of any form, or the opaque tokens in texts."""
+        known = dict(self._reversed({*texts} - {None, ""}))
+        # A token of the form of its value may be a clear value elsewhere: a column is one of
+        # tokens where most of its values are.
+        is_of_tokens = 2 * sum(value is not None for value in known.values()) > len(known)
+        return [self._text(text, known.get(text), is_of_tokens) for text in texts]
+
+    def _reversed(self, texts: set[str | None]) -> Iterator[tuple[str | None, str | None]]:
+        held = [text for text in texts if text is not None]
+        return zip(held, self._tokens.reverse(held), strict=True)
+
+    def _text(self, text: str | None, value: str | None, is_of_tokens: bool) -> str | None:
         if text is None:
             return None
-        [value] = self._tokens.reverse([text])
-        if value is not None:
+        if value is not None and (is_of_tokens or _TOKEN.fullmatch(text.strip())):
             self.turned += 1
             return value
         return _TOKEN.sub(self._opaque, text) if TOKEN_PREFIX in text else text

@@ -18,10 +18,15 @@ EXPORT_HOME = "audit-export-home"
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where the commands that begin with one word are declared, and their heading in the help."""
+    """Where the commands that begin with one word are declared, and their heading in the help.
+
+    Attributes:
+        further: modules beside the first, where a word has rooms of their own.
+    """
 
     module: str
     help: str
+    further: tuple[str, ...] = ()
 
 
 ROOMS = {
@@ -32,8 +37,16 @@ ROOMS = {
     "key": Room("strongroom.gate.workspaces.keys", "The key of a workspace."),
     "role": Room(_WORKSPACES, "Who holds which role."),
     "access": Room(_WORKSPACES, "Who may do what, and why."),
-    "data": Room("strongroom.services.data.operations", "Datasets, their columns and views."),
-    "model": Room("strongroom.services.models.operations", "Model versions and their checks."),
+    "data": Room(
+        "strongroom.services.data.operations",
+        "Datasets, their columns, views and releases.",
+        ("strongroom.services.data.release_operations",),
+    ),
+    "model": Room(
+        "strongroom.services.models.operations",
+        "Model versions and their checks; training with privacy.",
+        ("strongroom.services.models.training_operations",),
+    ),
     "endpoint": Room("strongroom.services.endpoints.operations", "Serving approved models."),
     "job": Room("strongroom.services.jobs.operations", "Work in the background."),
     "audit": Room("strongroom.services.compliance.operations", "The log and its proofs."),
@@ -62,7 +75,8 @@ def load(word: str) -> Any:  # noqa: ANN401 # Typer's command type is private
     from strongroom.faces.cli.derive import command_of
     from strongroom.gate.declaration import DECLARED
 
-    importlib.import_module(ROOMS[word].module)
+    for module in (ROOMS[word].module, *ROOMS[word].further):
+        importlib.import_module(module)
     app = typer.Typer(
         help=ROOMS[word].help, no_args_is_help=True, rich_markup_mode=None, add_completion=False
     )

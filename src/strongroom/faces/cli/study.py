@@ -1,7 +1,7 @@
 """Reading a file and finding what its tables hold: the part that `discover` and `mask` share."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -180,8 +180,8 @@ def tables_of(
     options: StudyOptions,
     *,
     unread: Callable[[Unread], None] | None = None,
-) -> Iterator[ReadTable]:
-    """The tables of a file as the reader gives them.
+) -> Generator[ReadTable, None, None]:
+    """The tables of a file as the reader gives them; who stops before the last one closes it.
 
     Parquet and Arrow are parsed by native code, which a crafted file can crash or worse: they are
     read in the sandbox, also within archives and behind compression, unless the options say that

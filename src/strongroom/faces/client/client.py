@@ -253,7 +253,10 @@ class Client:
             raise UsageError("this operation takes no body")
         if shape.method in {"GET", "DELETE"}:
             return self._http.build_request(shape.method, path, params=query(given))
-        return self._http.build_request(shape.method, path, json=given)
+        try:
+            return self._http.build_request(shape.method, path, json=given)
+        except ValueError:
+            raise UsageError("a number is not finite: JSON has none such") from None
 
     def _get_json(self, path: str) -> Any:  # noqa: ANN401 # JSON
         answer = guarded(lambda: self._http.get(path), self.profile.server)

@@ -6,6 +6,7 @@ from typing import Any
 
 from strongroom.errors import NotFoundError, StrongroomError
 from strongroom.faces.console import pictures, proofs
+from strongroom.faces.console.budget_picture import of_budget
 from strongroom.faces.console.visits import Visit
 
 
@@ -96,8 +97,13 @@ SHOWN_COLUMNS = {
     "findings": ("severity", "rule_id", "title", "file", "says", "atlas"),
     "decisions": ("decision", "by", "at", "comment"),
     "files": ("path", "size", "sha256"),
+    "spends": ("number", "at", "by", "kind", "purpose", "epsilon", "spent"),
+    "raises": ("number", "state", "epsilon", "delta", "asked_by", "asked_at", "reason",
+               "approved_by"),
 }  # fmt: skip
 """Columns of the tables on the page of one thing; others show all they have."""
+_SHOWN_SPENDS = 500
+"""Of a privacy budget, newest first."""
 
 
 def _crumbs(workspace: str, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
@@ -153,8 +159,24 @@ def thing(visit: Visit, workspace: str, kind: Kind, parts: list[str]) -> Page:
         "shown_columns": SHOWN_COLUMNS,
         "pictures": pictures.of_dataset(answer) if kind.word == "data" else [],
         "report": f"/w/{workspace}/data/{parts[0]}/report" if kind.word == "data" else "",
+        "budget": _budget(visit, workspace, answer, fields),
     }  # fmt: skip
     return Page("thing.html", f"{kind.one} {name}", context, crumbs)
+
+
+def _budget(
+    visit: Visit,
+    workspace: str,
+    answer: object,
+    fields: Mapping[str, object],
+) -> Mapping[str, Any] | None:
+    """The privacy budget of a dataset that has one, with a picture, for those who may see it."""
+    if not (isinstance(answer, Mapping) and answer.get("has_budget")):
+        return None
+    if not visit.may("data.budget", workspace=workspace, **fields):
+        return None
+    found = visit.call("data.budget", workspace=workspace, limit=_SHOWN_SPENDS, **fields)
+    return {"value": found, "picture": of_budget(found)}
 
 
 def act(visit: Visit, workspace: str, kind: Kind, parts: list[str], verb: str,

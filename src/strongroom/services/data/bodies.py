@@ -1,5 +1,7 @@
 """Small texts that come as the body of a call."""
 
+import json
+
 from strongroom.errors import TooLargeError, TruncatedError, ValidationError
 from strongroom.gate.operation import Call
 
@@ -21,3 +23,24 @@ def text_of(call: Call, most_bytes: int, what: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValidationError(f"the {what} is not UTF-8") from None
+
+
+def listed_in(text: str, most: int, what: str) -> list[str]:
+    """The texts that a body lists: one a line, or a JSON list of strings; each once.
+
+    Raises:
+        TooLargeError: there are more than `most`.
+        ValidationError: there is none.
+    """
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not (isinstance(parsed, list) and all(isinstance(one, str) for one in parsed)):
+        parsed = text.splitlines()
+    found = list(dict.fromkeys(one.strip() for one in parsed if one.strip()))
+    if len(found) > most:
+        raise TooLargeError(f"one call takes {most} {what}")
+    if not found:
+        raise ValidationError(f"no {what} are given")
+    return found

@@ -17,9 +17,11 @@ from strongroom.engines.privacy.mask.policy import LinkScope
 from strongroom.engines.privacy.report.wording import personal
 from strongroom.errors import NotFoundError, ValidationError
 from strongroom.services.data import tokens
+from strongroom.services.data.budget_ledger import Budgets
 from strongroom.services.data.custom_types import CustomTypes, WorkspaceTypes
 from strongroom.services.data.overrides import Override, Overrides
 from strongroom.services.data.policies import DatasetPolicy, Policies
+from strongroom.services.data.releases import Releases
 from strongroom.services.data.sealed_record import (
     Bound,
     VersionRecord,
@@ -30,6 +32,7 @@ from strongroom.services.data.sealed_record import (
 from strongroom.services.data.tables import (
     DatasetRow,
     DatasetVersionRow,
+    MaskKeyRow,
     MaskTokenRow,
 )
 from strongroom.services.data.types import AddDataset
@@ -96,6 +99,8 @@ class Catalog:
         self._keyring = keyring
         self.types = CustomTypes(keyring)
         self.policies = Policies(keyring, self.types)
+        self.releases = Releases(blobs, keyring)
+        self.budgets = Budgets(keyring)
         self._words = Overrides(keyring)
 
     # ---- adding ----
@@ -247,7 +252,7 @@ class Catalog:
 
         Of one dataset, or of all those of a workspace whose policy says `link = "purpose"`.
         """
-        context = bind("strongroom mask", 1, held.row.created_by, held.row.purpose)
+        context = _mask_context(held.row.created_by, held.row.purpose)
         if held.policy.policy.link is LinkScope.PURPOSE:
             root = tokens.workspace_key(session, self._keyring, held.dataset.workspace)
         else:
@@ -262,6 +267,25 @@ class Catalog:
             held.dataset.id if is_own else "",
             self.mask_key(session, held),
         )
+
+    def drawers(self, session: Session, dataset: DatasetRow) -> list[tokens.Drawer]:
+        """Every drawer that masked views of a dataset can have used, by any policy it had.
+
+        Those of purposes are shared with other datasets.
+        """
+        roots = {dataset.id: self._dataset_key(session, dataset)}
+        if session.get(MaskKeyRow, dataset.workspace) is not None:
+            roots[""] = tokens.workspace_key(session, self._keyring, dataset.workspace)
+        whose = session.execute(
+            select(DatasetVersionRow.created_by, DatasetVersionRow.purpose)
+            .where(DatasetVersionRow.dataset == dataset.id)
+            .distinct()
+        )
+        return [
+            tokens.Drawer.of(dataset.workspace, own, derive(root, _mask_context(by, purpose)))
+            for by, purpose in whose
+            for own, root in roots.items()
+        ]
 
     # ---- changing ----
 
@@ -334,6 +358,7 @@ class Catalog:
             self._words.remove(session, dataset.id)
             session.execute(delete(MaskTokenRow).where(MaskTokenRow.dataset == dataset.id))
             self.policies.remove(session, dataset)
+            self.releases.let_go(session, dataset)
             session.delete(dataset)
             session.flush()
         return [row.version for row in going]
@@ -365,6 +390,8 @@ class Catalog:
         session.flush()
         others = self.policies.rewrap(session, workspace)
         others += self.types.rewrap(session, workspace)
+        others += self.budgets.rewrap(session, workspace)
+        others += self.releases.rewrap(session, workspace)
         others += tokens.rewrap_workspace_key(session, self._keyring, workspace)
         return len(changed) + len(rewrapped) + others
 
@@ -397,6 +424,10 @@ class Catalog:
         policy = self.policies.of(session, dataset)
         commitment = self._commitment(session, dataset, record.digest)
         return Held(dataset, row, record, findings, policy, commitment, types)
+
+
+def _mask_context(created_by: str, purpose: str) -> bytes:
+    return bind("strongroom mask", 1, created_by, purpose)
 
 
 def _bound(row: DatasetVersionRow) -> Bound:

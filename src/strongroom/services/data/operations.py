@@ -3,8 +3,10 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from typing import BinaryIO
 
 import pyarrow as pa
 from sqlalchemy.orm import Session
@@ -13,18 +15,28 @@ from strongroom.engines.privacy.discover.rules.registry import RULES_BY_NAME
 from strongroom.engines.privacy.discover.sampling import RowSampler
 from strongroom.engines.privacy.discover.tables import discover_table
 from strongroom.engines.privacy.mask.hiding import count_values
+from strongroom.engines.reading.csv_types import INFERENCE_BYTES
 from strongroom.engines.reading.reading import read_one
 from strongroom.engines.reading.sniffing import by_magic
-from strongroom.engines.reading.types import SEEKABLE, ReadLimits, ReadOptions, ReadTable
+from strongroom.engines.reading.types import (
+    COMPRESSED,
+    SEEKABLE,
+    Form,
+    ReadLimits,
+    ReadOptions,
+    ReadTable,
+)
 from strongroom.errors import RefusedError, TableError, ValidationError
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Body, Command, Route, Stream, in_workspace, operation
 from strongroom.gate.operation import Call
 from strongroom.services.data import shown, views
+from strongroom.services.data.budget_operations import BudgetOperations
 from strongroom.services.data.catalog import Catalog, Held, NewVersion
 from strongroom.services.data.incoming import Incoming, stated_form
 from strongroom.services.data.mask_operations import MaskOperations, dataset_entity
 from strongroom.services.data.outgoing import MEDIA_TYPES, encode, require_exportable
+from strongroom.services.data.release_query import ReleaseQueryOperations
 from strongroom.services.data.report_operations import ReportOperations
 from strongroom.services.data.sandboxed_tables import SandboxedTables
 from strongroom.services.data.sealed_record import VersionRecord
@@ -58,7 +70,9 @@ UPLOAD_KIND = "upload"
 """Kind of the sealed copy of an upload that must be read from its end; never committed."""
 
 
-class DataOperations(MaskOperations, ReportOperations, TypeOperations):
+class DataOperations(
+    MaskOperations, ReportOperations, TypeOperations, BudgetOperations, ReleaseQueryOperations
+):
     """The room of datasets."""
 
     def __init__(
@@ -130,13 +144,11 @@ class DataOperations(MaskOperations, ReportOperations, TypeOperations):
         )
         # Files of binary forms are read in the sandbox only (docs/adr/0016-reading-files.md).
         binary = by_magic(incoming.peek())
-        if binary is None:
-            table = read_one(
-                incoming, name=_UPLOAD_NAME, form=stated, limits=self._limits, options=options
-            )
-            return self._take_in(call, request, incoming, table)
-        reading = partial(self._sandboxed.reading, name=_UPLOAD_NAME, form=stated, options=options)
-        if binary not in SEEKABLE:
+        reading: Callable[..., AbstractContextManager[ReadTable]] = partial(
+            self._read_here if binary is None else self._sandboxed.reading,
+            name=_UPLOAD_NAME, form=stated, options=options,
+        )  # fmt: skip
+        if self._is_read_once(incoming, binary):
             with reading(incoming, size=None) as table:
                 return self._take_in(call, request, incoming, table)
         staged_upload = self._blobs.put(request.workspace, UPLOAD_KIND, incoming)
@@ -150,6 +162,29 @@ class DataOperations(MaskOperations, ReportOperations, TypeOperations):
             # A crash before this leaves a sealed file without a row, which the next sweep
             # removes; its key existed only in this process.
             self._blobs.discard(staged_upload)
+
+    def _is_read_once(self, incoming: Incoming, binary: Form | None) -> bool:
+        """Whether the types of an upload show in its beginning, or stand in it.
+
+        A longer text is gone through twice, for a later row may have values of another kind.
+        """
+        if binary is None:
+            looked_at = min(self._limits.row_bytes, INFERENCE_BYTES)
+            return len(incoming.peek(looked_at)) < looked_at
+        return binary not in SEEKABLE | COMPRESSED
+
+    @contextmanager
+    def _read_here(
+        self,
+        file: BinaryIO | Incoming,
+        *,
+        name: str,
+        form: Form,
+        options: ReadOptions,
+        size: int | None,  # noqa: ARG002 # as the sandbox asks for it
+    ) -> Iterator[ReadTable]:
+        """A text, read in this process."""
+        yield read_one(file, name=name, form=form, limits=self._limits, options=options)
 
     def _take_in(
         self,
@@ -190,7 +225,7 @@ class DataOperations(MaskOperations, ReportOperations, TypeOperations):
                 dataset=f"{request.workspace}/{request.name}", rows=rows,
                 columns=len(table.schema.names), source_format=table.form.value,
                 source_bytes=file.size, source_encoding=table.encoding or "",
-                purpose=request.purpose,
+                remarks="; ".join(table.remarks), purpose=request.purpose,
                 legal_basis=request.legal_basis.value, retention_days=request.retention_days,
             )  # fmt: skip
             with call.transaction() as session:
@@ -253,9 +288,14 @@ class DataOperations(MaskOperations, ReportOperations, TypeOperations):
         with call.reading() as session:
             held = self._catalog.find(session, request.workspace, request.name, request.version)
             versions = self._catalog.versions(session, held.dataset)
+            has_budget = self._catalog.budgets.exists(
+                session, request.workspace, request.name, held.record.subject_column
+            )
         call.note(version=held.row.version)
         clear = call.allows("readDatasetClear")
-        return shown.detail(held, versions, clear=clear, reader=call.principal.id)
+        return shown.detail(
+            held, versions, clear=clear, reader=call.principal.id, has_budget=has_budget
+        )
 
     @operation(
         "data.read",

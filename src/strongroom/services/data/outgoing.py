@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -94,6 +93,8 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _jsonl(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    import polars as pl  # slow to import, and only for this form
+
     for batch in batches:
         piece = io.BytesIO()
         frame = pl.from_arrow(batch)

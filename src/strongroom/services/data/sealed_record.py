@@ -156,6 +156,11 @@ def _uniqueness(fields: Mapping[str, Any]) -> Uniqueness:
     )
 
 
+def _inside(fields: Mapping[str, Any]) -> TypeInside:
+    role = fields.get("role")  # a record of an older version has none
+    return TypeInside(**{**fields, "role": None if role is None else Role(role)})
+
+
 def _column(fields: Mapping[str, Any]) -> ColumnFinding:
     profile = fields["profile"]
     return ColumnFinding(
@@ -164,7 +169,7 @@ def _column(fields: Mapping[str, Any]) -> ColumnFinding:
             "role": Role(fields["role"]),
             "evidence": tuple(Evidence(**item) for item in fields["evidence"]),
             "profile": ColumnProfile(**{**profile, "shape": Shape(profile["shape"])}),
-            "inside": tuple(TypeInside(**item) for item in fields.get("inside", ())),
+            "inside": tuple(_inside(item) for item in fields.get("inside", ())),
             "alternatives": tuple((name, share) for name, share in fields["alternatives"]),
         }
     )

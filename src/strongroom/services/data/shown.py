@@ -88,7 +88,9 @@ def _title(held: Held, type_name: str | None) -> str:
     return rule.title if rule is not None else ""
 
 
-def detail(held: Held, versions: list[Held], *, clear: bool, reader: str) -> DatasetDetail:
+def detail(
+    held: Held, versions: list[Held], *, clear: bool, reader: str, has_budget: bool
+) -> DatasetDetail:
     """A dataset with all its versions and the columns of one of them; who asks, as in `version`."""
     guarantee = held.findings.guarantee
     return DatasetDetail(
@@ -111,4 +113,5 @@ def detail(held: Held, versions: list[Held], *, clear: bool, reader: str) -> Dat
         guarantee=guarantee_sentence(guarantee),
         people_alone=None if held.findings.uniqueness is None else held.findings.uniqueness.share,
         policy="default" if held.policy.set_by is None else held.policy.digest,
+        has_budget=has_budget,
     )

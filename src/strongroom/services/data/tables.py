@@ -113,3 +113,33 @@ class MaskTokenRow(Base):
     dataset: Mapped[str] = mapped_column(String(32), index=True)
     """The dataset with which it goes; empty: it outlives any of them."""
     drawn_at: Mapped[datetime]
+
+
+class PrivacyBudgetRow(Base):
+    """How much may be learned of the people in a dataset; see `budget_ledger.py`.
+
+    It goes by the name of the dataset and outlives it: who adds the same people again under that
+    name goes on where they were.
+    """
+
+    __tablename__ = "privacy_budgets"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    workspace: Mapped[str] = mapped_column(String(63), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    document: Mapped[bytes] = mapped_column(LargeBinary)
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+    key_version: Mapped[int]
+
+
+class PrivacySpendRow(Base):
+    """One spend from a budget, sealed; never changed, never removed."""
+
+    __tablename__ = "privacy_spends"
+
+    budget: Mapped[str] = mapped_column(ForeignKey("privacy_budgets.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 1 on, without gaps."""
+    spend: Mapped[bytes] = mapped_column(LargeBinary)
+    head: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """Digest of this row and all before it."""

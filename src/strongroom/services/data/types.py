@@ -202,6 +202,30 @@ class RevealTokens(DatasetReference):
     _tokens = field_validator("tokens", mode="before")(_listed)
 
 
+class ForgottenBy(StrEnum):
+    """What names the tokens to forget."""
+
+    VALUES = "values"
+    TOKENS = "tokens"
+
+
+class ForgetTokens(_Request):
+    """Tokens to forget in all versions of a dataset; the body of the request names them."""
+
+    workspace: WorkspaceName
+    name: DatasetName
+    by: ForgottenBy = Field(
+        default=ForgottenBy.VALUES,
+        strict=False,
+        description="what the body lists: values that tokens stand for, or tokens",
+    )
+    reason: str = Field(
+        min_length=10,
+        max_length=500,
+        description="why, for the record; without names or other personal data",
+    )
+
+
 class RemoveDataset(DatasetReference):
     """A dataset or one version to remove; version 0 means all of it."""
 
@@ -300,6 +324,7 @@ class DatasetDetail(_Answer):
         description="share of the people whom the columns that others may know single out"
     )
     policy: str = Field(description="default, or the sha256:… of the dataset's own mask policy")
+    has_budget: bool = Field(description="whether it has a privacy budget; see data.budget")
 
 
 class PolicyShown(_Answer):
@@ -336,14 +361,27 @@ class RevealedToken(_Answer):
     """What one token stands for."""
 
     token: str
-    value: str | None = Field(description="missing where it is no token of this dataset")
+    value: str | None = Field(description="missing where it is no token, or was forgotten")
+    forgotten: bool = Field(description="it stood for a value that was forgotten")
 
 
 class Revealed(_Answer):
     """What tokens stand for."""
 
     revealed: list[RevealedToken]
-    unknown: int
+    unknown: int = Field(description="no tokens of this dataset")
+    forgotten: int
+
+
+class TokensForgotten(_Answer):
+    """What became of tokens that were to be forgotten."""
+
+    name: str
+    forgotten: int = Field(description="tokens that nothing turns back any more")
+    unknown: int = Field(description="values or tokens named of which there was none")
+    orphaned: int = Field(
+        description="tokens of versions that are no longer there, which went as well"
+    )
 
 
 class Datasets(_Answer):

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import pyarrow as pa
 
+from strongroom.engines.privacy.discover.custom import CustomType
 from strongroom.engines.privacy.discover.text.finder import TextFinder, text_finder
 from strongroom.engines.privacy.mask.plan import MaskPlan, mask_batches, plan_masks
 from strongroom.engines.privacy.mask.tokens import TokenVault
@@ -23,12 +24,14 @@ class ChosenView:
         read_columns: columns to decrypt, in the order wanted.
         plan: how they are masked; None for the clear view.
         clear_columns: columns that pass unchanged.
+        types: of the workspace's own, which texts are searched for too.
     """
 
     schema: pa.Schema
     read_columns: tuple[str, ...]
     plan: MaskPlan | None
     clear_columns: tuple[str, ...]
+    types: tuple[CustomType, ...] = ()
 
 
 def choose(held: Held, stored: pa.Schema, view: View, columns: list[str]) -> ChosenView:
@@ -64,7 +67,7 @@ def choose(held: Held, stored: pa.Schema, view: View, columns: list[str]) -> Cho
     left_out = set(read) - set(given)
     clear = tuple(name for name in plan.clear_columns if name not in left_out)
     masked = pa.schema([plan.schema.field(name) for name in given])
-    return ChosenView(masked, tuple(read), plan, clear)
+    return ChosenView(masked, tuple(read), plan, clear, held.types.types)
 
 
 def apply(
@@ -77,12 +80,12 @@ def apply(
     if chosen.plan is None:
         yield from batches
         return
-    finder = _finder() if chosen.plan.uses_finder else None
+    finder = _finder(chosen.types) if chosen.plan.uses_finder else None
     for batch in mask_batches(batches, chosen.plan, key, tokens=tokens, finder=finder):
         yield batch.select(chosen.schema.names)
 
 
-@cache
-def _finder() -> TextFinder:
+@lru_cache(maxsize=8)
+def _finder(types: tuple[CustomType, ...]) -> TextFinder:
     """What finds personal data in texts; made at the first need, for it loads its lists."""
-    return text_finder()
+    return text_finder(custom=types)

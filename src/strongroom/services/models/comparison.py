@@ -4,7 +4,10 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from strongroom.engines.privacy.dp.training.model import AdditiveModel
 
 TOLERANCE = 1e-5
 _RANDOM_POINTS = 512
@@ -45,6 +48,49 @@ def compare(
     return {
         "points_tried": len(points[0]),
         "largest_difference": difference,
+        "label_mismatches": mismatches,
+    }
+
+
+def compare_additive(model: "AdditiveModel", converted: bytes) -> dict[str, Any]:
+    """Run both at every cut, beside it, far out and without a value; and at every category."""
+    import numpy as np
+    import pyarrow as pa
+
+    from strongroom.engines.privacy.dp.training.model import classes_of
+
+    rng = np.random.default_rng(20_240_229)
+    columns: list[Any] = []
+    rows = 2 * _RANDOM_POINTS + max(
+        3 * len(term.cuts) + 3 if term.values is None else len(term.values) + 1
+        for term in model.terms
+    )
+    for term in model.terms:
+        if term.values is None:
+            cuts = np.array([*term.cuts, 0.0], np.float32)
+            far = np.array([np.nan, np.inf, -np.inf], np.float32)
+            beside = [np.nextafter(cuts, np.float32(side)) for side in (np.inf, -np.inf)]
+            all_of = np.concatenate([cuts, *beside, far])
+        else:
+            all_of = np.array([*term.values, "unseen"], object)
+        drawn = rng.choice(all_of, max(rows - len(all_of), 0))
+        columns.append(rng.permutation(np.concatenate([all_of, drawn])[:rows]))
+    labels, numbers = run_onnx(converted)(columns)
+    table = pa.table({term.name: pa.array(one) for term, one in zip(model.terms, columns,
+                                                                    strict=True)})  # fmt: skip
+    scores, expected = model.scores(table), model.predict(table)
+    if numbers is None:
+        scale = np.maximum(1.0, np.abs(expected))
+        difference, mismatches = float(np.max(np.abs(expected - labels[:, 0]) / scale)), 0
+    else:
+        difference = float(np.max(np.abs(expected - numbers[:, 1])))
+        classes = np.array(classes_of(model.target), object)
+        said = classes[(scores > 0).astype(int)]
+        # Where both classes tie within the tolerance, either label is right.
+        mismatches = int(np.sum((labels != said) & (np.abs(scores) > TOLERANCE)))
+    return {
+        "points_tried": rows,
+        "largest_difference": difference if math.isfinite(difference) else 1e308,
         "label_mismatches": mismatches,
     }
 

@@ -14,6 +14,7 @@ from typing import Any
 from strongroom.services.models import comparison
 
 _ONNX = "model.onnx"
+ADDITIVE_ENDING = ".additive.json"
 FOREIGN_ONNX = "the model came as ONNX: what was not converted here runs confined"
 
 # Datatypes of the Open Inference Protocol for the types of an MLflow signature.
@@ -35,6 +36,8 @@ def convert(argument: dict[str, Any], folder: Path) -> dict[str, Any]:  # noqa: 
     about = describe(place)
     if about["kind"] == "onnx":
         return _check_onnx(place, about)
+    if about["kind"] == "additive":
+        return _additive(place, about, folder / "out" / _ONNX)
     if about["kind"] != "sklearn":
         return {**about, "reason": "only scikit-learn models can be converted"}
     model = load(place)
@@ -70,10 +73,11 @@ def describe(place: Path) -> dict[str, Any]:
             return {"kind": "onnx", "file": flavors["onnx"].get("data", _ONNX), **about}
         return {"kind": "other", **about}
     for kind, endings in (
+        ("additive", (ADDITIVE_ENDING,)),
         ("onnx", (".onnx",)),
         ("sklearn", (".skops", ".joblib", ".pkl", ".pickle")),
     ):
-        found = [path for path in sorted(place.rglob("*")) if path.suffix in endings]
+        found = [path for path in sorted(place.rglob("*")) if path.name.endswith(endings)]
         if len(found) == 1:
             return {"kind": kind, "file": found[0].relative_to(place).as_posix()}
     return {"kind": "other"}
@@ -196,6 +200,30 @@ def _splits_rounded_down(model: Any) -> Any:  # noqa: ANN401 # any model; float3
     rounded = exact.astype(np.float32)
     above = rounded.astype(np.float64) > exact
     return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+def _additive(place: Path, about: dict[str, Any], to: Path) -> dict[str, Any]:
+    """Build the graph of an additive model, and compare it with the model's own sums."""
+    from strongroom.engines.privacy.dp.training.model import classes_of, model_from_json
+    from strongroom.engines.privacy.dp.training.onnx_form import onnx_bytes
+    from strongroom.errors import CallerError
+
+    try:
+        model = model_from_json((place / about["file"]).read_bytes())
+    except CallerError as error:
+        return {**about, "reason": f"no conversion: {error.message}"}
+    about |= {
+        "model_class": "strongroom.AdditiveModel",
+        "features": [term.name for term in model.terms],
+        "feature_types": ["FP32" if term.values is None else "BYTES" for term in model.terms],
+        "classes": list(classes_of(model.target)),
+    }
+    converted = onnx_bytes(model)
+    compared = comparison.compare_additive(model, converted)
+    if compared["label_mismatches"] or compared["largest_difference"] > comparison.TOLERANCE:
+        return {**about, **compared, "reason": "not exact"}
+    to.write_bytes(converted)
+    return {**about, **compared, **_versions(), "reason": ""}
 
 
 def _check_onnx(place: Path, about: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Recipes as files, and the guide that writes the first one."""
 
+from datetime import date
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from strongroom.engines.privacy.discover.tables import discover_table
 from strongroom.errors import ValidationError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+FILES = TEXTS | st.sampled_from(["a;*\nb;*\n", "'''", "a\\'", "\n", ""])
 COLUMN = st.builds(
     ColumnRecipe,
     role=st.sampled_from(ColumnRole),
@@ -33,9 +36,13 @@ COLUMN = st.builds(
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.dictionaries(TEXTS, COLUMN, max_size=4), st.integers(1, 50))
-def test_written_and_read(columns: dict[str, ColumnRecipe], k: int) -> None:
-    recipe = Recipe(DemandsRecipe(k=k, t=0.25), columns=columns)
+@given(
+    st.dictionaries(TEXTS, COLUMN, max_size=4),
+    st.integers(1, 50),
+    st.dictionaries(TEXTS, FILES, max_size=2),
+)
+def test_written_and_read(columns: dict[str, ColumnRecipe], k: int, files: dict[str, str]) -> None:
+    recipe = Recipe(DemandsRecipe(k=k, t=0.25), columns=columns, files=files)
     assert parse_recipe(recipe_text(recipe)) == recipe
 
 
@@ -56,6 +63,8 @@ def test_written_and_read(columns: dict[str, ColumnRecipe], k: int) -> None:
         ("[columns.a]\nrole = 'quasi'\norder = [1]", "list of texts"),
         ("[columns.a]\nrole = 'quasi'\nfile = 1", "is a text"),
         ("columns = 1", "must be"),
+        ("files = 1", "table of texts"),
+        ("[files]\na = 1", "table of texts"),
         ("demands = 1", "must be"),
         ("[columns]\na = 1", "must be"),
         ("x = [", "not valid TOML"),
@@ -85,6 +94,19 @@ def test_the_guide_chooses_and_says_why() -> None:
     assert all(column.reason for column in found.columns.values())
     assert parse_recipe(recipe_text(found)).columns["age"].role is ColumnRole.QUASI
     assert not is_crowded(found)
+
+
+def test_a_date_of_birth_is_made_coarser_and_not_left_out() -> None:
+    """The quasi-identifier of the best known attack: Sweeney 2000, "Uniqueness of Simple
+    Demographics in the U.S. Population".
+    """
+    born = [date(1930 + n % 70, 1 + n % 12, 1 + n % 28) for n in range(240)]
+    table = patients().append_column("date_of_birth", pa.array(born))
+    column = guided(table).columns["date_of_birth"]
+    assert (column.role, column.hierarchy) == (ColumnRole.QUASI, Tree.DATES)
+    # As a text it has no order that a hierarchy could follow.
+    texts = patients().append_column("date_of_birth", pa.array([f"{one:%d.%m.%Y}" for one in born]))
+    assert guided(texts).columns["date_of_birth"].role is ColumnRole.DROP
 
 
 def test_names_that_do_not_fit() -> None:

@@ -119,6 +119,20 @@ def test_a_population_is_a_bound_too() -> None:
         )
         assert outcome.found is not None
         assert outcome.found.is_optimal
+        # Counted by hand: the group of each person of the population, from the written ranges.
+        inside = dict.fromkeys(zip(*outcome.table.to_pydict().values(), strict=True), 0)
+        for age, sex in zip(*known.to_pydict().values(), strict=True):
+            for wide, written in inside:
+                low, _, high = str(wide).strip("[]").partition(",")
+                to = int(high.strip("[")) if high else 0
+                is_inside = age is not None and to > 0 and int(low) <= age < to
+                if written == sex and (is_inside or wide == age):
+                    inside[wide, written] += 1
+        if asked.k_map:
+            assert outcome.proof.measured["people in a group"] == min(inside.values()) >= 10
+        assert outcome.people is not None
+        shared = outcome.people[1][outcome.group >= 0]
+        assert sorted(set(shared.tolist())) == sorted(set(inside.values()))
     with pytest.raises(ValidationError, match="the population has no column"):
         anonymize(table, Recipe(DemandsRecipe(k=1, k_map=2), columns=columns), draw=tables.draw,
                   population=known.select(["age"]))  # fmt: skip

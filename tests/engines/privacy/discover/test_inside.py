@@ -66,6 +66,17 @@ def test_free_text_tells_which_types_it_holds() -> None:
     assert discover_table(pa.table({"note": notes}), finder=plain).columns[0].inside == ()
 
 
+def test_the_languages_of_texts_are_told_with_the_share_of_the_texts_in_them() -> None:
+    english = "The order was sent to the office and they have it with them: number"
+    german = "Die Ware ist bei uns angekommen und wird von einer Kollegin gebracht, Nummer"
+    notes = [f"{german if i % 4 == 0 else english} {i}" for i in range(40)]
+    table = pa.table({"note": notes, "n": [str(i) for i in range(40)]})
+    note, number = discover_table(table, finder=WordFinder("nobody", "person_name")).columns
+    reasons = {one.source: one.detail for one in note.evidence}
+    assert reasons["language"] == "written in English 75 %, German 25 %"
+    assert "language" not in {one.source for one in number.evidence}
+
+
 def test_the_built_in_finder_sees_addresses_in_notes() -> None:
     notes = [f"Please write to p{i}@example.org about the order of last week" for i in range(40)]
     finding = discover_table(pa.table({"note": notes})).columns[0]
@@ -78,6 +89,15 @@ def test_a_column_of_mixed_content_is_not_silent() -> None:
     assert finding.type is None
     assert [one.type for one in finding.inside] == ["email"]
     assert 0.2 < finding.inside[0].share < 0.5  # a third of them
+
+
+def test_versions_are_not_told_as_addresses() -> None:
+    versions = [f"{i % 9}.{i % 7}.{i % 40}.{i}" for i in range(90)]
+    mixed = [value if i % 3 else f"build {i}" for i, value in enumerate(versions)]
+    for values, types in ((versions, []), (mixed, ["ip_address"])):
+        finding = discover_table(pa.table({"version": values})).columns[0]
+        assert finding.type is None
+        assert [one.type for one in finding.inside] == types
 
 
 PLANTED = ("Zanderbrook", "zq9@hidden.example", "943 476 5919", "4111111111111111", "SW9Z 9ZZ")

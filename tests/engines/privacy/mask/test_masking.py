@@ -131,6 +131,23 @@ def test_dates_shift_together_for_one_subject() -> None:
     assert moving.shift_dates(moments, subjects, KEY, rule)[0].as_py().hour == 12
 
 
+def test_dates_in_texts_keep_their_form_and_their_distance() -> None:
+    forms = [
+        "2020-01-{:02}", "2020/01/{:02}", "202001{:02}", "{:02}.01.2020", "2020-01-{:02}T10:20:30",
+        "2020-01-{:02}T10:20:30Z", " 2020-01-{:02} 10:20:30 ",
+    ]  # fmt: skip
+    texts = [form.format(day) for form in forms for day in (5, 19)]
+    odd = ["03/04/2020", "32.01.2020", "1.2.20", "20209999", "soon", "", None]
+    rule = MaskRule(Method.SHIFT_DATE, max_days=3)
+    subjects = pa.array(["a"] * (len(texts) + len(odd)))
+    shifted = moving.shift_dates(pa.array(texts + odd), subjects, KEY, rule).to_pylist()
+    days: Any = moving.subject_shifts(subjects, KEY, 3)[0].as_py()
+    assert shifted[: len(texts)] == [
+        form.strip().format(day + days) for form in forms for day in (5, 19)
+    ]
+    assert shifted[len(texts) :] == [None] * len(odd)
+
+
 def test_shifts_use_the_whole_range_and_never_nothing() -> None:
     subjects = pa.array([str(i) for i in range(2_000)])
     shifts = set(moving.subject_shifts(subjects, KEY, 3).to_pylist())

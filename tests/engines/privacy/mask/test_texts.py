@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strongroom.engines.privacy.discover.custom import CustomType
+from strongroom.engines.privacy.discover.findings import Role
+from strongroom.engines.privacy.discover.rulebook import role_named
 from strongroom.engines.privacy.discover.text.finder import text_finder
 from strongroom.engines.privacy.discover.text.spans import Span
 from strongroom.engines.privacy.mask.policy_file import parse_policy
@@ -35,6 +38,9 @@ class Fixed:
                 ),
                 key=lambda span: span.start,
             )
+
+    def role_of(self, type_name: str) -> Role:
+        return role_named(type_name, ())
 
 
 FINDER = Fixed(
@@ -138,3 +144,16 @@ def test_with_the_real_finder() -> None:
     assert "clinic" not in text
     assert "536" not in text
     assert text.startswith("Call ")
+
+
+def test_finds_of_types_of_ones_own_obey_the_role_that_the_type_states() -> None:
+    policy = parse_policy('[roles]\ndirect = "keep"\nspecial = "redact"\nplain = "keep"')
+    text = "Study ST-123456, write to ann.lee@clinic.org."
+    for role, stays in ((Role.SPECIAL, False), (Role.SECRET, False), (Role.DIRECT, True)):
+        own = CustomType("study_code", "code of a study", r"ST-\d{6}", ("study",), role=role)
+        finder = text_finder(model=False, custom=(own,))
+        made = TextMasker(policy, KEY, finder).mask(text)
+        assert ("ST-123456" in made) is stays
+        assert "ann.lee@clinic.org" in made
+        assert finder.role_of("health_condition") is Role.SPECIAL
+        assert finder.role_of("nobody_knows") is Role.DIRECT

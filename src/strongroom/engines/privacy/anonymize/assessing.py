@@ -82,8 +82,8 @@ def assessed(
     bottom = (0,) * len(coded.names)
     return Assessment(
         outcome=outcome,
-        before=risk_of(before_groups, k),
-        after=risk_of(outcome.group, k),
+        before=risk_of(before_groups, k, _people_of(before_groups, outcome.people, 0)),
+        after=risk_of(outcome.group, k, _people_of(outcome.group, outcome.people, 1)),
         utility=utility_of(coded, outcome.group, k, node),
         local=_local(outcome),
         before_population=population_uniques(before_groups, population) if population else None,
@@ -94,6 +94,16 @@ def assessed(
                           node=node),
         models=_models(outcome, table, model_target, seed),
     )  # fmt: skip
+
+
+def _people_of(group: Codes, people: tuple[Codes, Codes] | None, which: int) -> Codes | None:
+    """People of the population in each group, from those of each row."""
+    if people is None:
+        return None
+    found = np.zeros(int(group.max(initial=0)) + 1, dtype=np.int64)
+    inside = group >= 0
+    found[group[inside]] = people[which][inside]
+    return found
 
 
 def _targets(coded: Coded, auxiliary: pa.Table | None, seed: int) -> list[Codes]:

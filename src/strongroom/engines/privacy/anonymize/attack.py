@@ -6,11 +6,13 @@ column. What the intruder then knows is measured; nobody is named.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from strongroom.engines.privacy.anonymize.groups import Node
-from strongroom.engines.privacy.anonymize.hierarchy import Codes, Hierarchy
+from strongroom.engines.privacy.anonymize.groups import Node, close_numbers, numbered
+from strongroom.engines.privacy.anonymize.hierarchy import Codes, Hierarchy, Shares
 
 MAX_TARGETS = 2_000
 _CELLS = 20_000_000
@@ -59,13 +61,56 @@ def link(
     kept = np.flatnonzero(group >= 0)
     if not count or not people:
         return LinkageAttack(people, 0.0, 0.0, 0.0, 0, tuple((name, 0.0) for name, _ in sensitive))
-    sizes = np.bincount(group[kept], minlength=count)
+    wanted = [column[:people] for column in targets]
+    rows = [column[kept] for column in codes]
+    values = [column[kept] for _, column in sensitive]
+    if node is not None:
+        candidates, told = _by_level(wanted, hierarchies, rows, values, node)
+    else:
+        candidates, told = _by_cover(wanted, hierarchies, rows, values, group[kept])
+    return LinkageAttack(
+        targets=people,
+        matched=float(np.mean(candidates > 0)),
+        singled_out=float(np.mean(candidates == 1)),
+        expected_hits=float(np.mean(np.where(candidates > 0, 1 / np.maximum(candidates, 1), 0))),
+        fewest=int(candidates[candidates > 0].min(initial=np.inf)) if candidates.any() else 0,
+        told=tuple((name, float(told[at].mean())) for at, (name, _) in enumerate(sensitive)),
+    )
+
+
+_Told: TypeAlias = npt.NDArray[np.bool_]
+
+
+def _by_level(
+    targets: Sequence[Codes], hierarchies: Sequence[Hierarchy], rows: Sequence[Codes],
+    sensitive: Sequence[Codes], node: Node,
+) -> tuple[Shares, _Told]:  # fmt: skip
+    """Rows that could be each target's, and what these tell, where a column has one level."""
+    above = [
+        np.concatenate([tree.codes[level][column], tree.codes[level][target]])
+        for tree, level, column, target in zip(hierarchies, node, rows, targets, strict=True)
+    ]
+    sizes = [len(tree.labels[level]) for tree, level in zip(hierarchies, node, strict=True)]
+    ids, count = close_numbers(*numbered(above, sizes))
+    mine, theirs = ids[: len(rows[0])], ids[len(rows[0]) :]
+    lowest, highest = _extremes(mine, count, sensitive)
+    told = [low[theirs] == high[theirs] for low, high in zip(lowest, highest, strict=True)]
+    candidates = np.bincount(mine, minlength=count)[theirs].astype(np.float64)
+    return candidates, np.array(told, dtype=np.bool_).reshape(len(sensitive), len(theirs))
+
+
+def _by_cover(
+    targets: Sequence[Codes], hierarchies: Sequence[Hierarchy], rows: Sequence[Codes],
+    sensitive: Sequence[Codes], group: Codes,
+) -> tuple[Shares, _Told]:  # fmt: skip
+    """The same where each group covers ranges and sets of its own."""
+    count, people = int(group.max()) + 1, len(targets[0])
+    sizes = np.bincount(group, minlength=count)
     candidates = np.zeros(people)
     told = np.zeros((len(sensitive), people), dtype=np.bool_)
-    lowest, highest = _extremes(group[kept], count, [values[kept] for _, values in sensitive])
+    lowest, highest = _extremes(group, count, sensitive)
     covers = [
-        _cover(tree, column[kept], group[kept], count, node[at] if node is not None else None)
-        for at, (tree, column) in enumerate(zip(hierarchies, codes, strict=True))
+        _cover(tree, column, group, count) for tree, column in zip(hierarchies, rows, strict=True)
     ]
     step = max(_CELLS // count, 1)
     for start in range(0, people, step):
@@ -78,14 +123,7 @@ def link(
             low = np.where(possible, lowest[at], np.iinfo(np.int64).max).min(axis=1)
             high = np.where(possible, highest[at], -1).max(axis=1)
             told[at, start:end] = low == high
-    return LinkageAttack(
-        targets=people,
-        matched=float(np.mean(candidates > 0)),
-        singled_out=float(np.mean(candidates == 1)),
-        expected_hits=float(np.mean(np.where(candidates > 0, 1 / np.maximum(candidates, 1), 0))),
-        fewest=int(candidates[candidates > 0].min(initial=np.inf)) if candidates.any() else 0,
-        told=tuple((name, float(told[at].mean())) for at, (name, _) in enumerate(sensitive)),
-    )
+    return candidates, told
 
 
 @dataclass(frozen=True)
@@ -97,14 +135,8 @@ class _Cover:
     present: "np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None" = None
 
 
-def _cover(tree: Hierarchy, codes: Codes, group: Codes, count: int, level: int | None) -> _Cover:
+def _cover(tree: Hierarchy, codes: Codes, group: Codes, count: int) -> _Cover:
     low, high = np.full(count, len(tree.leaves)), np.full(count, -1)
-    if level is not None:
-        nodes = tree.codes[level]
-        first = np.searchsorted(nodes, np.arange(int(nodes.max()) + 1), side="left")
-        last = np.searchsorted(nodes, np.arange(int(nodes.max()) + 1), side="right") - 1
-        low[group], high[group] = first[nodes[codes]], last[nodes[codes]]
-        return _Cover(low, high)
     np.minimum.at(low, group, codes)
     np.maximum.at(high, group, codes)
     if tree.is_ordered or count * len(tree.leaves) > _CELLS:

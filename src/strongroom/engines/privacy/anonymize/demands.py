@@ -17,7 +17,7 @@ from strongroom.engines.privacy.anonymize.criteria import (
     TCloseness,
     ValueCriterion,
 )
-from strongroom.engines.privacy.anonymize.hierarchy import Codes, Shares
+from strongroom.engines.privacy.anonymize.hierarchy import Codes, Hierarchy, Shares
 from strongroom.engines.privacy.anonymize.recipe import ColumnRole, DemandsRecipe, Diversity, Recipe
 from strongroom.engines.privacy.anonymize.verify import Promise
 from strongroom.errors import ValidationError
@@ -60,7 +60,9 @@ def demands_of(recipe: Recipe, coded: Coded) -> Demands:
         sizes.append(DeltaPresence(asked.presence_low, asked.presence_high))
     values: list[ValueCriterion] = []
     for name, column in coded.sensitive.items():
-        values += _of_column(name, column, asked, whole_of(column, coded.times))
+        whole = whole_of(column, coded.times)
+        _require_enough(name, asked, int(np.count_nonzero(whole)))
+        values += value_criteria(name, asked, whole, column.hierarchy)
     return Demands(tuple(sizes), tuple(values), asked.average_risk, asked.suppression)
 
 
@@ -70,27 +72,38 @@ def whole_of(column: Sensitive, times: Codes | None = None) -> Shares:
     return np.asarray(counts / max(float(counts.sum()), 1.0))
 
 
-def _of_column(
-    name: str, column: Sensitive, asked: DemandsRecipe, whole: Shares
+def _require_enough(name: str, asked: DemandsRecipe, there: int) -> None:
+    """Refuse an l that the column cannot have. Raises: ValidationError."""
+    if asked.l <= 1:
+        return
+    if there < asked.l:
+        raise ValidationError(
+            f"l = {asked.l:g} is more than the {there} values of `{name}`",
+            next_step="ask for a smaller l",
+        )
+    if asked.diversity is not Diversity.ENTROPY and asked.l != int(asked.l):
+        raise ValidationError("l is a whole number, but for entropy diversity")
+
+
+def value_criteria(
+    name: str, asked: DemandsRecipe, whole: Shares, hierarchy: Hierarchy | None = None
 ) -> list[ValueCriterion]:
+    """The criteria on one sensitive column.
+
+    Args:
+        whole: share of each value in the whole table.
+        hierarchy: of the column; for the hierarchical distance only.
+    """
     found: list[ValueCriterion] = []
     if asked.l > 1:
-        there = int(np.count_nonzero(whole))
-        if there < asked.l:
-            raise ValidationError(
-                f"l = {asked.l:g} is more than the {there} values of `{name}`",
-                next_step="ask for a smaller l",
-            )
         if asked.diversity is Diversity.ENTROPY:
             found.append(EntropyDiversity(name, float(asked.l)))
-        elif asked.l != int(asked.l):
-            raise ValidationError("l is a whole number, but for entropy diversity")
         elif asked.diversity is Diversity.RECURSIVE:
             found.append(RecursiveDiversity(name, asked.c, int(asked.l)))
         else:
             found.append(DistinctDiversity(name, int(asked.l)))
     if asked.t is not None:
-        found.append(TCloseness(name, asked.t, whole, asked.distance, column.hierarchy))
+        found.append(TCloseness(name, asked.t, whole, asked.distance, hierarchy))
     if asked.beta is not None:
         found.append(BetaLikeness(name, asked.beta, whole))
     if asked.delta_disclosure is not None:
@@ -98,11 +111,17 @@ def _of_column(
     return found
 
 
-def promise_of(recipe: Recipe, coded: Coded, wholes: dict[str, dict[str, int]]) -> Promise:
+def promise_of(
+    recipe: Recipe,
+    coded: Coded,
+    wholes: dict[str, dict[str, int]],
+    people: dict[tuple[str, ...], int] | None = None,
+) -> Promise:
     """What the written table must keep.
 
     Args:
         wholes: by sensitive column how often each value occurs, counted from the table itself.
+        people: of the population, by what stands for their quasi-identifiers in the table.
     """
     asked = recipe.demands
     names = tuple(coded.sensitive)
@@ -122,6 +141,9 @@ def promise_of(recipe: Recipe, coded: Coded, wholes: dict[str, dict[str, int]]) 
         orders={n: column.hierarchy.leaves for n, column in coded.sensitive.items()},
         trees={n: _tree(column) for n, column in coded.sensitive.items()},
         wholes=wholes,
+        k_map=asked.k_map,
+        presence=(asked.presence_low, asked.presence_high),
+        people=people or {},
         average_risk=asked.average_risk,
         rows=coded.rows,
         suppression=asked.suppression,

@@ -7,6 +7,7 @@ from strongroom.engines.privacy.anonymize.assessing import Assessment, missing_c
 from strongroom.engines.privacy.anonymize.recipe import ColumnRole, Recoding
 
 VERSION = 1
+_ALL_LOST = 1 - 1e-9
 
 
 def document(assessment: Assessment) -> dict[str, Any]:
@@ -112,7 +113,12 @@ def summary(assessment: Assessment) -> list[str]:
             f"loss {found.loss:.3f} ({outcome.recipe.method.measure.value}), {state}; "
             f"{found.checked:,} of {found.size:,} tables counted"
         )
-    if assessment.local is not None:
+    if utility.gcp >= _ALL_LOST:
+        lines.append(
+            "nothing is left of the quasi-identifiers: name fewer of them, allow more suppression, "
+            "or ask for less"
+        )
+    if assessment.local is not None and assessment.local.gcp < utility.gcp:
         lines.append(
             f"--method local would lose {assessment.local.gcp:.3f} instead of {utility.gcp:.3f}: "
             "each group gets ranges of its own, so the same value is written differently in "

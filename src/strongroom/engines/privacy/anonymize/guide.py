@@ -62,7 +62,7 @@ def recipe_for(
         if finding is None:  # nested: its parts have findings, it has none
             chosen = ColumnRecipe(ColumnRole.DROP, reason=_HIDDEN_SHAPES[Shape.NESTED])
         else:
-            chosen = _chosen(finding, is_in_set=field.name in in_sets)
+            chosen = _chosen(finding, field.type, is_in_set=field.name in in_sets)
         if field.name in named:
             chosen = replace(chosen, role=named[field.name], reason="named on the command line")
         if chosen.role in (ColumnRole.QUASI, ColumnRole.SENSITIVE):
@@ -71,9 +71,11 @@ def recipe_for(
     return Recipe(demands, method, columns)
 
 
-def _chosen(finding: ColumnFinding, *, is_in_set: bool) -> ColumnRecipe:
+def _chosen(finding: ColumnFinding, held: pa.DataType, *, is_in_set: bool) -> ColumnRecipe:
     shape = finding.profile.shape
     kind = f"found to hold {(finding.type or '').replace('_', ' ')}"
+    if finding.type == "date_of_birth" and _is_time(held):
+        return ColumnRecipe(ColumnRole.QUASI, reason=f"{kind}, which many know: made coarser")
     if finding.role in (Role.DIRECT, Role.SECRET):
         return ColumnRecipe(ColumnRole.DROP, reason=f"{kind}, which leads straight to a person")
     if shape in _HIDDEN_SHAPES and finding.role is not Role.QUASI:
@@ -102,11 +104,15 @@ def _tree(finding: ColumnFinding | None, kind: pa.DataType) -> Tree:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         is_code = finding is not None and finding.type in _CODES
         return Tree.PREFIXES if is_code else Tree.NUMBERS
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    if _is_time(kind):
         return Tree.DATES
     if finding is not None and finding.type in _CODES:
         return Tree.PREFIXES
     return Tree.FREQUENCY
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
 _CODES = frozenset({"postcode", "us_zip", "zip_code", "postal_code"})

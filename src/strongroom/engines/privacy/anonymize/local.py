@@ -28,6 +28,8 @@ _Flags = npt.NDArray[np.bool_]
 _LEAST_BALANCE = 0.125
 """Share of a part's rows that the smaller side of a cut has at least while parts are large."""
 _LARGE = 64
+_DENSE = 8
+"""Up to so many possible keys for each row they are counted in an array and not sorted."""
 
 
 class Cuts(StrEnum):
@@ -188,22 +190,15 @@ class _Parts:
 
     def _sides(self, rows: Codes, part: Codes, count: int) -> _Flags:
         """Per row whether it goes to the right; parts that stay whole have no such row."""
-        sorted_by, costs, cuts = [], [], []
-        columns = range(len(self._spread))
         if self._cuts is Cuts.WIDEST:
             return self._widest(rows, part, count)
-        entries = np.bincount(part, minlength=count)
-        for column in columns:
-            order, cost, cut = self._best_cut(column, rows, part, entries)
-            sorted_by.append(order)
-            costs.append(cost)
-            cuts.append(cut)
-        table = np.stack(costs)
+        sizes = _weighed(part, self._times[rows], count)
+        found = [self._best_cut(at, rows, part, sizes) for at in range(len(self._spread))]
+        table = np.stack([cost for cost, _ in found])
         ranked = np.argsort(table, axis=0, kind="stable")
-        starts = np.cumsum(entries) - entries
         right = np.zeros(len(rows), dtype=np.bool_)
         waiting = np.ones(count, dtype=np.bool_)
-        tries = len(columns) if self._values else 1
+        tries = len(self._spread) if self._values else 1
         for rank in range(tries):
             chosen = ranked[rank]
             possible = waiting & np.isfinite(table[chosen, np.arange(count)])
@@ -211,55 +206,73 @@ class _Parts:
                 break
             trial = np.zeros(len(rows), dtype=np.bool_)
             for column in np.unique(chosen[possible]).tolist():
-                which = possible & (chosen == column)
-                order = sorted_by[column]
-                at = part[order]
-                inside = which[at]
-                place = np.arange(len(order)) - starts[at]
-                trial[order[inside & (place >= cuts[column][at])]] = True
-            good = possible & self._both_hold(rows, part, count, trial)
-            right |= trial & good[part]
+                # The last code that stays left; nothing of other parts is beyond it.
+                last = np.where(
+                    possible & (chosen == column), found[column][1], self._sizes[column]
+                )
+                trial |= self._rows.codes[column][rows] > last[part]
+            good = possible
+            if self._values:
+                good = possible & self._both_hold(rows, part, count, trial)
+                trial &= good[part]
+            right |= trial
             waiting &= ~good
         if self._values and waiting.any():
             self._mixed(rows, part, count, waiting, right)
         return right
 
     def _best_cut(
-        self, column: int, rows: Codes, part: Codes, entries: Codes
-    ) -> tuple[Codes, Shares, Codes]:
+        self, column: int, rows: Codes, part: Codes, sizes: Codes
+    ) -> tuple[Shares, Codes]:
         """For each part the place in one column after which both sides lose least.
 
-        Returns: an order of the rows by part and value; for each part how much it loses after the
-        cut, less what it does now, infinite where no cut can be; and how many of the rows given go
-        left.
+        Args:
+            sizes: rows of the table in each part.
+
+        Returns: for each part how much it loses after the cut, less what it does now, infinite
+        where no cut can be; and the last code that goes left.
         """
-        codes = self._rows.codes[column][rows]
-        order = _order(part * self._sizes[column] + codes, len(entries) * self._sizes[column])
-        value = self._spread[column][codes[order]]
-        whose = part[order]
-        ends = np.cumsum(entries)
-        starts = ends - entries
-        low, high = value[starts], value[ends - 1]
-        upto = np.cumsum(self._times[rows[order]])
-        before = upto[starts] - self._times[rows[order[starts]]]
-        sizes = upto[ends - 1] - before
-        left = upto - before[whose]
-        right = sizes[whose] - left
-        least = np.where(sizes > _LARGE * self._k,
-                         np.maximum(sizes * _LEAST_BALANCE, self._k), self._k)[whose]  # fmt: skip
-        following = np.append(value[1:], value[-1:])
-        cost = (
-            left * (value - low[whose])
-            + right * (high[whose] - following)
-            - sizes[whose] * (high - low)[whose]
+        width, count = self._sizes[column], len(sizes)
+        pairs, times = self._pairs(
+            part * width + self._rows.codes[column][rows], rows, count * width
         )
+        whose = pairs // width
+        value = self._spread[column][pairs - whose * width]
+        last = np.append(whose[1:] != whose[:-1], True)
+        ends = np.flatnonzero(last)
+        starts = np.append(0, ends[:-1] + 1)
+        low, high = value[starts], value[ends]
+        # Only a pair that is not the last of its part can be the left side's last.
+        open_ = np.flatnonzero(~last)
+        best, cut = np.full(count, np.inf), np.zeros(count, dtype=np.int64)
+        if not len(open_):
+            return best, cut
+        of = whose[open_]
+        left = np.cumsum(times)[open_] - (np.cumsum(sizes) - sizes)[of]
+        size = sizes[of]
+        right = size - left
+        least = np.where(sizes > _LARGE * self._k,
+                         np.maximum(sizes * _LEAST_BALANCE, self._k), self._k)[of]  # fmt: skip
+        here, following = value[open_], value[open_ + 1]
+        cost = left * (here - low[of]) + right * (high[of] - following) - size * (high - low)[of]
         # Rows with the same value stay together, unless that leaves one side too small.
-        cost = np.where((left >= least) & (right >= least) & (following > value), cost, np.inf)
-        best = np.minimum.reduceat(cost, starts)
-        first = np.flatnonzero(cost == best[whose])
-        cut = np.zeros(len(entries), dtype=np.int64)
-        cut[whose[first[::-1]]] = first[::-1] + 1 - starts[whose[first[::-1]]]
-        return order, best, cut
+        cost = np.where((left >= least) & (right >= least) & (following > here), cost, np.inf)
+        firsts = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
+        best[of[firsts]] = np.minimum.reduceat(cost, firsts)
+        at = np.flatnonzero(cost == best[of])[::-1]
+        cut[of[at]] = pairs[open_[at]] - of[at] * width
+        return best, cut
+
+    def _pairs(self, keys: Codes, rows: Codes, bound: int) -> tuple[Codes, Codes]:
+        """The different keys in order, and how many rows of the table have each."""
+        if bound <= _DENSE * len(keys):
+            counts = np.bincount(keys, weights=self._times[rows], minlength=bound)
+            pairs = np.flatnonzero(counts)
+            return pairs, counts[pairs].astype(np.int64)
+        order = _order(keys, bound)
+        keys = keys[order]
+        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        return keys[starts], np.add.reduceat(self._times[rows][order], starts)
 
     def _widest(self, rows: Codes, part: Codes, count: int) -> _Flags:
         """Mondrian: the widest column at its median; where the demands forbid it, the next one."""

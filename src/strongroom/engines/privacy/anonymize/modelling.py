@@ -5,11 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from strongroom.engines.privacy.anonymize.coding import texts_of
 from strongroom.errors import ValidationError
@@ -49,6 +44,13 @@ def model_accuracy(
 
 
 def _score(table: pa.Table, target: str, features: Sequence[str], seed: int) -> float:
+    # Their import takes longer than most searches, and few ask for a model.
+    from sklearn.compose import ColumnTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
     if table.num_rows > MAX_ROWS:
         chosen = np.random.default_rng(seed).choice(table.num_rows, MAX_ROWS, replace=False)
         table = table.take(np.sort(chosen))

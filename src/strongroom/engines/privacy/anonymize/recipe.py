@@ -18,6 +18,9 @@ hierarchy = "numbers"      # or "dates", "prefixes", "ordered", "frequency", "fi
 steps = [5, 10, 20]
 weight = 2.0
 top = 90                   # 90 and above become one value
+
+[files]                    # hierarchies in ARX's form, where they shall not lie beside the recipe
+"age.csv" = '''17;<30;*…'''
 """
 
 import tomllib
@@ -141,11 +144,16 @@ class MethodRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides the outcome, the table aside."""
+    """Everything that decides the outcome, the table aside.
+
+    Attributes:
+        files: texts of hierarchy files that the recipe holds itself, by name.
+    """
 
     demands: DemandsRecipe = field(default_factory=DemandsRecipe)
     method: MethodRecipe = field(default_factory=MethodRecipe)
     columns: Mapping[str, ColumnRecipe] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def of_role(self, role: ColumnRole) -> tuple[str, ...]:
         """Columns of a role."""
@@ -164,7 +172,7 @@ def parse_recipe(text: str) -> Recipe:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValidationError(f"the recipe is not valid TOML: {error}") from None
-    _known("the recipe", document, ("demands", "method", "columns"))
+    _known("the recipe", document, ("demands", "method", "columns", "files"))
     columns = document.get("columns", {})
     if not isinstance(columns, dict) or len(columns) > MAX_COLUMNS:
         raise ValidationError(f"`columns` must be at most {MAX_COLUMNS:,} tables of the recipe")
@@ -172,7 +180,14 @@ def parse_recipe(text: str) -> Recipe:
         DemandsRecipe(**_values("demands", document.get("demands", {}), DemandsRecipe)),
         MethodRecipe(**_values("method", document.get("method", {}), MethodRecipe)),
         {name: _column(name, content) for name, content in columns.items()},
+        _files(document.get("files", {})),
     )
+
+
+def _files(content: object) -> dict[str, str]:
+    if not isinstance(content, dict) or not all(isinstance(one, str) for one in content.values()):
+        raise ValidationError("`files` must be a table of texts by name")
+    return content
 
 
 def _column(name: str, content: object) -> ColumnRecipe:
@@ -259,6 +274,10 @@ def recipe_text(recipe: Recipe) -> str:
             lines.append(f"# {_one_line(column.reason)}")
         lines += [line for line in _lines(column, ColumnRecipe(column.role)) if line]
         lines.append("")
+    if recipe.files:
+        lines.append("[files]")
+        lines += [f"{_quoted(name)} = {_text(text)}" for name, text in recipe.files.items()]
+        lines.append("")
     return "\n".join(lines)
 
 
@@ -291,6 +310,14 @@ def _quoted(text: str) -> str:
         c if c.isprintable() or c == " " else f"\\u{ord(c):04X}" if ord(c) < 0x10000
         else f"\\U{ord(c):08X}" for c in escaped
     ) + '"'  # fmt: skip
+
+
+def _text(text: str) -> str:
+    """A TOML string of many lines, as it stands where that is possible."""
+    is_plain = "'''" not in text and not text.endswith("'")
+    if is_plain and all(c.isprintable() or c == "\n" for c in text):
+        return f"'''\n{text}'''"
+    return _quoted(text)
 
 
 def _one_line(text: str) -> str:

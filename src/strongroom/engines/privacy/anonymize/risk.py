@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from strongroom.engines.privacy.anonymize.hierarchy import Codes
 from strongroom.engines.privacy.discover.population import population_share
@@ -148,6 +147,8 @@ def _slide(sizes: Codes, population: int) -> float:
     function of F is x G(x) with G(x) = (p / (1 - (1 - p) x))^a. The expected people, groups seen
     and groups seen once give K, a and p.
     """
+    from scipy.optimize import least_squares  # slow to import, and only asked for a population
+
     rows, groups = int(sizes.sum()), len(sizes)
     once = int(np.count_nonzero(sizes == 1))
     f = rows / population

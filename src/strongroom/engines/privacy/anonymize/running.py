@@ -1,6 +1,7 @@
 """Anonymizing one table: coded, searched or cut, written, counted again."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from strongroom.engines.privacy.anonymize.demands import (
 )
 from strongroom.engines.privacy.anonymize.groups import (
     Groups,
+    Node,
     RollUp,
     base_groups,
     close_numbers,
@@ -28,7 +30,12 @@ from strongroom.engines.privacy.anonymize.local import cut_into_groups, rows_of
 from strongroom.engines.privacy.anonymize.microaggregation import microaggregated
 from strongroom.engines.privacy.anonymize.objective import objective_of, weights_of
 from strongroom.engines.privacy.anonymize.recipe import Recipe, Recoding
-from strongroom.engines.privacy.anonymize.verify import Proof, value_counts, verify_table
+from strongroom.engines.privacy.anonymize.verify import (
+    Proof,
+    value_counts,
+    value_text,
+    verify_table,
+)
 from strongroom.errors import ValidationError
 
 
@@ -41,6 +48,8 @@ class Outcome:
         coded: the table as it came, as codes.
         group: group of each row of the table as it came; -1 where it was suppressed.
         found: of the search; None where groups were cut.
+        people: of each row, how many people of the population have its values as they came and as
+            they are written; None without a population.
         proof: of the verification.
         remarks: safe choices that were made, in words without values.
     """
@@ -52,6 +61,7 @@ class Outcome:
     found: Found | None
     proof: Proof
     remarks: tuple[str, ...]
+    people: tuple[Codes, Codes] | None = None
 
     @property
     def suppressed(self) -> int:
@@ -74,7 +84,7 @@ def anonymize(
     Args:
         draw: gives so many random bytes, as `os.urandom`: rows of a group are written in an order
             that says nothing.
-        files: texts of hierarchy files by name.
+        files: texts of hierarchy files by name, beside those that the recipe holds.
         population: everybody of whom the table may be a part, with the same quasi-identifiers.
         watch: told of a search; may end it with the best table so far.
         clock: seconds; for the recipe's limit.
@@ -85,31 +95,41 @@ def anonymize(
     """
     _require_columns(table, recipe)
     require_possible(recipe, table.num_rows, has_population=population is not None)
-    coded = coded_table(table, recipe, files or {})
+    coded = coded_table(table, recipe, {**(files or {}), **recipe.files})
     demands = demands_of(recipe, coded)
     remarks = _remarks(table, recipe, coded)
-    found = None
+    found, shared, named_people = None, None, None
     keys = np.frombuffer(draw(8 * table.num_rows), dtype=np.int64)
     if recipe.method.recoding is Recoding.GLOBAL:
         people = _population(population, recipe, coded) if population is not None else None
-        found, group = _searched(recipe, coded, demands, people, watch, clock)
+        found, group, shared = _searched(recipe, coded, demands, people, watch, clock)
         assert found.node is not None  # noqa: S101 # refused before
+        if population is not None:
+            named_people = _named_people(population, recipe, coded, found.node)
         written = recoding.generalized(table, recipe, coded, found.node, group, keys)
     else:
         group = _cut(recipe, coded, demands)
         write = recoding.grouped if recipe.method.recoding is Recoding.LOCAL else recoding.averaged
         written = write(table, recipe, coded, group, keys)
-    proof = verified(table, written, recipe, coded)
-    return Outcome(written, recipe, coded, group, found, proof, remarks)
+    proof = verified(table, written, recipe, coded, named_people)
+    return Outcome(written, recipe, coded, group, found, proof, remarks, shared)
 
 
-def verified(table: pa.Table, written: pa.Table, recipe: Recipe, coded: Coded) -> Proof:
-    """Count the written table anew. Raises: InternalError where a promise does not hold."""
+def verified(
+    table: pa.Table, written: pa.Table, recipe: Recipe, coded: Coded,
+    people: dict[tuple[str, ...], int] | None = None,
+) -> Proof:  # fmt: skip
+    """Count the written table anew. Raises: InternalError where a promise does not hold.
+
+    Args:
+        people: of the population, by what stands for their values in the table.
+    """
     wholes = {}
     for name in coded.sensitive:
         values = clipped(name, table.column(name), recipe.columns[name])
         wholes[name] = value_counts(pa.table({name: values}).to_batches(), name)
-    proof = verify_table(written.combine_chunks().to_batches(), promise_of(recipe, coded, wholes))
+    promise = promise_of(recipe, coded, wholes, people)
+    proof = verify_table(written.combine_chunks().to_batches(), promise)
     proof.require()
     return proof
 
@@ -136,6 +156,8 @@ def _remarks(table: pa.Table, recipe: Recipe, coded: Coded) -> tuple[str, ...]:
             said.append(f"`{name}` is different in every row: expect it to be hidden")
         if tree.height == 1 and there > 50:
             said.append(f"`{name}` has {there} values and no levels between them and `*`")
+    if recipe.demands.k == 1 and not recipe.demands.k_map:
+        said.append("k = 1: rows may stand alone")
     for name, column in coded.sensitive.items():
         if len(np.unique(column.codes)) <= 1:
             said.append(f"`{name}` is the same in all rows: everybody knows it")
@@ -153,11 +175,24 @@ def _population(population: pa.Table, recipe: Recipe, coded: Coded) -> list[Code
     return found
 
 
+def _named_people(
+    population: pa.Table, recipe: Recipe, coded: Coded, node: Node
+) -> dict[tuple[str, ...], int]:
+    """The population counted by names, in dictionaries: the verification takes no codes."""
+    columns = []
+    for name, tree, level in zip(coded.names, coded.hierarchies, node, strict=True):
+        above = dict(zip(tree.leaves, (tree.labels[level][n] for n in tree.codes[level]),
+                         strict=True))  # fmt: skip
+        values = clipped(name, population.column(name), recipe.columns[name])
+        columns.append([above[value_text(value)] for value in values.to_pylist()])
+    return dict(Counter(zip(*columns, strict=True)))
+
+
 def _searched(
     recipe: Recipe, coded: Coded, demands: Demands, people: list[Codes] | None,
     watch: Watch | None, clock: Callable[[], float],
-) -> tuple[Found, Codes]:  # fmt: skip
-    """The best table of the lattice, and each row's group in it."""
+) -> tuple[Found, Codes, tuple[Codes, Codes] | None]:  # fmt: skip
+    """The best table of the lattice, each row's group in it, and the people who share it."""
     asked = {name: (column.codes, len(column.hierarchy.leaves))
              for name, column in coded.sensitive.items() if name in demands.columns}  # fmt: skip
     base, of_row = base_groups(coded.codes, coded.hierarchies, asked, people)
@@ -170,7 +205,11 @@ def _searched(
         raise nothing_found(base, coded, demands, found)
     ids, count = close_numbers(*roll.ids(base, found.node))
     verdict = judged(base, ids, count, demands, coded.rows)
-    return found, np.where(verdict.is_bad, -1, np.arange(count))[ids[of_row]]
+    group = np.where(verdict.is_bad, -1, np.arange(count))[ids[of_row]]
+    if people is None:
+        return found, group, None
+    shared = np.bincount(ids, weights=base.population, minlength=count).astype(np.int64)
+    return found, group, (base.population[of_row], shared[ids[of_row]])
 
 
 def in_time(recipe: Recipe, watch: Watch | None, clock: Callable[[], float]) -> Watch:

@@ -237,7 +237,7 @@ def planned(
 
     Args: as of `running.anonymize`. Raises: ValidationError, as there.
     """
-    coded = counting.coded(files)
+    coded = counting.coded({**files, **recipe.files})
     demands = demands_of(recipe, coded)
     asked = {name: (column.codes, len(column.hierarchy.leaves))
              for name, column in coded.sensitive.items() if name in demands.columns}  # fmt: skip

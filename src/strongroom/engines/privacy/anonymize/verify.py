@@ -33,6 +33,9 @@ class Promise:
         orders: by sensitive column the values from low to high, for the ordered distance.
         trees: by sensitive column the names above each value, for the hierarchical distance.
         wholes: by sensitive column how often each value occurs in the whole table.
+        k_map: least people of the population in a group; 0 asks nothing.
+        presence: of a group's people the least and the largest share that is in the table.
+        people: of the population, by what stands for their quasi-identifiers in the table.
         average_risk: groups over rows at most.
         rows: of the whole table, and the share of it that may be missing.
     """
@@ -48,6 +51,9 @@ class Promise:
     orders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     trees: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     wholes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    k_map: int = 0
+    presence: tuple[float, float] = (0.0, 1.0)
+    people: Mapping["Row", int] = field(default_factory=dict)
     average_risk: float = 1.0
     rows: int = 0
     suppression: float = 1.0
@@ -94,11 +100,17 @@ class Verifier:
     def __init__(self, promise: Promise) -> None:
         self._promise = promise
         self._sizes: Counter[Row] = Counter()
+        self._plain: dict[Row, Row] = {}
         self._values: list[dict[Row, Counter[str]]] = [{} for _ in promise.sensitive]
 
-    def add(self, quasi: Row, sensitive: Row, times: int) -> None:
-        """Count rows with these values, which stand as `promise` orders the columns."""
+    def add(self, quasi: Row, sensitive: Row, times: int, plain: Row = ()) -> None:
+        """Count rows with these values, which stand as `promise` orders the columns.
+
+        Args:
+            plain: the quasi-identifiers as the population's are named; for demands on it.
+        """
         self._sizes[quasi] += times
+        self._plain[quasi] = plain
         for at, value in enumerate(sensitive):
             self._values[at].setdefault(quasi, Counter())[value] += times
 
@@ -118,6 +130,7 @@ class Verifier:
                 tuple(exact_text(row[n]) for n in quasi),
                 tuple(value_text(row[n]) for n in sensitive),
                 times,
+                tuple(value_text(row[n]) for n in quasi) if promise.people else (),
             )
 
     def proof(self) -> Proof:
@@ -137,9 +150,38 @@ class Verifier:
         if total and len(sizes) > promise.average_risk * total + _SLACK:
             failures.append(f"the average risk is {len(sizes) / total:.4f}")
         measured: dict[str, float] = {}
+        self._population(measured, failures)
         for at, name in enumerate(promise.sensitive):
             _column(name, list(self._values[at].values()), promise, measured, failures)
         return Proof(total, len(sizes), smallest, measured, tuple(failures))
+
+    def _population(self, measured: dict[str, float], failures: list[str]) -> None:
+        """The demands on the people of the population in each group."""
+        promise = self._promise
+        low, high = promise.presence
+        if not promise.k_map and low <= 0 and high >= 1:
+            return
+        rows: Counter[Row] = Counter()
+        for quasi, times in self._sizes.items():
+            rows[self._plain[quasi]] += times
+        if promise.k_map:
+            fewest = min((promise.people.get(group, 0) for group in rows), default=0)
+            measured["people in a group"] = fewest
+            if fewest < promise.k_map:
+                failures.append(f"a group has {fewest} people of the population")
+        # A group that nobody of the table is in says that its people are absent.
+        shares = [rows[group] / people for group, people in promise.people.items()]
+        unknown = any(group not in promise.people for group in rows)
+        most = math.inf if unknown else max(shares, default=0.0)
+        if high < 1:
+            measured["largest presence"] = most
+            if most > high + _SLACK:
+                failures.append(f"of a group {most:.4f} of the people are in the table")
+        if low > 0:
+            least = min(shares, default=0.0)
+            measured["least presence"] = least
+            if least < low - _SLACK:
+                failures.append(f"of a group only {least:.4f} of the people are in the table")
 
 
 def verify_table(batches: Iterable[pa.RecordBatch], promise: Promise) -> Proof:

@@ -12,6 +12,7 @@ from strongroom.engines.privacy.discover.confidence import calibrated
 from strongroom.engines.privacy.discover.findings import ColumnFinding, Evidence, Role, Shape
 from strongroom.engines.privacy.discover.forms import FormShare, form_shares
 from strongroom.engines.privacy.discover.headers import dates_a_thing, names_a_thing, types_named
+from strongroom.engines.privacy.discover.lookalikes import LOOKALIKES
 from strongroom.engines.privacy.discover.phones import phone_share
 from strongroom.engines.privacy.discover.profile import ColumnSample, run_on, spread
 from strongroom.engines.privacy.discover.rulebook import Rulebook
@@ -21,7 +22,7 @@ THRESHOLD = 0.5
 """Types less sure than this are not reported."""
 MIN_DISTINCT = 8
 """Values alone speak only when at least so many differ (Purview's distinct threshold)."""
-_LOOKED_UP = 100
+_LOOKED_UP = 64
 _DOUBTED = 0.5
 _BIRTH_SPREAD_YEARS = 25
 _LEAST_BIRTH_YEAR, _TYPED_BY_NAME = 1890, 0.85
@@ -30,6 +31,8 @@ _LEAST_BUILT = 0.2
 """Of names that only towns have: the others are towns too, though families are called so."""
 _LEAST_FIRMS = 0.1
 """Of names with the ending of a firm: the others are firms too, though people are called so."""
+_LEAST_FULL, _LEAST_SINGLE, _REPEATS = 0.3, 0.1, 5
+"""Few full names that come again and again, among single words that nobody is called: brands."""
 _NOT_SERIAL = frozenset(RULES_BY_NAME) - {"date", "date_of_birth", "year_of_birth"}
 """Dates in digits alone lie close together; numbers of one's own types may run on."""
 
@@ -140,6 +143,9 @@ def _weigh_forms(case: _Case, shares: list[FormShare]) -> None:
             personal and (doubted or (serial and form.type in _NOT_SERIAL))
         ):
             alone *= _DOUBTED
+        is_other = LOOKALIKES.get(form.type)
+        if is_other is not None and is_other(spread(case.sample.values, _LOOKED_UP)):
+            alone *= _DOUBTED
         score = max(alone, strength * form.named) if strength else alone
         score *= min(1.0, 0.4 + 0.6 * form.share / 0.9)
         if score <= 0.0:
@@ -224,6 +230,10 @@ def _weigh_names(case: _Case) -> None:
     firms = sum(1 for value in looked_at if dictionaries.is_firm(value))
     kinds = [dictionaries.name_kind(value) for value in looked_at]
     total = len(kinds)
+    # Brands are called like people, and by single words that nobody has for a name.
+    single = sum(
+        1 for value, kind in zip(looked_at, kinds, strict=True) if not kind and " " not in value
+    )
     shares = {
         "person_name": kinds.count("full") / total,
         "given_name": (kinds.count("given") + kinds.count("either")) / total,
@@ -235,6 +245,11 @@ def _weigh_names(case: _Case) -> None:
         names_a_thing(sample.name)
         or sample.profile.distinct < MIN_DISTINCT
         or firms >= _LEAST_FIRMS * total
+        or (
+            kinds.count("full") >= _LEAST_FULL * total
+            and single >= _LEAST_SINGLE * total
+            and _REPEATS * sample.profile.distinct <= sum(sample.weights)
+        )
     )
     for name, share in shares.items():
         strength = case.named.get(name, 0.0)

@@ -36,7 +36,7 @@ class Evidence:
     """One reason for a finding.
 
     Attributes:
-        source: `name`, `values`, `checksum`, `dictionary`, `statistics` or `person`.
+        source: `name`, `values`, `checksum`, `dictionary`, `statistics`, `language` or `person`.
         detail: the reason in words, without any value of the column.
         share: share of the looked-at values that agree, in [0, 1]; None where it says nothing.
     """
@@ -105,11 +105,13 @@ class TypeInside:
     Attributes:
         share: of the values looked at that hold it, in [0, 1].
         count: of those values.
+        role: of the type; None in findings of an older version, which knew built-in types alone.
     """
 
     type: str
     share: float
     count: int
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from strongroom.engines.privacy.discover.findings import Role, Shape, TypeInside
+from strongroom.engines.privacy.discover.findings import Evidence, Role, Shape, TypeInside
+from strongroom.engines.privacy.discover.lookalikes import LOOKALIKES
 from strongroom.engines.privacy.discover.profile import ColumnSample, spread
 from strongroom.engines.privacy.discover.rulebook import Rulebook
+from strongroom.engines.privacy.discover.text.language import NAMES, languages_of
 from strongroom.engines.privacy.discover.text.spans import Span
 
 LOOKED_AT = 60
@@ -49,6 +51,15 @@ def types_inside(sample: ColumnSample, finder: Finder, book: Rulebook) -> tuple[
     return _shares(counts, len(looked_at), book)
 
 
+def languages_inside(sample: ColumnSample) -> tuple[Evidence, ...]:
+    """Which languages the values are written in, as far as they can be told."""
+    shares = languages_of(value[:_LONGEST] for value in spread(sample.values, LOOKED_AT))
+    if not shares:
+        return ()
+    named = ", ".join(f"{NAMES[name]} {100 * share:.0f} %" for name, share in shares.items())
+    return (Evidence("language", f"written in {named}"),)
+
+
 def mixed_forms(sample: ColumnSample, book: Rulebook) -> tuple[TypeInside, ...]:
     """Types of which some values have a form that nothing else has, too few to name the column."""
     looked_at = spread(sample.values, LOOKED_AT)
@@ -60,12 +71,16 @@ def mixed_forms(sample: ColumnSample, book: Rulebook) -> tuple[TypeInside, ...]:
             if grammar.alone >= _SURE and (grammar.check is None or grammar.check(value)):
                 names.add(name)
         counts.update(names)
+    # Where every value has the form, all of them may be something else, such as versions.
+    for name, is_other in LOOKALIKES.items():
+        if counts[name] == len(looked_at) and is_other(looked_at):
+            del counts[name]
     return _shares(counts, len(looked_at), book)
 
 
 def _shares(counts: Counter[str], looked_at: int, book: Rulebook) -> tuple[TypeInside, ...]:
     return tuple(
-        TypeInside(name, round(count / looked_at, 4), count)
+        TypeInside(name, round(count / looked_at, 4), count, book.role_of(name))
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         if book.role_of(name) is not Role.PLAIN
     )

@@ -27,13 +27,22 @@ _EXTENSION = r"(?:\s?(?:x|ext\.?|#)\s?\d{1,6})?"
 # American groups, a leading zero and groups, and groups with blanks of plans without one.
 _WRITTEN = re2.compile(
     r"(?i)(?:tel:)?(?:\+\d{1,3}[ .\-/]?.*|\(\d{2,5}\)[ .\-/]?\d[\d .\-/]{4,14}"
-    r"|(?:1[ .\-/]?)?(?:\([2-9]\d{2}\)|[2-9]\d{2})[ .\-/]?[2-9]\d{2}[ .\-]\d{4}"
-    r"|0\d{1,5}[ .\-/]{1,3}\d{2,8}(?:[ .\-/]\d{2,6}){0,4}"
-    r"|\d{3} \d{3} \d{3}|\d{2}(?: \d{2}){3}|\d{3} \d{2} \d{3}|\d{3} \d{2} \d{2} \d{2}"
-    r"|\d{3}[ -]\d{7}|[2-9]\d{3} \d{4}|\d{3} \d{3} \d{4})" + _EXTENSION
+    r"|(?:1[ .\-/]?)?(?:\([2-9]\d{2}\)[ .\-/]?|[2-9]\d{2}[ .\-/])[2-9]\d{2}[ .\-]\d{4}"
+    r"|0\d{1,5}[ .\-/]{1,3}\d{2,8}(?:[ .\-/]\d{2,6}){0,4})" + _EXTENSION
 )
+# Other numbers are grouped so too; nearly all must be valid in a plan that groups them so.
+_GROUPED = re2.compile(
+    r"(?i)(?:\d{3} \d{3} \d{3}|\d{2}(?: \d{2}){3}|\d{3} \d{2} \d{3}|\d{3} \d{2} \d{2} \d{2}"
+    r"|\d{3}[ -]\d{7}|[2-9]\d{3} \d{4}|\d{3} \d{3} \d{4}|\d{3}[/ ]\d{2} \d{2} \d{2})" + _EXTENSION
+)
+_GROUPING_REGIONS = {
+    8: ("DK", "NO", "SG", "HK"),
+    9: ("ES", "PL", "CZ", "PT", "CH", "AU"),
+    10: ("US", "IN", "BR", "MX"),
+}
 _TRUNK = re2.compile(r"0[1-9]\d{7,9}")
 _TRIED = 24
+_FIRST_TRIED, _LEAST_OF_FIRST = 12, 0.25
 _LEAST_TRIED = 12
 _LEAST_PREFIXES = 6
 _LEAST_TELLING = 0.2
@@ -59,10 +68,13 @@ class PhoneShare:
 _NONE = PhoneShare(0.0, 0.0, 0.0)
 
 
+def _count_digits(text: str) -> int:
+    """Digits without those of an extension, `x` or `ext.`."""
+    return sum(map(str.isdigit, text.lower().partition("x")[0].partition("#")[0]))
+
+
 def _fits(text: str) -> bool:
-    if _FORM.fullmatch(text) is None:
-        return False
-    return _MIN_DIGITS <= sum(map(str.isdigit, text.split("x", maxsplit=1)[0])) <= _MAX_DIGITS
+    return _FORM.fullmatch(text) is not None and _MIN_DIGITS <= _count_digits(text) <= _MAX_DIGITS
 
 
 def _parsed(value: str, region: str) -> phonenumbers.PhoneNumber | None:
@@ -98,6 +110,9 @@ def phone_share(sample: ColumnSample, *, named: bool) -> PhoneShare:
     do not run on from one another as serial numbers do.
     """
     looked_at = spread(sample.values, 4 * _TRIED)
+    first = spread(looked_at, _FIRST_TRIED)
+    if sum(map(_fits, first)) < _LEAST_OF_FIRST * len(first):
+        return _NONE
     fitting = [value for value in looked_at if _fits(value)]
     if not looked_at or len(fitting) < 0.6 * len(looked_at):  # the minimum share of any grammar
         return _NONE
@@ -105,6 +120,8 @@ def phone_share(sample: ColumnSample, *, named: bool) -> PhoneShare:
     tried = spread(fitting, _TRIED)
     international = _share_of(tried, _INTERNATIONAL)
     written = _share_of(tried, _WRITTEN)
+    if not named and written < 0.6 and _share_of(tried, _GROUPED) >= 0.9 and _are_valid(tried):
+        written = 1.0
     if not named and written < 0.6:
         if international >= _LEAST_TELLING and _are_of_one_plan(tried):
             return PhoneShare(share, international, 1.0)
@@ -135,12 +152,23 @@ def _are_of_one_plan(values: Sequence[str]) -> bool:
     if not regions:
         return False
     region, count = regions.most_common(1)[0]
-    return count >= 0.6 * len(with_code) and _share_valid(without, region, strict=True) >= 0.6
+    if count < 0.6 * len(with_code):
+        return False
+    return not without or _share_valid(without, region, strict=True) >= 0.6
+
+
+def _are_valid(values: Sequence[str]) -> bool:
+    """True where nearly all of many grouped numbers are valid in one plan."""
+    digits = {_count_digits(value) for value in values}
+    if len(digits) != 1 or len(values) < _LEAST_TRIED:
+        return False
+    regions = _GROUPING_REGIONS.get(digits.pop(), ())
+    return any(_share_valid(values, region, strict=True) >= 0.95 for region in regions)
 
 
 def _are_given_out(values: Sequence[str]) -> bool:
     """True for bare digits that only phone numbers would be."""
-    if len(values) < _LEAST_TRIED or len({value[:3] for value in values}) < _LEAST_PREFIXES:
+    if len(values) < _LEAST_TRIED or len({value[:4] for value in values}) < _LEAST_PREFIXES:
         return False
     lengths = {len(value) for value in values}
     if not all(value.isdigit() for value in values) or len(lengths) > 2:  # some plans have two

@@ -13,6 +13,8 @@ from strongroom.engines.privacy.discover.rules.registry import ALL_RULES, RULES_
 from strongroom.engines.privacy.discover.rules.rule import Grammar, Rule
 
 _MAX_PATTERN_BYTES = 64 * 2**20
+_SHORTENED = 0.9
+"""What is left of a word's strength without its vowels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class Rulebook:
         grammars: with the name of the type.
         phrases: joined words of a column's name → types it names, with strength: 1 without
             doubt, 0.5 also other things.
+        consonants: the same of words without vowels, where only one type's are left so.
     """
 
     rules: Mapping[str, Rule]
     union: "re2.Set"
     grammars: tuple[tuple[str, Grammar], ...]
     phrases: Mapping[str, tuple[tuple[str, float], ...]]
+    consonants: Mapping[str, tuple[tuple[str, float], ...]]
 
     def role_of(self, type_name: str | None) -> Role:
         """What the type does to privacy; an unknown type counts as direct, so it is masked."""
@@ -69,7 +73,21 @@ def rulebook(custom: tuple[CustomType, ...] = ()) -> Rulebook:
             union.Add(grammar.pattern)
             grammars.append((rule.name, grammar))
     union.Compile()
-    return Rulebook({rule.name: rule for rule in rules}, union, tuple(grammars), _phrases(rules))
+    by_name, phrases = {rule.name: rule for rule in rules}, _phrases(rules)
+    return Rulebook(by_name, union, tuple(grammars), phrases, _consonants(phrases))
+
+
+def _consonants(
+    phrases: Mapping[str, tuple[tuple[str, float], ...]],
+) -> dict[str, tuple[tuple[str, float], ...]]:
+    from strongroom.engines.privacy.discover.headers import LEAST_CONSONANTS, consonants
+
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for phrase, named in phrases.items():
+        short = consonants(phrase)
+        if len(short) >= LEAST_CONSONANTS and short != phrase:
+            found[short] |= {name: _SHORTENED * strength for name, strength in named}
+    return {short: tuple(named.items()) for short, named in found.items() if len(named) == 1}
 
 
 def _phrases(rules: tuple[Rule, ...]) -> dict[str, tuple[tuple[str, float], ...]]:

@@ -20,6 +20,7 @@ from strongroom.engines.privacy.discover.findings import (
 from strongroom.engines.privacy.discover.headers import words_of
 from strongroom.engines.privacy.discover.inside import (
     Finder,
+    languages_inside,
     may_hold_text,
     mixed_forms,
     types_inside,
@@ -127,7 +128,11 @@ def _finding(sample: ColumnSample, search: _Finder, book: Rulebook) -> ColumnFin
     finding = find_in_column(sample, book)
     if finding.type is None and sample.values:
         if may_hold_text(sample):
-            return replace(finding, inside=types_inside(sample, search.get(), book))
+            return replace(
+                finding,
+                inside=types_inside(sample, search.get(), book),
+                evidence=finding.evidence + languages_inside(sample),
+            )
         return replace(finding, inside=mixed_forms(sample, book))
     return finding
 

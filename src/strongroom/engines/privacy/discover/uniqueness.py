@@ -203,6 +203,21 @@ def _split(coded: _Coded, groups: _Groups, column: int) -> _Groups:
     return _Groups(groups.rows[stays], numbers[joined[stays]], int(is_mixed.sum()), apart)
 
 
+def _share_with(coded: _Coded, groups: _Groups, column: int) -> float:
+    """Share of the people singled out once the groups are split by one more column."""
+    if coded.people_count < len(coded.people):
+        return _share(coded, _split(coded, groups, column).apart)
+    # Each row is somebody else: who has a group of one stands alone.
+    size = coded.sizes[column]
+    joined = groups.ids * size + coded.codes[column][groups.rows]
+    if groups.count * size > _TABLE_PER_ROW * len(joined) + 1_024:
+        sizes = np.unique(joined, return_counts=True)[1]
+    else:
+        sizes = np.bincount(joined)
+    alone = len(coded.people) - len(groups.rows) + int(np.count_nonzero(sizes == 1))
+    return alone / coded.people_count
+
+
 def _group(coded: _Coded, columns: _Columns) -> _Groups:
     groups = _everyone(coded)
     for column in columns:
@@ -227,7 +242,8 @@ class _Search:
         self._largest = min(largest, len(coded.names))
         self._most = max(LEAST_SETS, most_rows // len(coded.people))
         self.shares: dict[_Columns, float] = {}
-        self._kept: tuple[_Columns, _Groups] = ((), _everyone(coded))
+        self._kept = [_everyone(coded)]  # by the first columns of the set asked last
+        self._last: _Columns = ()
         self.is_complete = True
 
     def run(self) -> list[_Columns]:
@@ -246,12 +262,20 @@ class _Search:
         if not chosen:
             return 0.0
         if chosen not in self.shares:
-            start, groups = self._kept
-            if chosen[:-1] != start:
-                groups = _group(self._coded, chosen[:-1])
-                self._kept = chosen[:-1], groups
-            self.shares[chosen] = _share(self._coded, _split(self._coded, groups, chosen[-1]).apart)
+            groups = self._grouped(chosen[:-1])
+            self.shares[chosen] = _share_with(self._coded, groups, chosen[-1])
         return self.shares[chosen]
+
+    def _grouped(self, columns: _Columns) -> _Groups:
+        """The groups by these columns; what they share with the last ones asked is kept."""
+        same = 0
+        while same < min(len(columns), len(self._last)) and columns[same] == self._last[same]:
+            same += 1
+        del self._kept[same + 1 :]
+        for column in columns[same:]:
+            self._kept.append(_split(self._coded, self._kept[-1], column))
+        self._last = columns
+        return self._kept[-1]
 
     def _is_telling(self, chosen: _Columns) -> bool:
         least = self.shares[chosen] - LEAST_SHARE + 1e-9

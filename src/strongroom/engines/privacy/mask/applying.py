@@ -70,6 +70,7 @@ class Masker:
         self._remembered: dict[str, dict[str, str | None]] = {}
         self._values_before: dict[str, int] = {}
         self._texts: dict[str, TextMasker] = {}
+        self._makers: dict[str, Maker] = {}
 
     def mask(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch, masked; columns that are dropped are gone."""
@@ -86,9 +87,10 @@ class Masker:
                 inside[mask.leaf] = _one_array(self._masked(found.values, mask, whose))
         rebuilt = replace_leaves(batch, inside) if inside else batch
         arrays: dict[str, Any] = {}
+        names = batch.schema.names
         for mask in self._masks:
             if mask.leaf is not None:
-                name = batch.schema.names[mask.leaf.column]
+                name = names[mask.leaf.column]
                 arrays[name] = rebuilt.column(mask.leaf.column)
             elif mask.rule.method is not Method.DROP:
                 arrays[mask.column] = self._masked(batch.column(mask.column), mask, subjects)
@@ -124,8 +126,9 @@ class Masker:
                 self._values_before[mask.column] = before + len(values)
                 return moving.add_noise(values, rule, self._key, mask.domain, before)
             case Method.STAND_IN:
-                maker = Maker(self._stand_in_key, rule)
-                make = stand_in(maker, mask.type, mask.domain)
+                if mask.column not in self._makers:
+                    self._makers[mask.column] = Maker(self._stand_in_key, rule)
+                make = stand_in(self._makers[mask.column], mask.type, mask.domain)
                 return each_distinct(as_text(values), make, memory)
             case Method.MASK_SPANS:
                 return self._with_masked_spans(values, rule)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import string
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,6 +13,8 @@ Item = TypeVar("Item")
 
 Below = Callable[[int], int]
 """Gives a whole number from 0 up to, not including, its argument."""
+_RUN = re.compile(r"\d+|[^\W\d_]")
+"""Digits in a row, or a letter; some signs of numbers, such as ½, too."""
 
 
 class Draw:
@@ -29,26 +32,35 @@ class Draw:
         self._pool, chosen = divmod(self._pool, bound)
         return chosen
 
+    def digits(self, count: int) -> str:
+        """As many digits, the same as `below(10)` gives one by one."""
+        self._pool, chosen = divmod(self._pool, 10**count)
+        return f"{chosen:0{count}}"[::-1]
+
     def of(self, items: Sequence[Item]) -> Item:
         """One of `items`."""
         return items[self.below(len(items))]
 
 
-def same_form(text: str, below: Below) -> str:
+def same_form(text: str, draw: "Draw | Below") -> str:
     """A text with a digit for each digit, a letter for each letter; all else stays.
 
     Small letters stay small and capitals stay capitals; letters of other alphabets become Latin.
     """
-    drawn = []
-    for character in text:
-        if character.isdecimal():
-            drawn.append(string.digits[below(10)])
-        elif character.isalpha():
-            letter = string.ascii_lowercase[below(26)]
-            drawn.append(letter.upper() if character.isupper() else letter)
-        else:
-            drawn.append(character)
-    return "".join(drawn)
+    below = draw.below if isinstance(draw, Draw) else draw
+
+    def drawn(found: re.Match[str]) -> str:
+        run = found[0]
+        if run.isdecimal():
+            if isinstance(draw, Draw):
+                return draw.digits(len(run))
+            return "".join(string.digits[below(10)] for _ in run)
+        if not run.isalpha():
+            return run
+        letter = string.ascii_lowercase[below(26)]
+        return letter.upper() if run.isupper() else letter
+
+    return _RUN.sub(drawn, text)
 
 
 def forms(text: str) -> int:

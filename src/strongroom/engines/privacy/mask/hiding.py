@@ -4,6 +4,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -101,6 +102,7 @@ def lookup_message(text: str, domain: str) -> bytes:
     return _domain(domain) + normal(text).encode("utf-8", "surrogatepass")
 
 
+@lru_cache(maxsize=1_024)
 def _domain(domain: str) -> bytes:
     name = domain.encode()
     return len(name).to_bytes(4, "big") + name

@@ -19,33 +19,47 @@ from strongroom.engines.privacy.mask.policy import MaskRule
 pc: Any = pyarrow.compute
 
 _BLOCK = 16
+_DAY_SECONDS = 86_400
 _DAY_MICROSECONDS = 86_400_000_000
+_DATE_FORMS = (
+    (r"^\d{4}-\d{2}-\d{2}$", "%Y-%m-%d"),
+    (r"^\d{4}/\d{2}/\d{2}$", "%Y/%m/%d"),
+    (r"^(?:1[89]|20)\d{6}$", "%Y%m%d"),
+    (r"^\d{2}\.\d{2}\.\d{4}$", "%d.%m.%Y"),
+    (r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$", "%Y-%m-%dT%H:%M:%S"),
+    (r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$", "%Y-%m-%dT%H:%M:%SZ"),
+    (r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$", "%Y-%m-%d %H:%M:%S"),
+)
+"""Texts that are dates in one reading only, and how they are written."""
 
 
 def shift_dates(values: Array, subjects: Array, key: bytes, rule: MaskRule) -> Array:
     """Dates moved by -max_days … max_days days, never by 0, the same for all of one subject.
 
     Distances between the dates of one subject stay true. A row without a subject loses its
-    dates: nothing says by how much they should move. Texts are moved where they are ISO dates
-    (`2020-12-31`), and become null elsewhere.
+    dates: nothing says by how much they should move. Texts are moved where they are dates of the
+    forms `2020-12-31` (also with a time), `2020/12/31`, `20201231` or `31.12.2020`, keep their
+    form, and become null elsewhere: whether `03/04/2020` is in March, nobody can say.
     """
     days = subject_shifts(subjects, key, rule.max_days)
     kind = values.type
     if is_text(kind):
-        moments = pc.strptime(
-            pc.utf8_trim_whitespace(as_text(values)),
-            format="%Y-%m-%d",
-            unit="us",
-            error_is_null=True,
-        )
-    else:
-        moments = values.cast(pa.timestamp("us"), safe=False)
+        return _shifted_texts(pc.utf8_trim_whitespace(as_text(values)), days)
+    moments = values.cast(pa.timestamp("us"), safe=False)
     moved = pc.add(moments, pc.multiply(days, _DAY_MICROSECONDS).cast(pa.duration("us")))
-    if is_text(kind):
-        written: Array = pc.strftime(moved, format="%Y-%m-%d")
-        return written
     shifted: Array = moved.cast(kind, safe=False)
     return shifted
+
+
+def _shifted_texts(texts: Array, days: Array) -> "pa.Array[Any]":
+    by = pc.multiply(days, _DAY_SECONDS).cast(pa.duration("s"))
+    written: pa.Array[Any] = pa.nulls(len(texts), pa.string())
+    for pattern, form in _DATE_FORMS:
+        of_form = pc.if_else(pc.match_substring_regex(texts, pattern), texts, None)
+        if of_form.null_count < len(texts):
+            moments = pc.strptime(of_form, format=form, unit="s", error_is_null=True)
+            written = pc.coalesce(written, pc.strftime(pc.add(moments, by), format=form))
+    return written
 
 
 def subject_shifts(subjects: Array, key: bytes, max_days: int) -> "pa.Array[Any]":

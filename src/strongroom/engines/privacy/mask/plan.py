@@ -152,8 +152,9 @@ class _Planner:
         by_name = {finding.column: finding for finding in self.findings.columns}
         place = {name: at for at, name in enumerate(names)}
         inside: dict[str, list[Leaf]] = {}
+        every = self.schema.names  # a new list each time it is asked for
         for leaf in leaves(self.schema):
-            name = self.schema.names[leaf.column]
+            name = every[leaf.column]
             if leaf.is_inside and name in place:
                 # From here on it counts the columns of the batches.
                 inside.setdefault(name, []).append(replace(leaf, column=place[name]))

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from strongroom.engines.privacy.discover.rules.registry import role_of
+from strongroom.engines.privacy.discover.findings import Role
 from strongroom.engines.privacy.discover.text.spans import Span
 from strongroom.engines.privacy.mask.generalizing import (
     climb_text,
@@ -36,6 +36,10 @@ class Finder(Protocol):
         """The spans of each text, in order."""
         ...
 
+    def role_of(self, type_name: str) -> Role:
+        """What a type of a span does to privacy."""
+        ...
+
 
 def replace_spans(text: str, spans: Iterable[Span], replace: Callable[[str, str], str]) -> str:
     """`text` with each span replaced; what lies between spans stays as it is.
@@ -47,21 +51,54 @@ def replace_spans(text: str, spans: Iterable[Span], replace: Callable[[str, str]
 
     Raises: ValueError: a span lies outside the text.
     """
-    pieces: list[tuple[int, int, str]] = []
+    made, at = [], 0
+    for start, end, new in _replacements(text, spans, replace):
+        made += [text[at:start], new]
+        at = end
+    return "".join([*made, text[at:]])
+
+
+def replace_in_pieces(
+    pieces: Sequence[str], spans: Iterable[Span], replace: Callable[[str, str], str]
+) -> list[str]:
+    """As `replace_spans`, of the text that `pieces` make together.
+
+    What stands for a span goes into the piece where it begins; nothing of it stays in the others.
+    """
+    replaced = _replacements("".join(pieces), spans, replace)
+    made, begin, following = [], 0, 0
+    for piece in pieces:
+        end, at, kept = begin + len(piece), begin, []
+        while following < len(replaced) and replaced[following][0] < end:
+            start, stop, new = replaced[following]
+            if start >= begin:
+                kept += [piece[at - begin : start - begin], new]
+            at = min(stop, end)
+            if stop > end:
+                break  # the rest of it lies in the next piece
+            following += 1
+        made.append("".join([*kept, piece[at - begin :]]))
+        begin = end
+    return made
+
+
+def _replacements(
+    text: str, spans: Iterable[Span], replace: Callable[[str, str], str]
+) -> list[tuple[int, int, str]]:
+    """Where something stands instead, in order and apart, and what."""
+    found: list[tuple[int, int, str]] = []
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
         if not 0 <= span.start <= span.end <= len(text):
             raise ValueError("a span lies outside its text")
-        if pieces and span.start < pieces[-1][1]:
-            start, end, _ = pieces[-1]
-            pieces[-1] = (start, max(end, span.end), "")
+        if found and span.start < found[-1][1]:
+            start, end, _ = found[-1]
+            found[-1] = (start, max(end, span.end), "")
         else:
-            pieces.append((span.start, span.end, span.type))
-    made, at = [], 0
-    for start, end, type_name in pieces:
-        made.append(text[at:start])
-        made.append(replace(text[start:end], type_name) if type_name else REDACTED)
-        at = end
-    return "".join([*made, text[at:]])
+            found.append((span.start, span.end, span.type))
+    return [
+        (start, end, replace(text[start:end], type_name) if type_name else REDACTED)
+        for start, end, type_name in found
+    ]
 
 
 def label(type_name: str) -> str:
@@ -97,6 +134,7 @@ class TextMasker:
         self._tokens = tokens
         self._min_confidence = min_confidence
         self._remembered: dict[tuple[str, str], str] = {}
+        self._makers: dict[str, Maker] = {}
 
     def mask(self, text: str) -> str:
         """One text, masked."""
@@ -104,6 +142,29 @@ class TextMasker:
 
     def mask_all(self, texts: Sequence[str]) -> list[str]:
         """Texts, masked, in their order."""
+        found, replace = self._found(texts)
+        return [
+            replace_spans(text, spans, replace) for text, spans in zip(texts, found, strict=True)
+        ]
+
+    def mask_pieces(self, pieces: Sequence[str]) -> list[str]:
+        """The pieces of one text, such as what stands between tags, masked as the whole."""
+        [spans], replace = self._found(["".join(pieces)])
+        return replace_in_pieces(pieces, spans, replace)
+
+    def mask_value(self, text: str, type_name: str, rule: MaskRule | None = None) -> str:
+        """A text that is a value of a type as a whole; by `rule` instead of the policy's."""
+        if rule is None:
+            rule = self._rule(type_name)
+        if rule.method is not Method.TOKENIZE:
+            return self._made(text, type_name, rule)
+        value = normal(text)
+        if self._tokens is None or not 0 < len(value) <= MAX_VALUE_CHARACTERS:
+            return label(type_name)
+        return self._tokens.tokens_for(rule.domain or type_name, [value], rule.form)[0]
+
+    def _found(self, texts: Sequence[str]) -> tuple[list[list[Span]], Callable[[str, str], str]]:
+        """The spans of each text, and what replaces one."""
         found = [
             [span for span in spans if span.confidence >= self._min_confidence]
             for spans in self._finder.find_all(texts)
@@ -115,9 +176,7 @@ class TextMasker:
         def replace(text: str, type_name: str) -> str:
             return self._replacement(text, type_name, tokens)
 
-        return [
-            replace_spans(text, spans, replace) for text, spans in zip(texts, found, strict=True)
-        ]
+        return found, replace
 
     def _tokens_of(
         self, texts: Sequence[str], found: Sequence[Sequence[Span]]
@@ -146,7 +205,7 @@ class TextMasker:
         return drawn
 
     def _rule(self, type_name: str) -> MaskRule:
-        return self._policy.span_rule(type_name, role_of(type_name))
+        return self._policy.span_rule(type_name, self._finder.role_of(type_name))
 
     def _replacement(self, text: str, type_name: str, tokens: Mapping[tuple[str, str], str]) -> str:
         rule = self._rule(type_name)
@@ -172,8 +231,9 @@ class TextMasker:
             case Method.HASH:
                 return f"[{type_name}:{hash_text(text, self._key, domain)[:_HASH_DIGITS]}]"
             case Method.STAND_IN if is_suited(type_name):
-                maker = Maker(subkey(self._key, "stand-in"), rule)
-                return stand_in(maker, type_name, domain)(text)
+                if type_name not in self._makers:
+                    self._makers[type_name] = Maker(subkey(self._key, "stand-in"), rule)
+                return stand_in(self._makers[type_name], type_name, domain)(text)
             case Method.GENERALIZE:
                 return self._generalized(text, type_name, rule)
             case _:

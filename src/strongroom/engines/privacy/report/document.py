@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from strongroom.engines.privacy.discover.findings import ColumnFinding, Role, Uniqueness
-from strongroom.engines.privacy.discover.rules.registry import role_of
 from strongroom.engines.privacy.report import wording
 from strongroom.engines.privacy.report.contents import FileReport, MaskEffect, Report, TableReport
 
@@ -90,7 +89,7 @@ def _column(column: ColumnFinding, titles: Mapping[str, str]) -> dict[str, Any]:
             {
                 "type": name,
                 "title": wording.type_title(name, titles),
-                "role": role_of(name).value,
+                "role": wording.roles_inside(column)[name].value,
                 "share": round(share, 4),
             }
             for name, share in wording.inside(column)

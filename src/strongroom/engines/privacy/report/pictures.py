@@ -7,7 +7,6 @@ from typing import Any
 from markupsafe import Markup
 
 from strongroom.engines.privacy.discover.findings import ColumnFinding, Role, TableFindings
-from strongroom.engines.privacy.discover.rules.registry import role_of
 from strongroom.engines.privacy.report import drawing, wording
 from strongroom.engines.privacy.report.contents import MaskEffect, TableReport
 from strongroom.engines.privacy.report.drawing import Bar
@@ -88,7 +87,8 @@ def texts_picture(findings: TableFindings, titles: Mapping[str, str]) -> Markup 
             wording.shown_name(column.column),
             [
                 Bar(
-                    wording.type_title(name, titles), share, role_of(name).value,
+                    wording.type_title(name, titles), share,
+                    wording.roles_inside(column)[name].value,
                     f"in {wording.percent(share)} of the texts",
                 )
                 for name, share in wording.inside(column)[:MAX_INSIDE]
@@ -136,7 +136,11 @@ def _row(column: ColumnFinding, titles: Mapping[str, str]) -> dict[str, Any]:
         "confidence": column.confidence,
         "decided_by": column.decided_by,
         "inside": [
-            (wording.type_title(name, titles), role_of(name).value, wording.percent(share))
+            (
+                wording.type_title(name, titles),
+                wording.roles_inside(column)[name].value,
+                wording.percent(share),
+            )
             for name, share in wording.inside(column)
         ],
         "shape": profile.shape.value.replace("_", " "),

@@ -146,6 +146,11 @@ def inside(column: ColumnFinding) -> list[tuple[str, float]]:
     return [(one.type, one.share) for one in column.inside if one.share > 0]
 
 
+def roles_inside(column: ColumnFinding) -> dict[str, Role]:
+    """Roles of the types inside a column's texts; a type of one's own has the role it was given."""
+    return {one.type: one.role or role_of(one.type) for one in column.inside}
+
+
 def telling_inside(column: ColumnFinding) -> list[tuple[str, float]]:
     """Of `inside`, what makes a column personal: enough of the values hold it, and they are texts.
 
@@ -160,14 +165,16 @@ def role_of_column(column: ColumnFinding) -> Role:
     """What a column does to privacy: its own role, else the gravest of what stands in its texts."""
     if column.role is not Role.PLAIN or column.decided_by == "person":
         return column.role
-    held = {role_of(name) for name, _ in telling_inside(column)}
+    roles = roles_inside(column)
+    held = {roles[name] for name, _ in telling_inside(column)}
     return next((role for role in PERSONAL if role in held), Role.PLAIN)
 
 
 def types_of(column: ColumnFinding, titles: Mapping[str, str]) -> list[tuple[str, Role]]:
     """Personal types of a column in words, those in its texts among them, with their roles."""
     found = [(column.type, column.role)] if column.type is not None else []
-    found += [(name, role_of(name)) for name, _ in telling_inside(column)]
+    roles = roles_inside(column)
+    found += [(name, roles[name]) for name, _ in telling_inside(column)]
     return [(type_title(name, titles), role) for name, role in found if role is not Role.PLAIN]
 
 

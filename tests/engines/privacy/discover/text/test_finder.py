@@ -38,6 +38,9 @@ FORMS = [
     ("call +49 30 901820 at noon", "+49 30 901820", "phone"),
     ("call (415) 555-2671 at noon", "(415) 555-2671", "phone"),
     ("appelez le 01 23 45 67 89 svp", "01 23 45 67 89", "phone"),
+    ("Rückfragen: 04131 / 55 67 89", "04131 / 55 67 89", "phone"),
+    ("ring me on 0171 2345678", "0171 2345678", "phone"),
+    ("Kennzeichen B-MW 1234 parkt", "B-MW 1234", "licence_plate"),
     ("card 4111 1111 1111 1111 expired", "4111 1111 1111 1111", "payment_card"),
     ("auf DE89 3704 0044 0532 0130 00 bitte", "DE89 3704 0044 0532 0130 00", "iban"),
     ("SSN 219-09-9999 on file", "219-09-9999", "us_ssn"),
@@ -313,6 +316,12 @@ def test_people_in_real_tweets_are_found(shared_data: Path) -> None:
         "mean texture (standard error):   0.36   4.885",
         "SPECIAL, OR CONSEQUENTIAL DAMAGES",
         "a 4-year cycle",
+        "Order 12345-6789 shipped, SKU 90210-1234",
+        "Her grade was A+ and his B-, rated AB+",
+        "the code 123 456 789 was entered, 12 345 678 in total",
+        "Section A12.3 applies, see figure B20.1",
+        "started at 20:15:24, took 1:02:03",
+        "sum 10 20 30 40, id 2024 1234 5678",
     ],
 )
 def test_code_and_versions_are_nobodys(text: str) -> None:
@@ -332,6 +341,12 @@ def test_code_and_versions_are_nobodys(text: str) -> None:
         ("Patient name: McDonald", "person_name", "McDonald"),
         ("seen on 2.6.33 in Ulm", "date", "2.6.33"),
         ("she lives in Portland, OR 97201", "city", "Portland, OR 97201"),
+        ("send it to Boston, MA 02134-1234 please", "city", "Boston, MA 02134-1234"),
+        ("her phone: 123 456 789", "phone", "123 456 789"),
+        ("via fe80::1%eth0 and 2001:db8::1", "ip_address", "2001:db8::1"),
+        ("at 2001:db8:0:1:1:1:1:1 now", "ip_address", "2001:db8:0:1:1:1:1:1"),
+        ("at ::ffff:192.0.2.128 now", "ip_address", "::ffff:192.0.2.128"),
+        ("read example.org/about (mail ann@mail.example.org)", "url", "example.org/about"),
     ],
 )
 def test_what_looks_like_code_and_is_not_is_found(text: str, type_name: str, value: str) -> None:

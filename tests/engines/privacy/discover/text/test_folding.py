@@ -35,3 +35,10 @@ def test_unseen_signs_are_left_out_and_counted() -> None:
 
 def test_lone_surrogates_and_control_characters_are_no_trouble() -> None:
     assert len(fold("\ud800\x00\x01\x02x").data) == 5
+
+
+def test_what_is_known_can_be_taken_out_in_place() -> None:
+    folded = fold("call 123 or \u200b456 now")
+    rest = folded.without([(5, 8), (12, 15)])
+    assert rest.data == b"call \x02\x02\x02 or \x02\x02\x02 now"
+    assert rest.original(12, 15) == folded.original(12, 15)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from strongroom.engines.privacy.discover.text.language import language_of
+from strongroom.engines.privacy.discover.text.language import NAMES, language_of, languages_of
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,10 @@ from strongroom.engines.privacy.discover.text.language import language_of
 )
 def test_languages(text: str, language: str) -> None:
     assert language_of(text) == language
+
+
+def test_shares_of_languages_count_texts_of_none() -> None:
+    english, german = "it is what it is and that is all", "das ist nicht so und wird es auch nicht"
+    assert languages_of([german, english, english, "12 34"]) == {"en": 0.5, "de": 0.25}
+    assert languages_of([]) == {}
+    assert {language_of(english), language_of(german)} <= NAMES.keys()

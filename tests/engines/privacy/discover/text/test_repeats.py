@@ -11,7 +11,7 @@ def again(text: str, name: str, confidence: float = 0.9) -> list[str]:
     """Texts of the further mentions, `name` being found at its first place."""
     start = text.index(name)
     first = Span(start, start + len(name), "person_name", confidence, "x")
-    return [text[s.start : s.end] for s in repeated(text, [first])]
+    return [text[start:end] for start, end, *_ in repeated(text, [first])]
 
 
 def test_parts_and_capitals_of_a_name_are_mentions() -> None:
@@ -36,5 +36,5 @@ def test_mentions_do_not_overlap_what_is_known(before: str, behind: str) -> None
     text = f"{before} Anna Krüger {behind} Anna"
     start = len(before) + 1
     known = Span(start, start + 11, "person_name", 0.9, "x")
-    for span in repeated(text, [known]):
-        assert span.end <= known.start or span.start >= known.end
+    for begin, end, *_ in repeated(text, [known]):
+        assert end <= known.start or begin >= known.end

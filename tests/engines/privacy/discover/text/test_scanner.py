@@ -1,25 +1,15 @@
-"""Patterns without groups, and patterns that RE2 refuses."""
+"""Families of forms: which wins, and where those that need a context are found."""
 
-import pytest
-import re2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strongroom.engines.privacy.discover.text.folding import fold
 from strongroom.engines.privacy.discover.text.forms.form import Form
-from strongroom.engines.privacy.discover.text.scanner import Family, compiled, ungrouped
+from strongroom.engines.privacy.discover.text.scanner import Family
 
 
-@pytest.mark.parametrize(
-    ("pattern", "without"),
-    [(r"(a)(?:b)", r"(?:a)(?:b)"), (r"\((a)[(]", r"\((?:a)[(]"), (r"(?i)x", r"(?i)x")],
-)
-def test_groups_stop_capturing(pattern: str, without: str) -> None:
-    assert ungrouped(pattern) == without
-    assert compiled(ungrouped(pattern)).groups == 0
-
-
-def test_look_around_is_refused() -> None:
-    with pytest.raises(re2.error):
-        compiled(r"(?<=a)b")
+def _found(family: Family, text: str) -> list[tuple[str, str]]:
+    return [(name, text[start:end]) for start, end, name, _, _ in family.scan(fold(text))]
 
 
 def test_the_surest_form_that_passes_wins_and_checks_can_refuse() -> None:
@@ -31,11 +21,30 @@ def test_the_surest_form_that_passes_wins_and_checks_can_refuse() -> None:
             Form("near", r"\b\d{6}\b", 0.7, None, "code"),
         )
     )
+    assert _found(family, "1234 1235") == [("even", "1234"), ("low", "1235")]
+    assert _found(family, "no 12345") == [("named", "12345")]
+    assert _found(family, "code 123456") == [("near", "123456")]
+    assert _found(family, "123456") == []
 
-    def types(text: str) -> list[tuple[str, str]]:
-        return [(s.type, text[s.start : s.end]) for s in family.scan(fold(text))]
 
-    assert types("1234 1235") == [("even", "1234"), ("low", "1235")]
-    assert types("no 12345") == [("named", "12345")]
-    assert types("code 123456") == [("near", "123456")]
-    assert types("123456") == []
+_NEAR = (
+    Form("phone", r"\b\d{3}(?: \d{3}){2}\b", 0.8, None, r"call|phone"),
+    Form("visa", r"\b\d{4}(?: \d{4}){3}\b", 0.8, None, "card"),
+)
+_PIECES = st.sampled_from(
+    ("call ", "card ", "phone", "415 555 267", "4111 1111 1111 1111", " ", "\x00", "x" * 40, "no\n")
+)
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+def test_forms_behind_their_context_are_found_as_by_looking_everywhere(text: str) -> None:
+    everywhere, behind = Family(_NEAR), Family(_NEAR, near_context=True)
+    assert _found(behind, text) == _found(everywhere, text)
+
+
+def test_what_needs_a_context_is_not_found_far_from_it_or_in_the_next_text() -> None:
+    family = Family(_NEAR, near_context=True)
+    assert _found(family, "call 415 555 267") == [("phone", "415 555 267")]
+    assert _found(family, "card 415 555 267") == []
+    assert _found(family, "call" + " " * 60 + "415 555 267") == []
+    assert _found(family, "call \x00 415 555 267") == []

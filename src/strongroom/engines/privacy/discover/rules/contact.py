@@ -8,6 +8,9 @@ from strongroom.engines.privacy.discover.rules.rule import Grammar, Rule
 
 def _is_ip_address(text: str) -> bool:
     """True for an IPv4 or IPv6 address, with or without prefix length or port."""
+    host, _, port = text.partition("]") if text.startswith("[") else text.partition(":")
+    if text.startswith("[") or (port and "." in host):
+        text = host.lstrip("[")
     try:
         ipaddress.ip_interface(text)
     except ValueError:
@@ -24,7 +27,7 @@ RULES = (
         headers=(
             "email", "e mail", "mail", "email address", "e mail address", "mail address",
             "contact email", "courriel", "correo", "correo electronico", "emailadresse",
-            "email addr", "eml", "user email", "work email", "personal email",
+            "email addr", "eml", "user email", "work email", "personal email", "smtp addr", "epost",
         ),
         weak_headers=("contact", "login", "user", "username", "account"),
         grammars=(
@@ -46,7 +49,7 @@ RULES = (
             "telefon", "telefonnummer", "handynummer", "rufnummer", "portable", "telephone number",
             "telefono", "movil", "celular", "cellulare", "telefoon", "gsm", "mobiel", "telemovel",
             "contact number", "msisdn", "home phone", "work phone", "whatsapp", "ph no", "phn",
-            "tel no", "mob", "phone nbr",
+            "tel no", "mob", "phone nbr", "telf1", "tlf", "tlf nr", "mobil",
         ),
         weak_headers=("ph", "contact", "number"),
         # The grammar of phone numbers is checked by phonenumbers in `phones.py`; this form only
@@ -61,7 +64,8 @@ RULES = (
                  "ip addr", "remote addr", "ipv4", "ipv6", "host ip", "ipaddress"),
         weak_headers=("address", "addr", "host"),
         grammars=(
-            Grammar(r"(?i)\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?|[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*"
+            Grammar(r"(?i)\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2}|:\d{1,5})?"
+                    r"|\[[0-9a-f:]*:[0-9a-f:.]*\](?::\d{1,5})?|[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*"
                     r"(?:/\d{1,3})?", 0.95, 0.99, _is_ip_address, 0.8),
         ),
     ),
@@ -100,7 +104,7 @@ RULES = (
         hipaa="R",
         headers=("twitter", "twitter handle", "instagram", "handle", "linkedin", "skype",
                  "facebook", "telegram", "social handle", "github"),
-        grammars=(Grammar(r"@[A-Za-z0-9_.]{2,30}", 0.85, 0.97),),
+        grammars=(Grammar(r"@[A-Za-z0-9_.-]{2,30}", 0.85, 0.97),),
         plausible=r"@?[A-Za-z0-9_.-]{2,40}",
     ),
     Rule(

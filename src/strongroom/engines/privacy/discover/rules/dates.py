@@ -34,7 +34,7 @@ RULES = (
             "naissance", "fecha de nacimiento", "fecha nacimiento", "nacimiento",
             "data di nascita", "nascita", "geboortedatum", "data de nascimento", "nascimento",
             "d o b", "dt of birth", "dt birth", "patient dob", "fodselsdato", "d birth",
-            "data urodzenia",
+            "data urodzenia", "gbdat", "fodelsedatum", "dt naissance",
         ),
         weak_headers=("birth",),
         grammars=(

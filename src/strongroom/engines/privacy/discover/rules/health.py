@@ -3,6 +3,7 @@
 from stdnum import luhn, verhoeff
 
 from strongroom.engines.privacy.discover.findings import Role
+from strongroom.engines.privacy.discover.rules.diagnoses import ILLNESS, is_icd_category
 from strongroom.engines.privacy.discover.rules.rule import Grammar, Rule
 
 
@@ -39,7 +40,8 @@ RULES = (
         headers=("medical record number", "medical record", "mrn", "patient id", "patient number",
                  "record number", "hospital number", "patientennummer", "fallnummer",
                  "chart number", "medical record no", "pat id", "patid", "patient no",
-                 "patient mrn", "encounter id", "numero de dossier", "historia clinica"),
+                 "patient mrn", "encounter id", "numero de dossier", "historia clinica",
+                 "pat no", "pat nr", "pt no", "pt id", "patienten nr", "chart no", "patient nr"),
         weak_headers=("pid", "hadm id", "case id"),
         grammars=(
             Grammar(r"(?i)mrn[-: #]?\d{4,12}", 0.93, 0.99),
@@ -79,6 +81,7 @@ RULES = (
                  "smoking status", "prescription", "drug name", "medicines", "chief complaint",
                  "admission reason", "cause of death", "mental health", "dx"),
         grammars=(
+            Grammar(ILLNESS, 0.85, 0.97, None, 0.55, 4),
             Grammar(r"(?:A|B|AB|O|0)(?:[+-]|\s?(?:pos|neg|Rh[+-]|positive|negative))", 0.9, 0.98,
                     None, 0.9, 4),
         ),
@@ -90,13 +93,16 @@ RULES = (
         "code of a diagnosis, drug, test or procedure",
         Role.SPECIAL,
         headers=("icd", "icd 10", "icd10", "icd 9", "icd9", "icd code", "icd10 code", "icd9 code",
-                 "diagnosis code", "diag code", "dx code", "atc", "atc code", "loinc",
-                 "loinc code", "snomed", "snomed code", "snomed ct", "sctid", "cpt", "cpt code",
-                 "hcpcs", "ndc", "ndc code", "drg", "procedure code", "ops code", "icpc",
-                 "read code", "rxnorm", "rxcui", "diagnoseschlussel", "orpha code"),
+                 "diagnosis code", "diag code", "dx code", "diag cd", "dx cd", "dgns cd",
+                 "icd cd", "icd 10 cm", "icd 10 gm", "cim 10", "cie 10", "cid 10",
+                 "atc", "atc code", "loinc", "loinc code", "snomed", "snomed code", "snomed ct",
+                 "sctid", "cpt", "cpt code", "hcpcs", "ndc", "ndc code", "drg", "procedure code",
+                 "ops code", "icpc", "read code", "rxnorm", "rxcui", "diagnoseschlussel",
+                 "orpha code"),
         grammars=(
-            # ICD-10-CM codes with their decimal part; without it the form is too common.
-            Grammar(r"[A-TV-Z]\d[0-9AB]\.[0-9A-TV-Z]{1,4}", 0.85, 0.97),
+            # ICD-10 with its decimal part; without it the form is too common, and with it other
+            # codes have it too: nearly all must be of a category that there is.
+            Grammar(r"[A-Z]\d[0-9AB]\.[0-9A-TV-Z]{1,4}", 0.8, 0.97, is_icd_category, 0.95),
             # ATC (WHO): anatomical letter, group, two letters, substance.
             Grammar(r"[ABCDGHJLMNPRSV]\d{2}[A-Z]{2}\d{2}", 0.9, 0.98, None, 0.9),
             Grammar(r"\d{1,5}-\d", 0.85, 0.98, is_loinc, 0.95),

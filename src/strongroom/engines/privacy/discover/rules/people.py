@@ -4,6 +4,7 @@ from strongroom.engines.privacy.discover.findings import Role
 from strongroom.engines.privacy.discover.rules.rule import Grammar, Rule
 
 _NAME = r"[\pL\pM][\pL\pM .,'\x{2019}`\x{00B4}()-]*"
+_WORD = r"\p{Lu}[\pL\pM.'\x{2019}-]+"
 _WORDS = r"[\pL\pM][\pL\pM0-9 .,;:&'\x{2019}/()+-]*"
 
 RULES = (
@@ -30,6 +31,13 @@ RULES = (
             "name", "customer", "client", "person", "contact", "holder", "owner", "author", "user",
             "member", "recipient", "sender", "manager", "physician", "doctor", "agent", "student",
             "naam", "nom", "nombre", "nome", "nm", "assignee", "attendee", "resident", "guest",
+        ),
+        # An initial and a word, either way round, and titles: names that stand in no list.
+        grammars=(
+            Grammar(rf"(?:\p{{Lu}}\.[ -]?){{1,3}} ?(?:van |von |de |di |da |el-)?{_WORD}"
+                    rf"|{_WORD}(?: {_WORD})?, \p{{Lu}}\.(?: ?\p{{Lu}}\.)?", 0.8, 0.97, None, 0.8),
+            Grammar(r"(?:Dr|Mrs?|Ms|Miss|Prof|Herr|Frau|Hr|Fr|Mme|Mlle|Sra?|Srta|Sig|Dott|Dhr|Mevr"
+                    rf"|Pani?)\.? (?:\pL{{1,5}}\.? )?{_WORD}(?: {_WORD})*", 0.85, 0.97, None, 0.7),
         ),
         plausible=_NAME,
     ),
@@ -205,7 +213,9 @@ RULES = (
         "occupation",
         "occupation",
         Role.QUASI,
-        headers=("occupation", "job title", "profession", "beruf", "job", "ocupacion"),
+        headers=("occupation", "job title", "profession", "beruf", "job", "ocupacion",
+                 "profesion", "professione", "beroep", "yrke", "metier", "profissao", "zawod",
+                 "stilling", "job role", "position title"),
         plausible=_WORDS,
         header_confidence=0.7,
     ),
@@ -213,8 +223,11 @@ RULES = (
         "income",
         "income of a person",
         Role.QUASI,
-        headers=("salary", "income", "annual income", "wage", "gehalt", "salaire", "salario"),
-        plausible=r"[$€£]?\s?[\d.,' ]{2,15}(?:\s?[kK€£$])?|[<>=]{1,2}\s?\d+[kK]?",
+        headers=("salary", "income", "annual income", "wage", "gehalt", "salaire", "salario",
+                 "lohn", "stipendio", "ingresos", "revenu", "einkommen", "loon", "inkomen",
+                 "inkomst", "pensja", "salario mensual", "earnings", "base pay", "net pay"),
+        plausible=r"(?:[$€£]|[A-Z]{3} )?\s?[\d.,' ]{2,15}(?:\s?(?:[kK€£$]|[A-Z]{3}))?"
+                  r"|[<>=]{1,2}\s?\d+[kK]?",
         header_confidence=0.75,
     ),
 )  # fmt: skip

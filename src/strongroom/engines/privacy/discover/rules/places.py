@@ -47,11 +47,18 @@ _ADDRESS_LEAD_WORD = (
     r"|rotonda|canale|stretto|incrocio|cañada|urbanización|vial|cuesta|callejón|ulica|ul\.|al\."
     r"|aleja|aleje|pl\.|plac|os\.|osiedle|str\.|bulevardul|calea|улица|ул\.|проспект|пр\.|jl\."
     r"|jalan|rodovia|estrada|largo|beco|ladeira|cl\.|pje\.|sector|núcleo)"
-    r"\s+[\pL\pM0-9 .,'\x{2019}/-]+(?:\n.*)?"
+    r"\s+[\pL\pM0-9 .,'\x{2019}ºª°/-]+(?:\n.*)?"
 )
 _NUMBER_FIRST = (
     r"\d{1,6}[A-Za-z]?,?\s+\p{Lu}[\pL\pM.'\x{2019}-]+(?:\s+[\pL\pM0-9.'\x{2019}#-]+){0,6}"
 )
+
+# An "address" alone may be that of a machine or a mailbox; that of a person is a street.
+_OF_PEOPLE = (
+    "patient", "pt", "customer", "cust", "client", "employee", "emp", "staff", "member", "user",
+    "guest", "student", "person", "contact", "owner", "tenant", "applicant", "subscriber",
+    "recipient", "sender", "donor", "insured", "payee", "full", "current", "permanent",
+)  # fmt: skip
 
 RULES = (
     Rule(
@@ -65,9 +72,10 @@ RULES = (
             "address line 1", "address 1", "street name", "house number street", "residence",
             "strasse", "anschrift", "adresse", "direccion", "calle", "indirizzo", "adres",
             "straat", "endereco", "rua", "domicile", "domicilio", "wohnort adresse", "str addr",
-            "delivery address", "addr line", "home addr",
+            "delivery address", "addr line", "home addr", "stras", "addr 1",
+            *(f"{whose} {word}" for whose in _OF_PEOPLE for word in ("address", "addr")),
         ),
-        weak_headers=("address", "addr", "adr", "location", "addr1", "address1", "line1"),
+        weak_headers=("address", "addr", "adr", "location", "line1"),
         grammars=(
             Grammar(_ADDRESS_TAIL_NUMBER, 0.92, 0.98),
             # Italy, with the town's province: "Via Po, 1, 10124, Torino (TO)".
@@ -77,7 +85,9 @@ RULES = (
             Grammar(_ADDRESS_EN, 0.9, 0.98),
             Grammar(_NUMBER_FIRST, 0.0, 0.95),
         ),
-        plausible=r"(?s)[\pL\pM0-9#][\pL\pM0-9 .,;:'\x{2019}/()#&\n\r-]+",
+        # Of several parts: an address of a machine is one word.
+        plausible=r"(?s)[\pL\pM0-9#][\pL\pM0-9.,;:'\x{2019}/()#&ºª°-]*"
+                  r"[ \n\r][\pL\pM0-9 .,;:'\x{2019}/()#&ºª°\n\r-]+",
         header_confidence=0.85,
     ),
     Rule(
@@ -90,7 +100,7 @@ RULES = (
             "birth place", "birth city", "home town", "hometown", "ort", "stadt", "wohnort",
             "geburtsort", "ville", "commune", "lieu de naissance", "ciudad", "localidad",
             "municipio", "poblacion", "citta", "comune", "luogo di nascita", "stad", "plaats",
-            "woonplaats", "cidade", "locality", "suburb", "town city", "miasto",
+            "woonplaats", "cidade", "locality", "suburb", "town city", "miasto", "ort01", "kommun",
         ),
         weak_headers=("location", "place", "loc", "residence", "lieu", "cty"),
         plausible=_PLACE,
@@ -104,6 +114,7 @@ RULES = (
             "postcode", "post code", "postal code", "zip", "zip code", "zipcode", "plz",
             "postleitzahl", "code postal", "cp", "codigo postal", "cap", "eircode", "pin code",
             "pincode", "cep", "zip 5", "zip 4", "zip5", "postal cd", "zip cd", "kod pocztowy",
+            "pstlz", "postnr", "postnummer",
         ),
         weak_headers=("postal", "post", "pcode"),
         grammars=(
@@ -111,7 +122,7 @@ RULES = (
             Grammar(r"(?i)[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}", 0.85, 0.98),
             Grammar(r"(?i)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z][ -]?\d[ABCEGHJ-NPRSTV-Z]\d",
                     0.85, 0.98),
-            Grammar(r"\d{5}-\d{4}", 0.75, 0.97),
+            Grammar(r"\d{5}-\d{4}|[A-Z]{1,3}-\d{4,6}", 0.0, 0.97),  # order numbers are so too
             Grammar(r"[1-9]\d{3}\s[A-Z]{2}", 0.75, 0.97),
             # Brazil: five and three digits; hardly anything else is written so.
             Grammar(r"\d{5}-\d{3}", 0.6, 0.96),
@@ -152,7 +163,9 @@ RULES = (
         hipaa="B",
         headers=("coordinates", "geo point", "lat lon", "lat long", "latlng", "geolocation", "gps"),
         grammars=(
-            Grammar(r"\(?-?\d{1,2}\.\d{3,}\s?[,;]\s?-?\d{1,3}\.\d{3,}\)?", 0.9, 0.98),
+            Grammar(r"[(\[]?-?\d{1,2}\.\d{3,}(?:\s?[,;/]\s?|\s)-?\d{1,3}\.\d{3,}[)\]]?", 0.9, 0.98),
+            Grammar(r"(?i)POINT ?\(-?\d{1,3}\.\d+ -?\d{1,2}\.\d+\)|\d{1,2}°\s?\d{1,2}['\x{2032}].*"
+                    r"[NS],? ?\d{1,3}°\s?\d{1,2}['\x{2032}].*[EWO]", 0.93, 0.98),
         ),
     ),
 )  # fmt: skip

@@ -5,7 +5,8 @@ from functools import lru_cache
 from itertools import accumulate
 
 from strongroom.engines.privacy.discover.custom import CustomType
-from strongroom.engines.privacy.discover.text.folding import fold
+from strongroom.engines.privacy.discover.findings import Role
+from strongroom.engines.privacy.discover.text.folding import Folded, fold
 from strongroom.engines.privacy.discover.text.forms import (
     addresses,
     codes,
@@ -20,8 +21,8 @@ from strongroom.engines.privacy.discover.text.name_model import NameModel, name_
 from strongroom.engines.privacy.discover.text.names import ORGANIZATIONS, NameFinder
 from strongroom.engines.privacy.discover.text.own_types import OwnTypes
 from strongroom.engines.privacy.discover.text.repeats import repeated
-from strongroom.engines.privacy.discover.text.scanner import BARRIER, Family
-from strongroom.engines.privacy.discover.text.spans import Span
+from strongroom.engines.privacy.discover.text.scanner import BARRIER, Family, Numbers, Searched
+from strongroom.engines.privacy.discover.text.spans import Proposal, Span
 
 PIECE = 65_536
 """Characters looked at together; longer texts are cut at a blank, so that memory stays small.
@@ -39,9 +40,9 @@ _FAMILIES = (
 
 
 @lru_cache(maxsize=1)
-def _built_in() -> tuple[tuple[Family, ...], NameFinder]:
-    families = [Family(forms) for forms in _FAMILIES]
-    families.append(Family(numbers.FORMS, isolated=True))
+def _built_in() -> tuple[tuple[Searched, ...], NameFinder]:
+    families: list[Searched] = [Family(forms) for forms in _FAMILIES]
+    families.append(Numbers(numbers.FORMS, numbers.NEAR))
     return tuple(families), NameFinder()
 
 
@@ -50,7 +51,7 @@ class TextFinder:
 
     def __init__(
         self,
-        families: Sequence[Family],
+        families: Sequence[Searched],
         names: NameFinder,
         model: NameModel | None,
         own: OwnTypes,
@@ -83,6 +84,10 @@ class TextFinder:
             length += len(text) + len(_BETWEEN)
         yield from self._together(waiting)
 
+    def role_of(self, type_name: str) -> Role:
+        """What a type that it finds does to privacy: a custom type's role is its own."""
+        return self._own.role_of(type_name)
+
     def _long(self, text: str) -> list[Span]:
         spans: list[Span] = []
         for start, end in _pieces(text):
@@ -96,24 +101,27 @@ class TextFinder:
             return
         joined = _BETWEEN.join(texts)
         starts = [0, *accumulate(len(text) + len(_BETWEEN) for text in texts)]
-        spans = merged(joined, self._proposed(joined, texts, starts))
-        at = 0
+        proposals = merged(joined, self._proposed(joined, texts, starts))
+        at, count = 0, len(proposals)
         for text, start in zip(texts, starts, strict=False):
             end = start + len(text)
             own: list[Span] = []
-            while at < len(spans) and spans[at].start < end:
-                own.append(_moved(spans[at], -start))
+            named = False
+            while at < count and proposals[at][0] < end:
+                first, behind, name, confidence, source = proposals[at]
+                own.append(Span(first - start, behind - start, name, confidence, source))
+                named = named or name == "person_name"
                 at += 1
-            named = any(span.type == "person_name" for span in own)
-            further = list(repeated(text, own)) if named else []
-            yield merged(text, [*own, *further]) if further else own
+            if named and (further := [Span(*found) for found in repeated(text, own)]):
+                own = sorted([*own, *further])  # they overlap nothing
+            yield own
 
-    def _proposed(self, joined: str, texts: list[str], starts: list[int]) -> Iterator[Span]:
+    def _proposed(self, joined: str, texts: list[str], starts: list[int]) -> Iterator[Proposal]:
         """What the parts of the finder take for personal data, in places of the joined text."""
         folded = fold(joined)
         for family in self._families:
-            yield from family.scan(folded)
-        yield from self._names.scan(folded)
+            yield from _unfolded(folded, family.scan(folded))
+        yield from _unfolded(folded, self._names.scan(folded))
         if self._model is not None:
             for start, spans in zip(starts, self._model.find_all(texts), strict=False):
                 yield from (_moved(span, start) for span in spans)
@@ -121,6 +129,16 @@ class TextFinder:
             return
         for start, text in zip(starts, texts, strict=False):
             yield from (_moved(span, start) for span in self._own.scan(text))
+
+
+def _unfolded(folded: Folded, found: Iterator[Proposal]) -> Iterator[Proposal]:
+    """Proposals in places of the text that was folded."""
+    if folded.places is None:
+        return found
+    return (
+        (*folded.original(start, end), name, confidence, source)
+        for start, end, name, confidence, source in found
+    )
 
 
 def _moved(span: Span, by: int) -> Span:

@@ -6,16 +6,16 @@ upper or lower case; signs that nobody sees are left out. Places in the bytes ca
 characters of the text as it was given.
 """
 
-import codecs
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 UPPER, LOWER, OTHER = "\x81", "\x82", "\x02"
 """Letters that look like no ASCII letter, and signs of any other kind."""
 _UNSEEN = "\x01"
-_UNSEEN_BYTE = b"\x01"
 
 # Letters that decompose to nothing, and those of Cyrillic and Greek that look like Latin ones
 # (a choice from Unicode Technical Standard 39, confusables).
@@ -57,29 +57,11 @@ def _resembled(character: str) -> str:
     return LOWER if category[0] == "L" else OTHER
 
 
-class _Table(dict[str, bytes]):
-    """Filled as characters are met; at most one entry for each that Unicode has."""
-
-    def __missing__(self, character: str) -> bytes:
-        self[character] = folded = _resembled(character).encode("latin-1")
-        return folded
-
-
-_TABLE = _Table()
-
-
-def _fold_run(error: UnicodeError) -> tuple[bytes, int]:
-    """Fold characters beyond Latin-1: the encoder asks for each run of them."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    run = error.object[error.start : error.end]
-    return b"".join([_TABLE[character] for character in run]), error.end
-
-
-_FOLDING = "strongroom.fold"
-codecs.register_error(_FOLDING, _fold_run)
-# Latin-1 itself, byte by byte; its unused control characters carry our own signs.
-_LATIN_1 = bytes(code if code < 0xA0 else ord(_resembled(chr(code))) for code in range(256))
+_UNREAD = 0xFF
+# Filled as characters are met: what each of Unicode's becomes.
+_TABLE = np.full(0x11_0000, _UNREAD, np.uint8)
+_TABLE[:0x80] = np.arange(0x80, dtype=np.uint8)
+_TABLE[ord(_UNSEEN)] = ord(" ")  # a control character, which must not be taken for our sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +70,40 @@ class Folded:
 
     Attributes:
         data: one byte for each seen character.
-        places: byte → character of the original text, one more than bytes; None: the same.
+        places: byte → character of the original text; None: the same.
     """
 
     data: bytes
-    places: list[int] | None
+    places: npt.NDArray[np.intp] | None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """The characters of the original text that bytes `start` to `end` stand for."""
         if self.places is None:
             return start, end
-        return self.places[start], self.places[end - 1] + 1
+        return int(self.places[start]), int(self.places[end - 1]) + 1
+
+    def without(self, places: Sequence[tuple[int, int]]) -> "Folded":
+        """The same, with signs of no kind at some places, which are in order."""
+        parts: list[bytes] = []
+        behind = 0
+        for start, end in places:
+            parts += self.data[behind:start], OTHER.encode() * (end - start)
+            behind = max(behind, end)
+        return Folded(b"".join([*parts, self.data[behind:]]), self.places)
 
 
 def fold(text: str) -> Folded:
     """`text`, one byte a character."""
     if text.isascii() and _UNSEEN not in text:
         return Folded(text.encode("ascii"), None)
-    if _UNSEEN in text:  # a control character, which must not be taken for our sign
-        text = text.replace(_UNSEEN, " ")
-    data = text.encode("latin-1", _FOLDING).translate(_LATIN_1)
-    if _UNSEEN_BYTE not in data:
-        return Folded(data, None)
-    seen = np.flatnonzero(np.frombuffer(data, np.uint8) != _UNSEEN_BYTE[0])
-    return Folded(data.replace(_UNSEEN_BYTE, b""), [*seen.tolist(), len(text)])
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    signs = _TABLE[codes]
+    unread = signs == _UNREAD
+    if unread.any():
+        for code in np.unique(codes[unread]).tolist():
+            _TABLE[code] = ord(_resembled(chr(code)))
+        signs = _TABLE[codes]
+    seen = np.flatnonzero(signs != ord(_UNSEEN))
+    if len(seen) == len(signs):
+        return Folded(signs.tobytes(), None)
+    return Folded(signs[seen].tobytes(), seen)

@@ -7,8 +7,13 @@ for texts too short to tell. All forms and lists run on every text whatever its 
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 UNKNOWN = "unknown"
+NAMES = {
+    "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
+    "nl": "Dutch", "pt": "Portuguese",
+}  # fmt: skip
 _LOOKED_AT = 4_000
 """Characters at the start of a text that are looked at."""
 _LEAST_WORDS, _LEAST_SHARE, _LEAST_LEAD = 3, 0.12, 1.5
@@ -73,3 +78,14 @@ def language_of(text: str) -> str:
     if others and weight < _LEAST_LEAD * others[0][1]:
         return UNKNOWN
     return best
+
+
+def languages_of(texts: Iterable[str]) -> dict[str, float]:
+    """Language → share of the texts that are in it, in (0, 1], the most frequent first.
+
+    Texts whose language is not known count, and are not named.
+    """
+    counts = Counter(language_of(text) for text in texts)
+    looked_at = counts.total()
+    known = [(name, count) for name, count in counts.most_common() if name != UNKNOWN]
+    return {name: count / looked_at for name, count in known}

@@ -3,69 +3,86 @@
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from strongroom.engines.privacy.discover.text.spans import Span
+from strongroom.engines.privacy.discover.text.spans import Proposal
 
 _NAMES = frozenset({"person_name", "city", "country", "organization"})
+_LONG = 60
+"""Characters beyond which a longer span is no surer."""
 
 
-def _rank(span: Span) -> tuple[float, int]:
+def _rank(span: Proposal) -> tuple[float, int]:
     # Names are guessed where forms are known: at equal confidence forms come first.
-    length = min(span.end - span.start, 60)
-    return (span.confidence - (0.05 if span.type in _NAMES else 0.0) + 0.002 * length, length)
+    start, end, name, confidence, _ = span
+    length = min(_LONG, end - start)
+    if name in _NAMES:
+        confidence -= 0.05
+    return confidence + 0.002 * length, length
 
 
-def merged(text: str, spans: Iterable[Span]) -> list[Span]:
+def merged(text: str, spans: Iterable[Proposal]) -> list[Proposal]:
     """Spans of `text` that do not overlap, sorted by place.
 
     Of two that overlap the surer stays, a longer one being a little surer. A web address is cut
     around the e-mail addresses and numbers in its query, which say more than it does.
     """
-    kept: list[Span] = []
-    group: list[Span] = []
+    kept: list[Proposal] = []
+    group: list[Proposal] = []
     behind = 0
     for span in sorted(spans):
-        if span.start >= behind and group:
-            kept += group if len(group) == 1 else _chosen(text, group)
-            group = []
-        group.append(span)
-        behind = max(behind, span.end)
+        if span[0] < behind:
+            group.append(span)
+            if span[1] > behind:
+                behind = span[1]
+            continue
+        if len(group) == 1:
+            kept.append(group[0])
+        elif group:
+            kept += _chosen(text, group)
+        group = [span]
+        behind = span[1]
     return kept + (group if len(group) < 2 else _chosen(text, group))
 
 
-def _chosen(text: str, group: list[Span]) -> list[Span]:
+def _chosen(text: str, group: list[Proposal]) -> list[Proposal]:
     """What stays of spans that overlap, each with some other."""
+    if len(group) == 2:
+        one, two = group
+        if one[2] != "url" and two[2] != "url":
+            return [one if _rank(one) >= _rank(two) else two]
     starts: list[int] = []
-    kept: list[Span] = []
+    kept: list[Proposal] = []
     for span in sorted(group, key=_rank, reverse=True):
-        if span.type == "url":
+        start, end, name, _, _ = span
+        if name == "url":
             continue
         # `kept` never overlaps itself: only the last that starts before our end can reach us.
-        at = bisect_left(starts, span.end)
-        if at and kept[at - 1].end > span.start:
+        at = bisect_left(starts, end)
+        if at and kept[at - 1][1] > start:
             continue
-        place = bisect_left(starts, span.start)
-        starts.insert(place, span.start)
+        place = bisect_left(starts, start)
+        starts.insert(place, start)
         kept.insert(place, span)
     for address in group:
-        if address.type == "url":
+        if address[2] == "url":
             for piece in _around(text, address, kept, starts):
-                at = bisect_left(starts, piece.start)
-                starts.insert(at, piece.start)
+                at = bisect_left(starts, piece[0])
+                starts.insert(at, piece[0])
                 kept.insert(at, piece)
     return kept
 
 
-def _around(text: str, address: Span, kept: list[Span], starts: list[int]) -> list[Span]:
+def _around(
+    text: str, address: Proposal, kept: list[Proposal], starts: list[int]
+) -> list[Proposal]:
     """What of a web address the spans leave, without the bare names of its parameters."""
-    first, behind_last = bisect_left(starts, address.start), bisect_left(starts, address.end)
-    inside = [span for span in kept[max(0, first - 1) : behind_last] if span.end > address.start]
-    pieces: list[Span] = []
-    behind = address.start
-    for span in [*inside, Span(address.end, address.end, "", 0.0, "")]:
-        is_bare = behind > address.start and text[span.start - 1] in "=&"
-        if span.start > behind and not is_bare:
-            pieces.append(
-                Span(behind, span.start, address.type, address.confidence, address.source)
-            )
-        behind = max(behind, span.end)
+    begin, behind_address, name, confidence, source = address
+    first, behind_last = bisect_left(starts, begin), bisect_left(starts, behind_address)
+    inside = [span[:2] for span in kept[max(0, first - 1) : behind_last] if span[1] > begin]
+    pieces: list[Proposal] = []
+    behind = begin
+    for start, end in [*inside, (behind_address, behind_address)]:
+        is_bare = behind > begin and text[start - 1] in "=&"
+        if start > behind and not is_bare:
+            pieces.append((behind, start, name, confidence, source))
+        behind = max(behind, end)
     return pieces

@@ -23,7 +23,10 @@ VOCABULARY_SHA256 = "89976e274e79169a2f40dd0fe614d2be62080fed317da9992a9f77607ba
 TYPES = ("person_name", "city", "organization")
 """What the pairs of tags B and I stand for, behind the tag 0 for words of no name."""
 PASSAGE_WORDS = 96
-_BATCH_WORDS = 4096
+_BATCH_WORDS, _LEAST_BATCH_WORDS = 768, 128
+"""Words that run together: what they need between two layers stays near the processor."""
+_PADDING_RATIO = 1.25
+"""Longest passage of a batch that has enough words, by its shortest."""
 _LEAST, _LEAST_UNSURE = 0.5, 0.65
 """Least confidence: of people, and of other names, or names without any capital."""
 _SENTENCE_ENDS = frozenset(".!?;")
@@ -59,7 +62,8 @@ class NameModel:
 
     def find_all(self, texts: Sequence[str]) -> list[list[Span]]:
         """Spans of names in each text, sorted, not overlapping."""
-        read = [self._reader.read(text) for text in texts]
+        seen: dict[str, tuple[int, ...]] = {}
+        read = [self._reader.read(text, seen) for text in texts]
         numbers = np.concatenate([split.numbers for split in read]) if read else _NO_WORDS
         passages: list[tuple[int, int]] = []
         first = 0
@@ -117,10 +121,18 @@ def _passages(text: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, in
 def _groups(cuts: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
     """Passages that run together, of like length, so that little is padding."""
     group: list[tuple[int, int]] = []
+    shortest = 0
     for cut in sorted(cuts, key=lambda cut: cut[1] - cut[0]):
-        if group and (len(group) + 1) * (cut[1] - cut[0]) > _BATCH_WORDS:
+        length = cut[1] - cut[0]
+        is_enough = len(group) * length > _LEAST_BATCH_WORDS
+        if group and (
+            (len(group) + 1) * length > _BATCH_WORDS
+            or (is_enough and length > _PADDING_RATIO * shortest)
+        ):
             yield group
             group = []
+        if not group:
+            shortest = length
         group.append(cut)
     if group:
         yield group

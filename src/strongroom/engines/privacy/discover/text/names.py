@@ -2,13 +2,14 @@
 # ruff: noqa: E501 # a pattern or list broken over lines cannot be read
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from strongroom.engines.privacy.discover import dictionaries
 from strongroom.engines.privacy.discover.text import wordlists
 from strongroom.engines.privacy.discover.text.folding import Folded, fold
 from strongroom.engines.privacy.discover.text.forms.form import LETTER, LOWER, UPPER, Form
-from strongroom.engines.privacy.discover.text.scanner import compiled
-from strongroom.engines.privacy.discover.text.spans import Span
+from strongroom.engines.privacy.discover.text.patterns import Pattern
+from strongroom.engines.privacy.discover.text.spans import Proposal
 
 _WORD = rf"[{UPPER}][{LETTER}]*(?:'[{LETTER}]+|-[{UPPER}][{LETTER}]*|[{LETTER}])"
 _INITIAL = rf"[{UPPER}]\."
@@ -16,39 +17,39 @@ _PARTICLE = r"(?:van der|van den|van de|von der|van|von|de la|de los|de|del|dell
 _PART = rf"(?:{_WORD}|{_INITIAL})"
 _SEQUENCE = rf"{_PART}(?:[ ]{{1,2}}(?:{_PARTICLE} )?{_PART}){{0,4}}"
 
-_PAIRS = compiled(rf"\b{_PART}(?:[ ]{{1,2}}(?:{_PARTICLE} )?{_PART}){{1,4}}")
+_PAIRS = Pattern(rf"\b{_PART}(?:[ ]{{1,2}}(?:{_PARTICLE} )?{_PART}){{1,4}}")
 # Cues end on the first letter of the name that they announce: RE2 then needs no groups, which
 # cost it ten times more than the search.
-_TITLED = compiled(
+_TITLED = Pattern(
     rf"\b(?:{wordlists.TITLES})\b\.?[ ]{{1,2}}(?:(?:Dr|Prof|med)\.?[ ]{{1,2}}){{0,2}}[{UPPER}]"
 )
-_TITLED_LOW = compiled(
+_TITLED_LOW = Pattern(
     r"(?i)\b(?:mr|mrs|ms|dr|prof|herr|frau|mme|senor|senora)\b\.? (?-i:[a-z\x82])"
 )
 _LABELS = wordlists.LABELS.replace(" ", "[ _]?")  # first_name, firstName
 _TITLE = rf"(?:(?:{wordlists.TITLES})\b\.?[ ]{{1,2}})?"
-_LABELLED = compiled(
+_LABELLED = Pattern(
     rf"(?i:\b(?:{_LABELS}))[\"')]?[ ]?(?:[:=]|\x02|-)[ \t]{{0,3}}[\"']?{_TITLE}[{UPPER}]"
 )
-_LABELLED_LOW = compiled(
+_LABELLED_LOW = Pattern(
     rf"(?i:\b(?:{wordlists.LABELS})[ ]?[:=]|\b(?:{wordlists.SAYINGS}))[ \t]{{1,3}}[a-z\x82]"
 )
-_GREETED = compiled(
+_GREETED = Pattern(
     rf"(?:^|[\n\r>\"*.!?] ?|\x02)[ \t]{{0,4}}(?:{wordlists.GREETINGS})\b,?!?[ \t]{{0,2}}(?:\r?\n){{0,3}}[ \t]{{0,4}}"
     rf"{_TITLE}[{UPPER}]"
 )
-_SAID = compiled(rf"(?i:\b(?:{wordlists.SAYINGS})) {_TITLE}[{UPPER}]")
-_PLACED = compiled(
+_SAID = Pattern(rf"(?i:\b(?:{wordlists.SAYINGS})) {_TITLE}[{UPPER}]")
+_PLACED = Pattern(
     r"\b(?i:in|from|near|nach|aus|lives in|born in|based in|bij|uit|en|em|city:|town:|location:|ort:|ville:|ciudad:)"
     rf" [{UPPER}]"
 )
-_NAME = compiled(rf"{_WORD}, {_WORD}(?: {_INITIAL})?(?:[^{LETTER}]|$)|{_SEQUENCE}")
-_LOW_NAME = compiled(r"[a-z\x82]{2,}(?:['-][a-z\x82]+)?(?: [a-z\x82]{2,}(?:['-][a-z\x82]+)?)?")
-_PLACE = compiled(rf"{_WORD}(?:[ -]{_WORD}){{0,2}}")
+_NAME = Pattern(rf"{_WORD}, {_WORD}(?: {_INITIAL})?(?:[^{LETTER}]|$)|{_SEQUENCE}")
+_LOW_NAME = Pattern(r"[a-z\x82]{2,}(?:['-][a-z\x82]+)?(?: [a-z\x82]{2,}(?:['-][a-z\x82]+)?)?")
+_PLACE = Pattern(rf"{_WORD}(?:[ -]{_WORD}){{0,2}}")
 _SURE, _LIKELY, _POSSIBLE = 0.9, 0.8, 0.62
 
 _PIECE = rf"(?:{_PART}|&|of|and|for|the|[{UPPER}0-9]{{2,}})"
-_ORGANIZED = compiled(
+_ORGANIZED = Pattern(
     rf"\b(?:(?:{_PIECE} ){{1,5}}(?:{wordlists.ORGANIZATION_ENDS})\b\.?(?:,? (?:Inc|LLC|Ltd|Corp|GmbH|Co)\b\.?)?"
     rf"|{_WORD}, (?:Inc|LLC|LLP|Ltd|Corp|P\.C|PC|PLLC)\b\.?)"
 )
@@ -61,6 +62,15 @@ ORGANIZATIONS = (
     Form("organization", r"\b(?i:company|employer|organi[sz]ation|firma|arbeitgeber|entreprise|empresa|azienda|bedrijf)[:=] ?(" + rf"{_PART}(?: (?:{_PART}|&|and|of)){{0,4}})", 0.85),
     Form("country", rf"\b(?:{wordlists.COUNTRIES})\b", 0.7),
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Folded text as bytes for patterns, and as strings of the same places for lists."""
+
+    data: bytes
+    text: str
+    lowered: str
 
 
 class NameFinder:
@@ -76,42 +86,48 @@ class NameFinder:
         self.given, self.family = frozenset(folded[0]), frozenset(folded[1])
         self.towns = frozenset(_plain(town) for town in dictionaries.places())
 
-    def scan(self, folded: Folded) -> Iterator[Span]:
-        """Spans of names; they may overlap."""
-        data = folded.data
+    def scan(self, folded: Folded) -> Iterator[Proposal]:
+        """Proposals of names, in bytes; they may overlap."""
+        text = folded.data.decode("latin-1")
+        seen = _Seen(folded.data, text, text.lower())
+        yield from self._announced(seen)
+        yield from self._low(seen)
+        yield from self._pairs(seen)
+        yield from self._organizations(seen)
+        yield from self._places(seen)
+
+    def _announced(self, seen: _Seen) -> Iterator[Proposal]:
+        """Names behind a title, a label, a greeting or words that introduce somebody."""
+        data, size = seen.data, len(seen.data)
         for pattern, confidence, must_be_listed in (
             (_TITLED, _SURE, False),
             (_LABELLED, 0.88, False),
             (_GREETED, 0.85, False),
             (_SAID, 0.85, True),
         ):
-            for found in pattern.finditer(data):
-                name = _NAME.match(data, found.end() - 1)
-                if name is None:
+            for _, behind in pattern.places(data):
+                start = behind - 1
+                end = _NAME.end_of(data, start, size)
+                if end < 0:
                     continue
-                start, end = name.span()
                 while not data[end - 1 : end].isalpha() and data[end - 1] not in b"\x81\x82.":
                     end -= 1
                 if pattern is _LABELLED and _is_code(data, start, end):
                     continue
-                trimmed = self._trimmed(data, start, end)
-                if trimmed and (not must_be_listed or self._listed(data, *trimmed)):
-                    yield Span(*folded.original(*trimmed), "person_name", confidence, "context")
-        yield from self._low(folded)
-        yield from self._pairs(folded)
-        yield from self._organizations(folded)
-        yield from self._places(folded)
+                end = self._trimmed(seen, start, end)
+                if end > start and (not must_be_listed or self._listed(seen, start, end)):
+                    yield start, end, "person_name", confidence, "context"
 
-    def _low(self, folded: Folded) -> Iterator[Span]:
+    def _low(self, seen: _Seen) -> Iterator[Proposal]:
         """Names without capitals behind a title or a label."""
-        data = folded.data
+        data, size = seen.data, len(seen.data)
         for pattern, titled in ((_TITLED_LOW, True), (_LABELLED_LOW, False)):
-            for found in pattern.finditer(data):
-                name = _LOW_NAME.match(data, found.end() - 1)
-                if name is None:
+            for _, behind in pattern.places(data):
+                start = behind - 1
+                end = _LOW_NAME.end_of(data, start, size)
+                if end < 0:
                     continue
-                start, end = name.span()
-                words = data[start:end].decode("latin-1").split()
+                words = seen.text[start:end].split()
                 if words[0] not in self.given and not (titled and words[0] in self.family):
                     continue
                 if len(words) == 2 and (words[1] not in self.family or words[1] in _STOPS):
@@ -119,40 +135,44 @@ class NameFinder:
                     if not titled:
                         continue
                 if len(words) == 2 or titled:
-                    yield Span(*folded.original(start, end), "person_name", _LIKELY, "context")
+                    yield start, end, "person_name", _LIKELY, "context"
 
-    def _trimmed(self, data: bytes, start: int, end: int) -> tuple[int, int] | None:
-        """Without the plain words behind a name; None where it begins with one, or is a firm."""
-        words = data[start:end].decode("latin-1").split(" ")
+    def _trimmed(self, seen: _Seen, start: int, end: int) -> int:
+        """Where a name ends without the plain words behind it; 0: it begins with one, or is a firm."""
+        words = seen.lowered[start:end].split(" ")
         kept = 0
         for index, word in enumerate(words):
-            lowered = word.strip(".,").lower()
-            if lowered in _ENDS and index:
-                return None
-            if lowered in _STOPS and len(lowered) > 1 and not (index == 1 and lowered in _NAMELIKE):
+            bare = word.strip(".,")
+            if bare in _ENDS and index:
+                return 0
+            if bare in _STOPS and len(bare) > 1 and not (index == 1 and bare in _NAMELIKE):
                 break
             kept = index + 1
-        while kept and words[kept - 1].lower() in _PARTICLES:
+        while kept and words[kept - 1] in _PARTICLES:
             kept -= 1
-        if not kept:
-            return None
-        name = " ".join(words[:kept])
-        end = start + len(name.removesuffix("'s").removesuffix("'S"))
-        return (start, end) if end - start > 1 else None
+        length = sum(map(len, words[:kept])) + kept - 1
+        if kept and words[kept - 1].endswith("'s"):
+            length -= 2
+        return start + length if length > 1 else 0
 
-    def _listed(self, data: bytes, start: int, end: int) -> bool:
-        words = data[start:end].decode("latin-1").lower().replace("-", " ").split()
+    def _listed(self, seen: _Seen, start: int, end: int) -> bool:
+        words = seen.lowered[start:end].replace("-", " ").split()
         return any(word in self.given or word in self.family for word in words)
 
-    def _pairs(self, folded: Folded) -> Iterator[Span]:
+    def _pairs(self, seen: _Seen) -> Iterator[Proposal]:
         """Two to five words with capitals, of which lists know the first or the last."""
-        data, given, family = folded.data, self.given, self.family
-        for found in _PAIRS.finditer(data):
-            start, end = found.span()
-            text = data[start:end].decode("latin-1")
-            if text.endswith("'s"):
-                text, end = text[:-2], end - 2
-            words = text.lower().split(" ")
+        given, family, text, lowered = self.given, self.family, seen.text, seen.lowered
+        for begin, behind in _PAIRS.places(seen.data):
+            start, end = begin, behind
+            words = lowered[start:end].split(" ")
+            if (
+                len(words) == 2 and words[0] in given and words[1] in family
+                and words[0] not in _STOPS and words[1] not in _STOPS and words[1] not in _ENDS
+            ):  # fmt: skip
+                yield start, end, "person_name", _SURE, "dictionary"  # as nearly all are
+                continue
+            if text.endswith("'s", start, end):
+                words[-1], end = words[-1][:-2], end - 2
             first, last = 0, len(words)
             while first < last and words[first] in _STOPS and not self._opens(words, first):
                 start += len(words[first]) + 1
@@ -162,27 +182,31 @@ class NameFinder:
                 end -= len(words[last]) + 1
             if last - first < 2 or words[last - 1] in _ENDS:
                 continue
-            one, two = words[first].partition("-")[0], words[last - 1].rpartition("-")[2]
-            inner = words[first + 1 : last - 1]
-            if any(word in _STOPS and word not in _PARTICLES and len(word) > 1 for word in inner):
-                continue
-            shouted = text.isupper()
-            if one in given and two in family:
-                confidence = _SURE if not shouted or last - first <= 3 else 0.0
-            elif shouted:
-                continue
-            elif one in given:
-                confidence = 0.74
-            elif two in family and one[1:] == ".":
-                confidence = _LIKELY
-            elif any(word.isupper() and len(word) > 2 for word in text.split(" ")):
-                continue  # "Later WILSON": capitals begin a name
-            elif two in family and (one in family or last - first == 2):
-                confidence = _POSSIBLE if one in family else 0.52
-            else:
-                continue
+            confidence = self._sureness(words[first:last], text[start:end])
             if confidence:
-                yield Span(*folded.original(start, end), "person_name", confidence, "dictionary")
+                yield start, end, "person_name", confidence, "dictionary"
+
+    def _sureness(self, words: list[str], text: str) -> float:
+        """How sure it is that words with capitals, `text` in lower case, name a person; or 0."""
+        given, family = self.given, self.family
+        one, two = words[0].partition("-")[0], words[-1].rpartition("-")[2]
+        for word in words[1:-1]:
+            if word in _STOPS and word not in _PARTICLES and len(word) > 1:
+                return 0.0
+        shouted = text.isupper()
+        if one in given and two in family:
+            return _SURE if not shouted or len(words) <= 3 else 0.0
+        if shouted:
+            return 0.0
+        if one in given:
+            return 0.74
+        if two in family and one[1:] == ".":
+            return _LIKELY
+        if any(word.isupper() and len(word) > 2 for word in text.split(" ")):
+            return 0.0  # "Later WILSON": capitals begin a name
+        if two in family and (one in family or len(words) == 2):
+            return _POSSIBLE if one in family else 0.52
+        return 0.0
 
     def _opens(self, words: list[str], at: int) -> bool:
         """True for "Mark" before "Wilson": a plain word that is a name beside a listed one."""
@@ -198,45 +222,41 @@ class NameFinder:
             return False
         return words[last - 1] in _NAMELIKE and before in self.given
 
-    def _organizations(self, folded: Folded) -> Iterator[Span]:
-        data = folded.data
-        for found in _ORGANIZED.finditer(data):
-            start, end = found.span()
-            words = data[start:end].decode("latin-1").lower().split(" ")
+    def _organizations(self, seen: _Seen) -> Iterator[Proposal]:
+        for begin, end in _ORGANIZED.places(seen.data):
+            start = begin
+            words = seen.lowered[start:end].split(" ")
             first = 0
             while first < len(words) - 1 and (words[first] in _STOPS or words[first] in _SMALL):
                 start += len(words[first]) + 1
                 first += 1
             if first < len(words) - 1 and words[first].strip(".,") not in _ENDS:
-                yield Span(*folded.original(start, end), "organization", 0.82, "pattern")
+                yield start, end, "organization", 0.82, "pattern"
 
-    def _places(self, folded: Folded) -> Iterator[Span]:
-        data, towns = folded.data, self.towns
-        for cue in _PLACED.finditer(data):
-            found = _PLACE.match(data, cue.end() - 1)
-            if found is None:
-                continue
-            start, end = found.span()
-            name = data[start:end].decode("latin-1").lower()
+    def _places(self, seen: _Seen) -> Iterator[Proposal]:
+        data, size, towns = seen.data, len(seen.data), self.towns
+        for _, behind in _PLACED.places(data):
+            start = behind - 1
+            end = _PLACE.end_of(data, start, size)
+            name = seen.lowered[start:end] if end > start else ""
             while name and name not in towns and " " in name:
                 name = name.rpartition(" ")[0]
             if name in towns and name not in _STOPS:
-                place = folded.original(start, start + len(name))
-                yield Span(*place, "city", 0.74, "dictionary")
+                yield start, start + len(name), "city", 0.74, "dictionary"
 
 
 # A call or member in code; and words joined by capitals, beside "McDonald" and "DiCaprio".
-_CALLED = compiled(r"[(\[{=]|\.[a-z_]|_|\"?: ?[\[{]")
-_JOINED = compiled(rf"[{UPPER}][{LOWER}]{{3,}}[{UPPER}]")
+_CALLED = Pattern(r"[(\[{=]|\.[a-z_]|_|\"?: ?[\[{]")
+_JOINED = Pattern(rf"[{UPPER}][{LOWER}]{{3,}}[{UPPER}]")
 _CONSTANTS = frozenset((b"True", b"False", b"None", b"Null", b"Any", b"Optional"))
 
 
 def _is_code(data: bytes, start: int, end: int) -> bool:
     """True where the value behind a label is one of code rather than a name."""
     word = data[start:end]
-    if word in _CONSTANTS or (b" " not in word and _JOINED.match(word) is not None):
+    if word in _CONSTANTS or (b" " not in word and _JOINED.end_of(word, 0, len(word)) >= 0):
         return True
-    return _CALLED.match(data, end) is not None
+    return _CALLED.end_of(data, end, len(data)) >= 0
 
 
 _STOPS, _NAMELIKE = wordlists.PLAIN, wordlists.NAMELIKE

@@ -6,6 +6,8 @@ from typing import Any
 import re2
 
 from strongroom.engines.privacy.discover.custom import CustomType
+from strongroom.engines.privacy.discover.findings import Role
+from strongroom.engines.privacy.discover.rulebook import role_named
 from strongroom.engines.privacy.discover.text.spans import Span
 
 _NEAR_CHARACTERS = 64
@@ -29,6 +31,10 @@ class OwnTypes:
     def is_empty(self) -> bool:
         """True where there are none."""
         return not self._types
+
+    def role_of(self, type_name: str) -> Role:
+        """What a type, built-in or one of these, does to privacy; an unknown one is direct."""
+        return role_named(type_name, [own for own, _ in self._types])
 
     def scan(self, text: str) -> Iterator[Span]:
         """Spans of custom types; they may overlap."""

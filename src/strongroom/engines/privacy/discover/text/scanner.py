@@ -2,51 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import re2
+from typing import Protocol
 
 from strongroom.engines.privacy.discover.text.folding import Folded
 from strongroom.engines.privacy.discover.text.forms.form import Form
-from strongroom.engines.privacy.discover.text.spans import Span
+from strongroom.engines.privacy.discover.text.patterns import Pattern, PatternSet, ungrouped
+from strongroom.engines.privacy.discover.text.spans import Place, Proposal
 
 BARRIER = "\x00"
 """Stands between texts that are looked at together: no form reaches over it."""
 _BARRIER_BYTE = BARRIER.encode()
-_PATTERN_BYTES = 256 * 2**20
 _CONTEXT_BYTES = 48
+_LONGEST_NEAR = 64
+"""Bytes of the longest value that is looked for behind its context only."""
+_SURE = 0.93
+"""Confidence from which on no context can tell better."""
 _RETRIES = 3
-
-
-def compiled(pattern: str) -> "re2._Regexp[bytes]":
-    """An RE2 over folded bytes; refuses what RE2 can't run in linear time."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.max_mem = _PATTERN_BYTES
-    options.log_errors = False
-    return re2.compile(pattern.encode("latin-1"), options)
-
-
-def ungrouped(pattern: str) -> str:
-    """`pattern` without groups that capture: RE2 then needs no second engine to fill them."""
-    parts, in_class, index = [], False, 0
-    while index < len(pattern):
-        character = pattern[index]
-        if character == "\\":
-            parts.append(pattern[index : index + 2])
-            index += 2
-            continue
-        if character == "[":
-            in_class = True
-        elif character == "]":
-            in_class = False
-        is_group = character == "(" and not in_class and pattern[index + 1 : index + 2] != "?"
-        parts.append("(?:" if is_group else character)
-        index += 1
-    return "".join(parts)
-
-
-_Regex = Any  # RE2 has no public name for its compiled patterns
+_RETRIED_BYTES = 8
+"""Longest candidate that can hide no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +27,45 @@ class _Ready:
     """A form with its compiled patterns, those that it has."""
 
     form: Form
-    grouped: _Regex
-    lead: _Regex
-    value: _Regex
-    context: _Regex
-    unless: _Regex
-    unless_behind: _Regex
+    grouped: Pattern | None
+    lead: Pattern | None
+    value: Pattern | None
+    context: Pattern | None
+    unless: Pattern | None
+    unless_behind: Pattern | None
 
     def is_something_else(self, data: bytes, start: int, end: int) -> bool:
         """True where what stands right before or behind the value says that it is none."""
         if self.unless is not None:
             near = max(0, start - _CONTEXT_BYTES)
-            if self.unless.search(data[near:start]) is not None:
+            if self.unless.is_in(data[near:start]):
                 return True
         if self.unless_behind is None:
             return False
-        return self.unless_behind.match(data[end : end + _CONTEXT_BYTES]) is not None
+        behind = data[end : end + _CONTEXT_BYTES]
+        return self.unless_behind.end_of(behind, 0, len(behind)) >= 0
 
-    def value_in(self, piece: bytes) -> tuple[int, int] | None:
+    def value_in(self, piece: bytes) -> Place | None:
         """Where in a match of the form its value stands."""
+        size = len(piece)
         if self.grouped is None:
-            return 0, len(piece)
-        if self.lead is not None:
-            before = self.lead.match(piece)
-            if before is not None:
-                start = before.end()
-                if self.value.match(piece, start, len(piece)) is not None:
-                    return start, len(piece)
-        found = self.grouped.fullmatch(piece)
-        return None if found is None else found.span(1)
+            return 0, size
+        if self.lead is not None and self.value is not None:
+            start = self.lead.end_of(piece, 0, size)
+            if start >= 0 and self.value.end_of(piece, start, size) >= 0:
+                return start, size
+        return self.grouped.value_of(piece)
+
+    def has_context(self, data: bytes, start: int) -> bool:
+        """True where the words that the form needs stand shortly before its value."""
+        if self.context is None:
+            return True
+        near = max(0, start - _CONTEXT_BYTES)
+        return self.context.is_in(data[max(near, data.rfind(_BARRIER_BYTE, near, start)) : start])
+
+
+def _optional(pattern: str) -> Pattern | None:
+    return Pattern(pattern) if pattern else None
 
 
 def _ready(form: Form) -> _Ready:
@@ -90,12 +73,12 @@ def _ready(form: Form) -> _Ready:
     value = form.pattern[len(form.lead) :]
     return _Ready(
         form,
-        compiled(form.pattern) if has_value else None,
-        compiled(ungrouped(form.lead)) if form.lead else None,
-        compiled(f"(?:{ungrouped(value)})$") if form.lead else None,
-        compiled(form.context) if form.context else None,
-        compiled(form.unless) if form.unless else None,
-        compiled(form.unless_behind) if form.unless_behind else None,
+        Pattern(form.pattern) if has_value else None,
+        _optional(ungrouped(form.lead)),
+        Pattern(f"(?:{ungrouped(value)})$") if form.lead else None,
+        _optional(form.context),
+        _optional(form.unless),
+        _optional(form.unless_behind),
     )
 
 
@@ -104,72 +87,109 @@ def _alone(form: Form) -> str:
     return f"(?:{ungrouped(form.pattern)})"
 
 
+class Searched(Protocol):
+    """What proposes spans of a folded text, in bytes."""
+
+    def scan(self, folded: Folded) -> Iterator[Proposal]:
+        """Proposals, which may overlap."""
+        ...
+
+
 class Family:
     """Forms that are looked for together."""
 
-    def __init__(self, forms: Sequence[Form], *, isolated: bool = False) -> None:
-        """Earlier forms win at the same place; `isolated`: ends of longer codes are no values."""
+    def __init__(
+        self, forms: Sequence[Form], *, isolated: bool = False, near_context: bool = False
+    ) -> None:
+        """Earlier forms win at the same place.
+
+        Args:
+            forms: what is looked for.
+            isolated: ends of longer codes are no values.
+            near_context: all forms need a context, and are looked for behind it only.
+        """
         self._isolated = isolated
-        self._union = compiled("|".join(_alone(form) for form in forms))
+        contexts = dict.fromkeys(f"(?:{form.context})" for form in forms)
+        self._context = Pattern("|".join(contexts)) if near_context else None
+        self._union = Pattern("|".join(_alone(form) for form in forms))
         ranked = sorted(forms, key=lambda form: -form.confidence)
-        options = re2.Options()
-        options.encoding = re2.Options.Encoding.LATIN1
-        options.max_mem = _PATTERN_BYTES
-        options.log_errors = False
-        self._which = re2.Set.FullMatchSet(options)
-        for form in ranked:
-            self._which.Add(_alone(form).encode("latin-1"))
-        self._which.Compile()
+        self._which = PatternSet([_alone(form) for form in ranked]).which
         self._ranked = [_ready(form) for form in ranked]
 
-    def scan(self, folded: Folded) -> Iterator[Span]:
-        """Spans of this family's forms; they may overlap those of others."""
-        data, finditer = folded.data, self._union.finditer
-        position, retries = 0, 0
-        while True:
-            for found in finditer(data, position):
-                start, end = found.span()
-                span = self._span(folded, start, end)
-                if span is not None:
-                    yield span
-                elif retries < _RETRIES and end - start > 8:
-                    # A candidate that failed may hide another: look on behind its first word.
-                    skipped = data.find(b" ", start, end)
-                    if skipped > start:
-                        position, retries = skipped + 1, retries + 1
-                        break
-                else:
-                    retries = 0
-            else:
-                return
+    def scan(self, folded: Folded) -> Iterator[Proposal]:
+        """Proposals of this family's forms, in bytes; they may overlap those of others."""
+        if self._context is None:
+            yield from self._between(folded, 0, len(folded.data))
+            return
+        begin = end = 0
+        for _, behind in self._context.places(folded.data):
+            if behind > end:
+                yield from self._between(folded, begin, end)
+                begin = behind
+            end = min(len(folded.data), behind + _CONTEXT_BYTES + _LONGEST_NEAR)
+        yield from self._between(folded, begin, end)
 
-    def _span(self, folded: Folded, start: int, end: int) -> Span | None:
+    def _between(self, folded: Folded, begin: int, end: int) -> Iterator[Proposal]:
+        data = folded.data
+        first = self._union.first
+        position, retries = begin, 0
+        while (place := first(data, position, end)) is not None:
+            start, position = place
+            found = self._proposed(folded, start, position)
+            if found is not None:
+                yield found
+            elif retries < _RETRIES and position - start > _RETRIED_BYTES:
+                # A candidate that failed may hide another: look on behind its first word.
+                skipped = data.find(b" ", start, position)
+                if skipped > start:
+                    position, retries = skipped + 1, retries + 1
+            else:
+                retries = 0
+
+    def _proposed(self, folded: Folded, start: int, end: int) -> Proposal | None:
         """The surest form that the candidate passes; None where it passes none."""
         data = folded.data
         piece = data[start:end]
-        which = self._which.Match(piece) or ()
+        which = self._which(piece)
         if len(which) > 1:
-            which = sorted(which)
+            which.sort()
         for rank in which:
             ready = self._ranked[rank]
-            form, context = ready.form, ready.context
-            place = ready.value_in(piece)
-            if place is None:
-                continue
-            s, e = start + place[0], start + place[1]
-            if context is not None:
-                near = max(0, s - _CONTEXT_BYTES)
-                before = data[max(near, data.rfind(_BARRIER_BYTE, near, s)) : s]
-                if context.search(before) is None:
+            s, e = start, end
+            if ready.grouped is not None:
+                place = ready.value_in(piece)
+                if place is None:
                     continue
+                s, e = start + place[0], start + place[1]
+            if ready.context is not None and not ready.has_context(data, s):
+                continue
             if self._isolated and _ends_a_code(data, s):
                 continue
-            if ready.is_something_else(data, s, e):
+            if (ready.unless or ready.unless_behind) and ready.is_something_else(data, s, e):
                 continue
+            form = ready.form
             if form.check is not None and not form.check(data[s:e].decode("latin-1")):
                 continue
-            return Span(*folded.original(s, e), form.type, form.confidence, form.source)
+            return s, e, form.type, form.confidence, form.source
         return None
+
+
+class Numbers:
+    """Forms of figures: first those that tell what they are, then those that a context tells."""
+
+    def __init__(self, forms: Sequence[Form], near: Sequence[Form]) -> None:
+        """`near`: forms that all need a context, looked for where nothing sure was found."""
+        self._forms = Family(forms, isolated=True)
+        self._near = Family(near, isolated=True, near_context=True)
+
+    def scan(self, folded: Folded) -> Iterator[Proposal]:
+        """Proposals, in bytes."""
+        sure: list[Place] = []
+        for found in self._forms.scan(folded):
+            if found[3] >= _SURE:
+                sure.append(found[:2])
+            yield found
+        yield from self._near.scan(folded.without(sure) if sure else folded)
 
 
 def _ends_a_code(data: bytes, start: int) -> bool:

@@ -2,6 +2,11 @@
 
 from typing import NamedTuple
 
+Place = tuple[int, int]
+"""First character or byte, and the one behind the last."""
+Proposal = tuple[int, int, str, float, str]
+"""What may become a span: the same members, without the cost of one."""
+
 
 class Span(NamedTuple):
     """One piece of personal data in a text.

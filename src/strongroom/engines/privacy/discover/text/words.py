@@ -77,8 +77,9 @@ class WordReader:
         self._given, self._family = dictionaries.people()
         self._towns = dictionaries.places()
 
-    def read(self, text: str) -> SplitText:
-        """All words of `text`."""
+    def read(self, text: str, seen: dict[str, tuple[int, ...]] | None = None) -> SplitText:
+        """All words of `text`; `seen` remembers the others for as long as the caller keeps it."""
+        seen = {} if seen is None else seen
         spans: list[tuple[int, int]] = []
         rows: list[tuple[int, ...]] = []
         gaps: list[int] = []
@@ -86,12 +87,11 @@ class WordReader:
         for found in _WORD.finditer(text):
             start, end = found.span()
             word = found.group()
-            numbers = known.get(word)
+            numbers = known.get(word) or seen.get(word)
             if numbers is None:
                 numbers = self._numbers(word)
                 is_whole = numbers[0] != _UNKNOWN and numbers[1] == _PADDING
-                if is_whole and len(known) < _REMEMBERED:
-                    known[word] = numbers
+                (known if is_whole and len(known) < _REMEMBERED else seen)[word] = numbers
             spans.append((start, end))
             rows.append(numbers)
             if start == behind:

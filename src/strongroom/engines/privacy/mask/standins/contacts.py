@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import partial
 
 from strongroom.engines.privacy.mask.drawing import Draw, same_form
 from strongroom.engines.privacy.mask.standins import lists, people
@@ -18,21 +19,23 @@ _COUNTRY_CODE_DIGITS = 2
 def email(maker: Maker, text: str) -> str:
     """An address at a domain of RFC 2606; names in it get their own stand-ins."""
     local = text.partition("@")[0]
-    known = [
-        part
-        for part in _PARTS.findall(local)
-        if part.casefold() in lists.given_names() or part.casefold() in lists.homes()
-    ]
+    homes = lists.homes()  # every given name has one
+    known = [part for part in _PARTS.findall(local) if part.casefold() in homes]
 
     def make(draw: Draw) -> str:
         if known:
-            words = [plain_letters(people.person_name(maker, part)) for part in known[:2]]
+            words = [maker.remembered("part", part, partial(_name_part, maker, part))
+                     for part in known[:2]]  # fmt: skip
         else:
             listed = lists.names("en_US")
             words = [plain_letters(draw.of(listed.given)), plain_letters(draw.of(listed.family))]
         return f"{'.'.join(words)}{draw.below(10**6):06}@{draw.of(_DOMAINS)}"
 
     return maker.other("email", text, make)
+
+
+def _name_part(maker: Maker, part: str) -> str:
+    return plain_letters(people.person_name(maker, part))
 
 
 def phone(maker: Maker, text: str) -> str:
@@ -50,7 +53,7 @@ def phone(maker: Maker, text: str) -> str:
         kept = _COUNTRY_CODE_DIGITS
 
     def make(draw: Draw) -> str:
-        made = list(same_form(text, draw.below))
+        made = list(same_form(text, draw))
         for at in digits[:kept]:
             made[at] = text[at]
         for at in digits[kept : kept + 2]:

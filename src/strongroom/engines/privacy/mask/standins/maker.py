@@ -2,8 +2,10 @@
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
+from strongroom.engines.privacy.mask.arrays import MAX_REMEMBERED
 from strongroom.engines.privacy.mask.drawing import Draw
 from strongroom.engines.privacy.mask.hiding import REDACTED, normal
 from strongroom.engines.privacy.mask.policy import MaskRule
@@ -26,6 +28,16 @@ class Maker:
 
     key: bytes
     rule: MaskRule
+    _words: dict[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
+
+    def remembered(self, kind: str, word: str, make: Callable[[], str]) -> str:
+        """What `make` gives for a word, made once: words of names come again and again."""
+        place = (kind, word)
+        if (made := self._words.get(place)) is None:
+            made = make()
+            if len(self._words) < MAX_REMEMBERED:
+                self._words[place] = made
+        return made
 
     def other(
         self,
@@ -64,6 +76,7 @@ def written_like(text: str, made: str) -> str:
     return made.lower() if text.islower() else made
 
 
+@lru_cache(maxsize=8_192)  # of names in our lists: what comes in is no stranger's
 def plain_letters(text: str) -> str:
     """`text` as small letters a to z, for addresses."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())

@@ -63,6 +63,10 @@ def _invented_user(draw: Draw) -> str:
 
 
 def _given(maker: Maker, word: str) -> str:
+    return maker.remembered("given", word, lambda: _made_given(maker, word))
+
+
+def _made_given(maker: Maker, word: str) -> str:
     if word.casefold() in _KEPT:
         return word
     if len(word) == 1:
@@ -75,6 +79,10 @@ def _given(maker: Maker, word: str) -> str:
 
 
 def _family(maker: Maker, word: str) -> str:
+    return maker.remembered("family", word, lambda: _made_family(maker, word))
+
+
+def _made_family(maker: Maker, word: str) -> str:
     if word.casefold() in _KEPT:
         return word
     if len(word) == 1:

@@ -50,7 +50,7 @@ def place(maker: Maker, text: str, kind: str) -> str:
 
 def postcode(maker: Maker, text: str) -> str:
     """A postcode of the same form, which need not exist."""
-    return maker.other("postcode", text, lambda draw: same_form(text, draw.below))
+    return maker.other("postcode", text, lambda draw: same_form(text, draw))
 
 
 def organization(maker: Maker, text: str) -> str:

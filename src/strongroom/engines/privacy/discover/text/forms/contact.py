@@ -97,7 +97,7 @@ FORMS = (
     Form("email", rf"(?:[{LETTER}0-9._-] ){{3,}}@(?: [{LETTER}0-9_-]){{2,}} \.(?: [{LETTER}]){{2,6}}\b", 0.93),
     Form("ip_address", r"\b\d{1,3}(?:\.\d{1,3}){3,}(?:/\d{1,2})?\b", 0.95, _is_ipv4, unless=VERSION_BEFORE, unless_behind=VERSION_BEHIND),
     Form("ip_address", r"\b\d{1,3}(?:\s?(?:\.|\[\.\]|\(\.\)|\[dot\]|\(dot\))\s?\d{1,3}){3}\b", 0.93, _is_disguised_ip),
-    Form("ip_address", r"(?i)(?:\b[0-9a-f]{1,4}|:):(?:[0-9a-f]{0,4}:){1,7}(?:[0-9a-f]{1,4}|\d{1,3}(?:\.\d{1,3}){3})?(?:%[a-z0-9]{1,12})?", 0.95, _is_ipv6),
+    Form("ip_address", r"(?i)(?:\b(?:[0-9a-f]{1,4}:){6}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{1,4}:[0-9a-f]{1,4})|(?:\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}:){0,6}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{1,4})?)(?:%[a-z0-9]{1,12})?", 0.95, _is_ipv6),
     Form("mac_address", r"(?i)\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b|\b[0-9a-f]{2}(?:-[0-9a-f]{2}){5}\b|\b(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}\b", 0.97),
     Form("coordinates", r"[-+]?\b\d{1,2}\.\d{3,12}\s?[,;]\s?[-+]?\d{1,3}\.\d{3,12}\b", 0.9, _is_position),
     Form("coordinates", r"\b\d{1,2}(?:\.\d{1,8})?\s?\x02?\s?(?:\d{1,2}'\s?(?:\d{1,2}(?:\.\d+)?\"\s?)?)?[NS]\b[,;]?\s{0,2}\d{1,3}(?:\.\d{1,8})?\s?\x02?\s?(?:\d{1,2}'\s?(?:\d{1,2}(?:\.\d+)?\"\s?)?)?[EWO]\b", 0.93),
@@ -108,5 +108,5 @@ FORMS = (
 WEB = (
     Form("url", r"\b(?i:https?|ftps?|sftp|hxxps?)(?::|\[:\])//[^\s\"'<>|\x00]{2,}[^\s\"'<>|\x00.,;:!?)\]}]", 0.95),
     Form("url", rf"\b(?i:www)\.(?:[{LETTER}0-9-]+\.){{1,5}}[{LETTER}]{{2,}}(?:/[^\s\"'<>|\x00]*[^\s\"'<>|\x00.,;:!?)\]}}])?", 0.95),
-    Form("url", r"\b(?i:(?:[a-z0-9-]+\.){1,5}(?:com|org|net|edu|gov|io|co|me|info|biz|de|fr|es|it|nl|pt|uk|ch|at|eu|us|ca|au|ly|gl|fm|tv))\b(?:/[^\s\"'<>|\x00]*[^\s\"'<>|\x00.,;:!?)\]}])?", 0.75, unless=_MEMBER_BEFORE, unless_behind=_MEMBER_BEHIND),
+    Form("url", r"(?:^|[^A-Za-z0-9{(\[=.@/'\"_-])((?i:[a-z0-9][a-z0-9-]*\.(?:[a-z0-9-]+\.){0,4}(?:com|org|net|edu|gov|io|co|me|info|biz|de|fr|es|it|nl|pt|uk|ch|at|eu|us|ca|au|ly|gl|fm|tv))\b(?:/[^\s\"'<>|\x00]*[^\s\"'<>|\x00.,;:!?)\]}])?)", 0.75, unless=_MEMBER_BEFORE, unless_behind=_MEMBER_BEHIND),
 )  # fmt: skip

@@ -4,7 +4,6 @@
 import re
 
 import phonenumbers
-from stdnum import luhn
 from stdnum.br import cpf
 from stdnum.ca import sin
 from stdnum.ch import ssn as swiss_ssn
@@ -15,7 +14,7 @@ from stdnum.in_ import aadhaar
 from stdnum.it import codicefiscale
 from stdnum.se import personnummer
 
-from strongroom.engines.privacy.discover.rules.finance import is_card_number
+from strongroom.engines.privacy.discover.rules.finance import is_of_a_network
 from strongroom.engines.privacy.discover.text.forms.form import Form
 
 _IBAN_COUNTRIES = frozenset(
@@ -28,18 +27,31 @@ _IBAN_COUNTRIES = frozenset(
 _REGIONS = ("US", "GB", "DE", "FR")
 # Linear: no part can be matched in two ways.
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{2}-\d{2}-\d{4}|(?:19|20)\d{2}(?:[ -](?:19|20)\d{2})?.*")
+_LETTERS_AS_NUMBERS = {ord(letter): str(int(letter, 36)) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _VIN_VALUES = dict(
     zip("ABCDEFGHJKLMNPRSTUVWXYZ0123456789", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9, *range(10)), strict=True)
 )  # fmt: skip
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
+_DIGITS = frozenset("0123456789")
+_NO_DIGITS = dict.fromkeys(code for code in range(0x100) if chr(code) not in _DIGITS)
+_DOUBLING = bytes.maketrans(bytes(range(10)), bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+_VALUES = bytes.maketrans(b"0123456789", bytes(range(10)))
+
+
 def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, text))
+    return text if text.isdigit() else text.translate(_NO_DIGITS)
 
 
 def _is_luhn(text: str) -> bool:
-    return bool(luhn.is_valid(_digits(text)))
+    """ISO/IEC 7812-1, annex B: every second digit from the right counts twice."""
+    values = _digits(text).encode().translate(_VALUES)
+    return (sum(values[-1::-2]) + sum(values[-2::-2].translate(_DOUBLING))) % 10 == 0
+
+
+def _is_card(text: str) -> bool:
+    return _is_luhn(text) and is_of_a_network(_digits(text))
 
 
 def _is_iban_form(text: str) -> bool:
@@ -53,7 +65,7 @@ def _is_iban(text: str) -> bool:
     if not _is_iban_form(text):
         return False
     joined = text.replace(" ", "").replace("-", "").upper()
-    return int("".join(str(int(sign, 36)) for sign in joined[4:] + joined[:4])) % 97 == 1
+    return int((joined[4:] + joined[:4]).translate(_LETTERS_AS_NUMBERS)) % 97 == 1
 
 
 def _is_ssn(text: str) -> bool:
@@ -88,7 +100,8 @@ def _is_dialled(text: str) -> bool:
 
 
 def _has_phone_length(text: str) -> bool:
-    return 7 <= len(_digits(text.lower().partition("x")[0])) <= 15
+    number = text.lower().partition("x")[0] if text[-1] not in _DIGITS or "x" in text else text
+    return 7 <= len(_digits(number)) <= 15
 
 
 def _is_phone(text: str) -> bool:
@@ -105,28 +118,23 @@ def _is_phone(text: str) -> bool:
     return False
 
 
-_TELEPHONE = r"(?i)\btel|phone|\bph\b|fon|mobil|\bcell|handy|\bfax|\bcall|contact|reach|whatsapp|\bsms|\btext|\b[tm]:|\bruf|llam|chiam|appel|\bbel"
+_TELEPHONE = r"(?i)\btel|phone|\bph\b|fon|mobil|\bcell|handy|\bfax|\bcall|contact|reach|whatsapp|\bsms|\btext|\b[tm]:|\bruf|llam|chiam|appel|\bbel|messag|answer"
 _EXTENSION = r"(?:[ ,]{0,2}(?i:x|ext\.?|extension|#)\s?\d{1,6})?"
 _SSN = r"(?i)ssn|social|soc\.? ?sec|tax|itin|tin\b|security n"
 
 FORMS = (
     Form("iban", r"\b[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,4})?\b", 0.98, _is_iban, "", "checksum"),
     Form("iban", r"\b[A-Z]{2}\d{2}[ -]?[A-Z0-9]{4}[ -]?(?:\d{4}[ -]?){1,6}[A-Z0-9]{0,4}\b", 0.88, _is_iban_form),
-    Form("iban", r"\b[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{1,4}){3,8}\b", 0.9, _is_iban_form, r"(?i)iban|konto|bank|account|compte|cuenta|conto"),
-    Form("payment_card", r"\b\d(?:[ -]?\d){11,}\b", 0.97, is_card_number, "", "checksum"),
+    Form("payment_card", r"\b\d(?:[ -]?\d){11,}\b", 0.97, _is_card, "", "checksum"),
     Form("payment_card", r"\b\d{4}(?:[ .-]\d{4}){3}(?:[ .-]\d{1,3})?\b|\b3\d{3}[ -]\d{6}[ -]\d{5}\b", 0.85),
     Form("payment_card", r"\b\d{4}(?:[ .*-]{0,2}\d{4}){3}\b", 0.9, _is_luhn, "", "checksum"),
     Form("payment_card", r"(?:[xX*]{4}[ -]?){3}\d{4}\b", 0.85),
-    Form("payment_card", r"\b\d(?:[ -]?\d){11,}\b", 0.85, None, r"(?i)card|visa|master|amex|american express|discover|credit|debit|\bcc\b|kredit|carte|tarjeta|carta|cartao|maestro|diners|jcb|\bpan\b", "context"),
     Form("phone", r"\b(?:1 )?\d(?: \d){9}\b", 0.8),
     Form("us_ssn", r"\b\d{3}-\d{2}-\d{4}\b", 0.95, _is_ssn),
     Form("us_ssn", r"\b\d{3}\s?[ .\x02/_-]\s?\d{2}\s?[ .\x02/_-]\s?\d{4}\b", 0.85, _is_ssn),
-    Form("us_ssn", r"\b\d{3}[ .-]{0,3}\d{2}[ .-]{0,3}\d{4}\b", 0.92, None, _SSN, "context"),
     Form("us_ssn", r"(?:[xX*]{3}-?[xX*]{2}-?\d{4})\b", 0.85),
-    Form("us_ssn", r"\b\d(?:[ -]{1,2}\d){8}\b", 0.8, _is_ssn, _SSN, "context"),
     Form("us_ssn", r"\b\d \d \d ?-? ?\d \d ?-? ?\d \d \d \d\b", 0.8, _is_ssn),
     Form("uk_nino", r"(?i)\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", 0.93),
-    Form("uk_nhs_number", r"\b\d{3}[ -]?\d{3}[ -]?\d{4}\b", 0.95, None, r"(?i)\bnhs", "context"),
     Form("es_dni", r"\b\d{8}[ -]?[A-Za-z]\b", 0.94, dni.is_valid, "", "checksum"),
     Form("es_dni", r"\b[XYZxyz]-?\d{7}-?[A-Za-z]\b", 0.94, nie.is_valid, "", "checksum"),
     Form("it_fiscal_code", r"(?i)\b[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z]\b", 0.96, codicefiscale.is_valid, "", "checksum"),
@@ -147,13 +155,20 @@ FORMS = (
     Form("phone", rf"\(\s?\d{{2,5}}\s?\)[ .-]{{0,2}}\d{{2,4}}(?:[ .-]{{1,2}}\d{{2,5}}){{0,3}}\b{_EXTENSION}", 0.93, _has_phone_length),
     Form("phone", rf"\b(?:1[ .-])?[2-9]\d{{2}}[ .-]{{1,3}}\d{{3}}[ .-]{{1,3}}\d{{4}}\b{_EXTENSION}", 0.92),
     Form("phone", r"\b\d{3}[.-]\d{3}[.-]\d{4}\b", 0.85),
-    Form("phone", rf"\b0\d{{1,5}}[ /.-]{{1,2}}\d{{2,5}}(?:[ .-]\d{{2,5}}){{0,4}}\b{_EXTENSION}", 0.85, _is_phone),
+    Form("phone", rf"\b0\d{{1,5}}[ /.-]{{1,2}}(?:\d{{4,5}}|\d{{2,5}}[ .-]\d{{2,5}})(?:[ .-]\d{{2,5}}){{0,3}}\b{_EXTENSION}", 0.85, _is_phone, unless=r"\b[A-Z]{2},? $"),  # MA 02134-1234
     Form("phone", r"\b0\d(?:[ .-]\d{2}){4}\b", 0.92),
-    Form("phone", r"\b\d{3}-\d{4}\b", 0.72, None, _TELEPHONE, "context"),
-    Form("phone", r"\b\d(?:[ .-]{0,3}\d){6,14}\b", 0.88, _is_dialled, _TELEPHONE, "context"),
-    Form("phone", r"\b\d{2,5}(?:[ -]\d{2,5}){2,4}\b", 0.72, _is_phone),
     Form("phone", r"\b[2-9]\d{2}[2-9]\d{6}\b", 0.55),
     # Letters in place of figures: 4l5-555-O123.
-    Form("phone", r"(?:\([0-9OolI|]{3}\) ?|\b[0-9OolI|]{3}[ .-])[0-9OolI|]{3}[ .-][0-9OolI|]{4}\b", 0.8, lambda text: sum(map(str.isdigit, text)) >= 5),
+    Form("phone", r"(?:\([0-9OolI|]{3}\) ?|\b[0-9OolI|]{3}[ .-])[0-9OolI|]{3}[ .-][0-9OolI|]{4}\b", 0.89, lambda text: sum(map(str.isdigit, text)) >= 5),
     Form("us_ssn", r"\b[0-9OolI|]{3}-[0-9OolI|]{2}-[0-9OolI|]{4}\b", 0.8, lambda text: sum(map(str.isdigit, text)) >= 5),
+)  # fmt: skip
+# Many numbers look like these: they are looked for only behind words that tell what they are.
+NEAR = (
+    Form("iban", r"\b[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{1,4}){3,8}\b", 0.9, _is_iban_form, r"(?i)iban|konto|bank|account|compte|cuenta|conto"),
+    Form("payment_card", r"\b\d(?:[ -]?\d){11,}\b", 0.85, None, r"(?i)card|visa|master|amex|american express|discover|credit|debit|\bcc\b|kredit|carte|tarjeta|carta|cartao|maestro|diners|jcb|\bpan\b", "context"),
+    Form("us_ssn", r"\b\d{3}[ .-]{0,3}\d{2}[ .-]{0,3}\d{4}\b", 0.92, None, _SSN, "context"),
+    Form("us_ssn", r"\b\d(?:[ -]{1,2}\d){8}\b", 0.8, _is_ssn, _SSN, "context"),
+    Form("uk_nhs_number", r"\b\d{3}[ -]?\d{3}[ -]?\d{4}\b", 0.95, None, r"(?i)\bnhs", "context"),
+    Form("phone", r"\b\d{3}-\d{4}\b", 0.72, None, _TELEPHONE, "context"),
+    Form("phone", r"\b\d(?:[ .-]{0,3}\d){6,14}\b", 0.88, _is_dialled, _TELEPHONE, "context"),
 )  # fmt: skip

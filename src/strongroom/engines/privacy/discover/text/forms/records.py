@@ -128,9 +128,9 @@ FORMS = (
     _after("device_id", r"imei|meid|esn|serial(?: number| no)?|s/n|device (?:id|identifier|serial)|udid|idfa|gaid|seriennummer|numero de serie|implant(?: serial)?"),
     _after("vin", r"vin|vehicle identification(?: number)?|chassis|fahrgestellnummer", r"([A-HJ-NPR-Za-hj-npr-z0-9]{11,})\b", 0.95),
     _after("licence_plate", r"licen[cs]e plate|plate|number plate|vehicle registration|reg(?:istration)? (?:no|number|plate)|kennzeichen|immatriculation|matricula|targa|kenteken|placa", r"([A-Z0-9]{1,4}[ -]?[A-Z0-9]{1,4}(?:[ -][A-Z0-9]{1,4})?)\b", 0.88, _MARK),
-    _after("licence_plate", r"licen[cs]e plate|number plate|plates?", r"([A-Z0-9]{2,4}[ -]?\d{2,4}[A-Z]{0,3})\b", 0.85),
+    _after("licence_plate", r"licen[cs]e plate|number plate|plates?|kennzeichen", r"([A-Z]{1,3}-[A-Z]{1,2}[ -]?\d{1,4}[EH]?|[A-Z0-9]{2,4}[ -]?\d{2,4}[A-Z]{0,3})\b", 0.85),
     _after("biometric", r"fingerprint(?: id)?|biometric(?: id)?|retina(?: scan)?(?: id)?|face ?id|voice ?print(?: id)?"),
     _after("postcode", r"zip(?: ?code)?|post(?:al)? ?code|postcode|plz|postleitzahl|code postal|codigo postal|cap|pin ?code|cep", r"([A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d|\d{5}-\d{3,4}|\d{4,6}(?: ?[A-Z]{2})?)\b", 0.9),
-    _after("phone", r"tel(?:e?phone)?|phone|ph|mobile?|cell(?: ?phone)?|fax|handy|telefon(?:nummer)?|rufnummer|telefono|movil|celular|cellulare|telefoon|portable|whatsapp|sms|call(?: me)?(?: at| on)?|reach (?:me |us |her |him )?(?:at|on)", r"(\+?[(]?\d[\d ().\-/]{5,}\d)\b", 0.93),
+    _after("phone", r"tel(?:e?phone)?|phone|ph|mobile?|cell(?: ?phone)?|fax|handy|telefon(?:nummer)?|rufnummer|telefono|movil|celular|cellulare|telefoon|portable|whatsapp|sms|durchwahl|ruckfragen|call(?: me)?(?: at| on)?|ring(?: me)?(?: at| on)?|reach (?:me |us |her |him )?(?:at|on)", r"(\+?[(]?\d[\d ().\-/]{5,}\d)\b", 0.93),
     _after("phone", r"emergency|contact", r"(\+?[(]?\d[\d ().\-/]{6,}\d)\b", 0.85, r"[:#]?[ \t]{0,2}"),
 )  # fmt: skip

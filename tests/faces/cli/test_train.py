@@ -1,0 +1,143 @@
+"""`strongroom train`, through the entry point: from a bare file to a model and its record."""
+
+import json
+import warnings
+from pathlib import Path
+
+import onnxruntime
+import pyarrow.csv
+import pytest
+from tests.engines.privacy.dp.training.people import people
+from tests.faces.cli.conftest import Offline
+
+from strongroom.engines.privacy.dp.training.domain import Category, Choice, Number, parse_domain
+from strongroom.engines.privacy.dp.training.model import model_from_json
+
+
+@pytest.fixture(autouse=True)
+def table(tmp_path: Path) -> None:
+    rows = people(600).drop_columns(["income"])
+    pyarrow.csv.write_csv(rows, tmp_path / "people.csv")
+
+
+def test_a_domain_is_drafted_then_a_model_trained(offline: Offline, tmp_path: Path) -> None:
+    code, _, err = offline(
+        "train", "people.csv", "--target", "rich", "--subject", "person",
+        "--draft-domain", "domain.toml",
+    )  # fmt: skip
+    assert code == 0
+    assert "correct them" in err
+    domain = parse_domain((tmp_path / "domain.toml").read_text())
+    assert domain.target == Choice("rich", ("no", "yes"))
+    age, wealth, town = domain.features
+    assert isinstance(age, Number)
+    assert isinstance(wealth, Number)
+    assert (age.low, age.high) == (18, 90)
+    assert town == Category("town", ("east", "north", "south"))
+    code, out, err = offline(
+        "train", "people.csv", "--domain", "domain.toml", "--subject", "person", "--rows", "3",
+        "--epsilon", "2", "-o", "model",
+    )  # fmt: skip
+    assert code == 0
+    assert "wealth" in out
+    assert "epsilon 2 at delta 1e-06 for a person, as `person` tells them" in err
+    model = model_from_json((tmp_path / "model" / "model.additive.json").read_text())
+    assert [one.name for one in model.terms] == ["age", "wealth", "town"]
+    session = onnxruntime.InferenceSession(tmp_path / "model" / "model.onnx")
+    assert [one.name for one in session.get_inputs()] == ["age", "wealth", "town"]
+    record = json.loads((tmp_path / "model" / "privacy.json").read_text())
+    assert (record["epsilon"], record["public"]) == (2.0, "declared")
+
+
+def test_a_domain_from_the_data_is_said_to_be_one(offline: Offline, tmp_path: Path) -> None:
+    asked = ("train", "people.csv", "--target", "rich", "--subject", "person")
+    code, out, _ = offline(*asked, "--domain-from-data", "--method", "boosting", "--json")
+    assert code == 0
+    shown = json.loads(out)
+    assert "does not cover" in shown["public"]
+    assert shown["folder"] == "people-private"
+    assert any("floating-point" in one for one in shown["limits"])
+    code, _, err = offline(*asked, "--domain-from-data", "-o", "other")
+    assert code == 0
+    assert "epsilon does not cover them" in err
+
+
+def test_drafts_leave_out_what_names_people(offline: Offline, tmp_path: Path) -> None:
+    offline("train", "people.csv", "--target", "rich", "--draft-domain", "all.toml", "--json")
+    text = (tmp_path / "all.toml").read_text()
+    assert '[columns."person"]' not in text
+    assert 'left out: "person": more than 100 different values' in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 2),
+        (("--domain-from-data",), 2),
+        (("--domain-from-data", "--target", "rich", "--method", "forest"), 2),
+        (("--domain-from-data", "--target", "rich", "--rows", "2"), 2),
+        (("--domain-from-data", "--target", "town"), 1),
+        (("--domain-from-data", "--target", "nothing"), 1),
+        (("--domain-from-data", "--target", "rich", "--epsilon", "0"), 1),
+        (("--domain-from-data", "--target", "rich", "--epsilon", "nan"), 1),
+        (("--domain-from-data", "--target", "rich", "--delta", "1"), 1),
+        (("--domain", "absent.toml"), 2),
+        (("--domain", "people.csv"), 1),
+        (("--domain", "people.csv", "--target", "rich"), 2),
+    ],
+)
+def test_what_cannot_be_trained_is_said(
+    offline: Offline, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    found, _, err = offline("train", "people.csv", *arguments)
+    assert found == code
+    assert "next:" in err
+    assert not list(tmp_path.glob("*private"))
+
+
+def test_nothing_is_written_over(offline: Offline, tmp_path: Path) -> None:
+    (tmp_path / "people-private").mkdir()
+    held = tmp_path / "people-private" / "privacy.json"
+    held.write_text("mine")
+    asked = ("train", "people.csv", "--target", "rich", "--domain-from-data")
+    assert offline(*asked)[0] == 1
+    assert held.read_text() == "mine"
+    assert offline(*asked, "--force")[0] == 0
+    assert held.read_text() != "mine"
+
+
+def test_a_table_is_made_up(offline: Offline, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("mbi", reason="the extra `synthetic` is not installed")
+    offline("train", "people.csv", "--target", "rich", "--subject", "person",
+            "--draft-domain", "domain.toml")  # fmt: skip
+    code, out, err = offline(
+        "synthesize", "people.csv", "--domain", "domain.toml", "--subject", "person",
+        "--rows", "3", "--epsilon", "4", "-o", "madeup.csv", "--report",
+    )  # fmt: skip
+    assert code == 0
+    assert "rows that also exist" in out
+    assert "for those who may see them" in err
+    made = pyarrow.csv.read_csv(tmp_path / "madeup.csv")
+    assert made.column_names == ["age", "wealth", "town", "rich"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--domain", "absent.toml", "-o", "a.csv"), 2),
+        (("--domain", "people.csv", "-o", "a.csv"), 1),
+        (("--domain", "domain.toml", "-o", "a.txt"), 2),
+        (("--domain", "domain.toml", "-o", "a.csv", "--rows", "2"), 2),
+        (("--domain", "domain.toml", "-o", "people.csv"), 1),
+        (("--domain", "domain.toml"), 2),
+    ],
+)
+def test_what_cannot_be_made_up_is_said(
+    offline: Offline, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    asked = ("train", "people.csv", "--target", "rich", "--draft-domain", "domain.toml")
+    assert offline(*asked)[0] == 0
+    assert offline("synthesize", "people.csv", *arguments)[0] == code
+    assert not (tmp_path / "a.csv").exists()
