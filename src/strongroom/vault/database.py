@@ -176,11 +176,15 @@ class Database:
 
     @classmethod
     def create_for_tests(cls, path: Path) -> Self:
-        """Open a new SQLite file holding every table known so far, without migrations."""
+        """Open an SQLite file holding every table known so far, without migrations."""
         database = cls.open(f"sqlite:///{path}")
         with database.write() as session:
+            connection = session.connection()
+            if connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").first():
+                Base.metadata.create_all(connection)  # it is there already, from an earlier server
+                return database
             for statement in _statements_for_tests(frozenset(Base.metadata.tables)):
-                session.connection().exec_driver_sql(statement)
+                connection.exec_driver_sql(statement)
         return database
 
     @property

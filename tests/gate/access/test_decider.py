@@ -303,7 +303,7 @@ def test_built_in_policies_fit_the_schema_and_each_has_a_readable_id() -> None:
     policies = SlicedPolicies.built_in()
     files = {"everyone", "operator"} | {
         "owner", "contributor", "reader", "data_scientist", "ml_engineer", "compute_operator",
-        "privacy_officer", "auditor",
+        "privacy_officer", "auditor", "release",
     }  # fmt: skip
     assert {identifier.partition(".")[0] for identifier in policies.ids} == files
 

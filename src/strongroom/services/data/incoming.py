@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
+from strongroom.engines.reading.sniffing import by_text
 from strongroom.engines.reading.types import Form
+from strongroom.errors import TooLargeError
 from strongroom.services.data.types import AddedFormat
 
 LOOKED_AT_BYTES = 64
+_SNIFFED_BYTES = 1 << 16
+_OF_LINES = {Form.CSV, Form.TSV, Form.JSONL}
 
 _BY_MEDIA_TYPE = {
     "text/csv": Form.CSV,
@@ -68,6 +72,29 @@ class Incoming:
         """Read what is left, so that length and digest are those of the whole."""
         for _ in self:
             pass
+
+
+def in_rows(incoming: Incoming, form: Form, most: int) -> Iterable[bytes]:
+    """The upload, refused as soon as a row of it is too long, and not when all has arrived.
+
+    Only forms whose rows are lines are looked at: CSV, tab-separated values and JSON lines. The
+    parser measures all others, and rows within one chunk.
+
+    Raises: TooLargeError, where more than `most` bytes come without the end of a line.
+    """
+    if form is Form.AUTO:
+        form = by_text(incoming.peek(_SNIFFED_BYTES).decode("utf-8", "replace"), "")
+    return _lines_of(incoming, most) if form in _OF_LINES else incoming
+
+
+def _lines_of(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
+    open_bytes = 0
+    for chunk in chunks:
+        last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        open_bytes = open_bytes + len(chunk) if last < 0 else len(chunk) - last - 1
+        if open_bytes > most:
+            raise TooLargeError("one row or field of the table is too long")
+        yield chunk
 
 
 def stated_form(asked: AddedFormat, media_type: str) -> Form:

@@ -33,7 +33,7 @@ from strongroom.gate.operation import Call
 from strongroom.services.data import shown, views
 from strongroom.services.data.budget_operations import BudgetOperations
 from strongroom.services.data.catalog import Catalog, Held, NewVersion
-from strongroom.services.data.incoming import Incoming, stated_form
+from strongroom.services.data.incoming import Incoming, in_rows, stated_form
 from strongroom.services.data.mask_operations import MaskOperations, dataset_entity
 from strongroom.services.data.outgoing import MEDIA_TYPES, encode, require_exportable
 from strongroom.services.data.release_query import ReleaseQueryOperations
@@ -151,7 +151,8 @@ class DataOperations(
         if self._is_read_once(incoming, binary):
             with reading(incoming, size=None) as table:
                 return self._take_in(call, request, incoming, table)
-        staged_upload = self._blobs.put(request.workspace, UPLOAD_KIND, incoming)
+        kept = incoming if binary else in_rows(incoming, stated, self._limits.row_bytes)
+        staged_upload = self._blobs.put(request.workspace, UPLOAD_KIND, kept)
         try:
             with (
                 self._blobs.open_staged(staged_upload) as reader,
