@@ -84,9 +84,13 @@ def _declared(options: TrainOptions) -> Domain | None:
             "give it with --domain FILE",
         )
     if options.domain is not None:
-        if options.target:
-            raise UsageError("the domain names the target", next_step="leave --target out")
-        return parse_domain(small_text(options.domain, MAX_CHARACTERS))
+        domain = parse_domain(small_text(options.domain, MAX_CHARACTERS))
+        if options.target and options.target != domain.target.name:
+            raise UsageError(
+                f"the domain says that `{domain.target.name}` is predicted",
+                next_step="leave --target out, or draft a domain for the other column",
+            )
+        return domain
     if not options.target:
         raise UsageError("what shall be predicted?", next_step="name it with --target COLUMN")
     return None
