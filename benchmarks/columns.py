@@ -151,7 +151,7 @@ def presidio(model: str | None) -> Guess | None:
     return _by_majority(_analyzed(engine))
 
 
-def _analyzed(engine: Any) -> Callable[[str, str], list[tuple[str, int]]]:  # noqa: ANN401 # no types
+def _analyzed(engine: Any) -> Callable[[str, str], list[tuple[str, int]]]:  # noqa: ANN401 # Presidio's engine, which may be absent
     """The surest of what a Presidio engine sees, told the words of the column's name."""
 
     def analyzed(text: str, header: str) -> list[tuple[str, int]]:

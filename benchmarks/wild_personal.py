@@ -5,7 +5,7 @@ not what the other one asks.
 """
 
 # Each is called after what it makes; lambdas draw anew each time.
-# ruff: noqa: D103, E501, PLW0108, SIM905
+# ruff: noqa: D103, E501, PLW0108, SIM905 # named after what they make; one line, one kind
 
 import importlib.util
 import string

@@ -8,11 +8,11 @@ installed.
 """
 
 # A table of what each kind is called.
-# ruff: noqa: E501
+# ruff: noqa: E501 # a line for each kind
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from random import Random
 
 import pyarrow as pa
@@ -165,7 +165,7 @@ def _column(of: Scene, maker: Maker, rows: int, blank: str | None) -> list[str |
     value = maker(of)
     if maker in _SLOW:
         pool = [value() for _ in range(min(300, 3 * rows // 10))]
-        value = lambda: of.chance.choice(pool)  # noqa: E731
+        value = partial(of.chance.choice, pool)
     return [blank if of.chance.random() < missing else value() + pad for _ in range(rows)]
 
 

@@ -4,7 +4,7 @@ Each is something that was, or easily is, taken for personal data.
 """
 
 # A table of what each is called and made of.
-# ruff: noqa: D103, E501
+# ruff: noqa: D103, E501 # named after what they make; one line, one kind
 
 import string
 import uuid

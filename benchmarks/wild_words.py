@@ -4,7 +4,7 @@ Written from general knowledge, not from the lists that the engine uses.
 """
 
 # Lists of words read better so.
-# ruff: noqa: E501, SIM905
+# ruff: noqa: E501, SIM905 # lists of words
 
 from dataclasses import dataclass
 

@@ -117,7 +117,7 @@ class DistinctDiversity:
     """Each group has at least `l` different values of `column`."""
 
     column: str
-    l: int  # noqa: E741 # the literature's letter # its name everywhere
+    l: int  # noqa: E741 # the literature's letter
 
     def __post_init__(self) -> None:
         _require(self.l >= 1, "l is a whole number of at least 1")
