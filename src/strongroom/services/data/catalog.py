@@ -193,6 +193,13 @@ class Catalog:
         key = derive(self._dataset_key(session, dataset), b"strongroom/1/commitment")
         return f"hmac-sha256:{hmac.new(key, digest.encode(), sha256).hexdigest()}"
 
+    def question_commitment(self, session: Session, held: Held, question: str) -> str:
+        """`hmac-sha256:…` of a question about a dataset, by which its record knows it again.
+
+        A question may name a person: a plain hash of it could be guessed by readers of the log.
+        """
+        return self._commitment(session, held.dataset, f"question\n{question}")
+
     # ---- finding ----
 
     def find(self, session: Session, workspace: str, name: str, version: int) -> Held:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 
 import pyarrow as pa
 
@@ -80,7 +79,7 @@ class QueryOperations:
         nothing. Once spent, epsilon stays spent, even where the answer is lost.
         """
         held, plan, smaller = self._planned(call, request)
-        new = self._spend_of(call, request, plan, smaller)
+        new = self._spend_of(call, request, held, plan, smaller)
         if request.dry_run:
             return self._foreseen(call, request, held, plan, new)
         with self._turn():
@@ -122,10 +121,12 @@ class QueryOperations:
         return held, plan, smaller
 
     def _spend_of(
-        self, call: Call, request: QueryDataset, plan: Plan, smaller: Callable[[float], Cost]
-    ) -> NewSpend:
+        self, call: Call, request: QueryDataset, held: Held, plan: Plan,
+        smaller: Callable[[float], Cost],
+    ) -> NewSpend:  # fmt: skip
         asked = request.model_dump_json(exclude={"workspace", "name", "purpose", "dry_run"})
-        digest = f"sha256:{sha256(asked.encode()).hexdigest()}"
+        with call.reading() as session:
+            digest = self._catalog.question_commitment(session, held, asked)
         call.note(query=digest)
         return NewSpend(
             plan.cost, request.purpose, call.principal.id, "query", digest, request.epsilon, smaller

@@ -67,7 +67,7 @@ class ReleaseQueryOperations(QueryOperations):
             raise RefusedError("who may not ask a question may not release its answer")
         held, plan, smaller = self._planned(call, request)
         _require_apart(plan)
-        new = replace(self._spend_of(call, request, plan, smaller), kind="release")
+        new = replace(self._spend_of(call, request, held, plan, smaller), kind="release")
         with self._turn():
             release = self._paid(call, request, held, plan, new)
             # INVARIANT: the spend is durable and on the record before the first row is read.
