@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -14,15 +14,20 @@ import pyarrow as pa
 
 from strongroom.engines.privacy.anonymize.assessing import Assessment, assessed
 from strongroom.engines.privacy.anonymize.document import choices, document, summary
-from strongroom.engines.privacy.anonymize.guide import MANY_QUASI, is_crowded, recipe_for
+from strongroom.engines.privacy.anonymize.guide import (
+    MANY_QUASI,
+    columns_to_find,
+    dated_columns,
+    is_crowded,
+    recipe_for,
+)
 from strongroom.engines.privacy.anonymize.hierarchy import MAX_FILE_CHARACTERS
 from strongroom.engines.privacy.anonymize.lattice import Progress
+from strongroom.engines.privacy.anonymize.promises import promises
 from strongroom.engines.privacy.anonymize.recipe import (
     MAX_RECIPE_CHARACTERS,
     ColumnRecipe,
     ColumnRole,
-    DemandsRecipe,
-    MethodRecipe,
     Recipe,
     Tree,
     parse_recipe,
@@ -34,66 +39,15 @@ from strongroom.engines.privacy.discover.sampling import DEFAULT_ROWS, RowSample
 from strongroom.engines.reading.types import Form, ReadTable
 from strongroom.errors import TableError, TooLargeError, UsageError
 from strongroom.faces.cli import masked_files, output
+from strongroom.faces.cli.anonymize_options import AnonymizeOptions
 from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
-from strongroom.faces.cli.files import STDIN, STDIN_SHOWN, NotRead, WalkLimits, stdin_file, walk
+from strongroom.faces.cli.files import STDIN, STDIN_SHOWN, NotRead, stdin_file, walk
 from strongroom.faces.cli.study import (
     MAX_HELD_BYTES,
     SAMPLE_SEED,
-    StudyOptions,
     small_text,
     tables_of,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Columns that were given a role on the command line."""
-
-    quasi: tuple[str, ...] = ()
-    sensitive: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-
-    @property
-    def any(self) -> bool:
-        """Whether there are any."""
-        return bool(self.quasi or self.sensitive or self.keep or self.drop)
-
-
-@dataclass(frozen=True, slots=True)
-class AnonymizeOptions:
-    """What was asked for.
-
-    Attributes:
-        to: file to write; None: stdout.
-        recipe: file that decides everything; None: the guide does.
-        write_recipe: where the recipe that was used goes.
-        hierarchies: folder of hierarchy files, `COLUMN.csv`.
-        population: table of everybody, for k-map and δ-presence.
-        people: number of people that the table is a sample of; 0: not known.
-        auxiliary: an intruder's table.
-        target: column that a model guesses before and after.
-        large: the table may not fit into memory.
-    """
-
-    study: StudyOptions
-    limits: WalkLimits
-    demands: DemandsRecipe
-    method: MethodRecipe
-    named: Named
-    to: Path | None
-    recipe: Path | None
-    write_recipe: Path | None
-    hierarchies: Path | None
-    population: Path | None
-    people: int
-    auxiliary: Path | None
-    target: str
-    html: Path | None
-    large: bool
-    explain: bool
-    force: bool
-    as_json: bool
 
 
 def run_anonymize(path: str | None, options: AnonymizeOptions) -> int:
@@ -119,6 +73,7 @@ def run_anonymize(path: str | None, options: AnonymizeOptions) -> int:
             return _large(path, options)
         table, form = _loaded(path, options)
         recipe = _recipe(table, options)
+        _require_apart_from_files(recipe, options)
         if options.explain:
             _explain(recipe, options)
             return 0
@@ -185,23 +140,31 @@ def _recipe(table: pa.Table, options: AnonymizeOptions) -> Recipe:
     sampler = RowSampler(table.schema, SAMPLE_SEED, options.study.rows or DEFAULT_ROWS)
     for batch in table.to_batches(max_chunksize=1 << 16):
         sampler.add(batch)
-    findings = options.study.findings(sampler.table(), sampler.guarantee())
-    return _guided(table.schema, findings, options)
+    return _guided(sampler, options)
 
 
 def _recipe_file(path: Path, options: AnonymizeOptions) -> Recipe:
-    if options.named.any:
+    if options.named.any or options.hierarchies is not None:
         raise UsageError(
-            "the recipe decides about columns", next_step="edit the recipe, or leave it out"
+            "the recipe decides about columns and their hierarchies",
+            next_step="edit the recipe, or leave it out",
         )
     return parse_recipe(small_text(path, MAX_RECIPE_CHARACTERS))
 
 
-def _guided(schema: pa.Schema, findings: TableFindings, options: AnonymizeOptions) -> Recipe:
-    named = options.named
+def _guided(sampler: RowSampler, options: AnonymizeOptions) -> Recipe:
+    """The recipe from what a sample of the rows holds."""
+    named, sample = options.named, sampler.table()
+    open_ = columns_to_find(sample, named.columns)
+    if open_:
+        looked_at = sample if set(sample.column_names) - named.columns else sample.select(open_)
+        findings = options.study.findings(looked_at, sampler.guarantee())
+    else:
+        findings = TableFindings((), (), sampler.guarantee())
     recipe = recipe_for(
-        schema, findings, options.demands, options.method,
+        sample.schema, findings, options.demands, options.method,
         quasi=named.quasi, sensitive=named.sensitive, keep=named.keep, drop=named.drop,
+        weights=named.weights(), dated=dated_columns(sample),
     )  # fmt: skip
     return recipe if options.hierarchies is None else _with_files(recipe, options.hierarchies)
 
@@ -225,14 +188,29 @@ def _with_files(recipe: Recipe, folder: Path) -> Recipe:
     return replace(recipe, columns=columns, files=files)
 
 
-def _files(recipe: Recipe, options: AnonymizeOptions) -> dict[str, str]:
-    """Texts of the hierarchy files, which lie beside the recipe unless it holds them itself."""
+def _paths(recipe: Recipe, options: AnonymizeOptions) -> dict[str, Path]:
+    """Where the hierarchy files are: beside the recipe, unless it holds them itself."""
     beside = options.recipe.parent if options.recipe is not None else Path()
     return {
-        column.file: small_text(beside / column.file, MAX_FILE_CHARACTERS)
+        column.file: beside / column.file
         for column in recipe.columns.values()
         if column.hierarchy is Tree.FILE and column.file not in recipe.files
     }
+
+
+def _files(recipe: Recipe, options: AnonymizeOptions) -> dict[str, str]:
+    """Texts of the hierarchy files."""
+    return {
+        name: small_text(path, MAX_FILE_CHARACTERS)
+        for name, path in _paths(recipe, options).items()
+    }
+
+
+def _require_apart_from_files(recipe: Recipe, options: AnonymizeOptions) -> None:
+    """Refuse an output that is one of the recipe's hierarchy files. Raises: ConflictError."""
+    require_apart(
+        (options.to, options.write_recipe, options.html), _paths(recipe, options).values()
+    )
 
 
 # ---- the work ----
@@ -271,11 +249,16 @@ def _other(path: Path | None, options: AnonymizeOptions) -> pa.Table | None:
 
 def _large(path: str, options: AnonymizeOptions) -> int:
     """A table that may not fit into memory."""
-    from strongroom.faces.cli.anonymize_large import findings_of, run_large
+    from strongroom.faces.cli.anonymize_large import run_large, sampled
 
     if path == STDIN or options.to is None:
         raise UsageError(
             "--large reads the file several times and writes a file", next_step="give --output"
+        )
+    if options.demands.asks_population:
+        raise UsageError(
+            "--large has no population, which k-map and δ-presence need",
+            next_step="leave out --large, or ask for k alone",
         )
     told = options.population or options.people or options.auxiliary or options.target
     if told or options.html:
@@ -284,7 +267,8 @@ def _large(path: str, options: AnonymizeOptions) -> int:
     if options.recipe is not None:
         recipe = _recipe_file(options.recipe, options)
     else:
-        recipe = _guided(*findings_of(source, study, limits), options)
+        recipe = _guided(sampled(source, study, limits), options)
+    _require_apart_from_files(recipe, options)
     if options.explain:
         _explain(recipe, options)
         return 0
@@ -304,6 +288,8 @@ def _large(path: str, options: AnonymizeOptions) -> int:
         f"{proof.rows:,} of {rows:,} rows in {proof.groups:,} groups of at least {proof.smallest}; "
         f"{plan.suppressed:,} rows suppressed; counted again and right"
     )
+    for line in (*promises(recipe, proof), *plan.notes):
+        output.words(output.clean(line))
     output.words(f"loss {found.loss:.3f}; no table loses less than {found.bound:.3f}")
     return 0
 

@@ -1,13 +1,11 @@
 """The command `anonymize`: its options and help. The work is done in `anonymize.py`."""
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from strongroom.errors import UsageError
 from strongroom.faces.cli.options import Json
 from strongroom.faces.cli.privacy_commands import As, Force, Html, MaxSeconds, NoModel, Trusted
 
@@ -15,16 +13,6 @@ _DEMANDS = "What must hold"
 _COLUMNS = "Columns"
 _WAY = "How"
 _SAFETY = "Output"
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
-def _one_of(kind: type[_Choice], option: str, value: str) -> _Choice:
-    """The choice of that name. Raises: UsageError."""
-    try:
-        return kind(value.lower())
-    except ValueError:
-        known = ", ".join(one.value for one in kind)
-        raise UsageError(f"{option} is one of {known}") from None
 
 
 def anonymize(
@@ -40,17 +28,18 @@ def anonymize(
         ),
     ] = None,
     k: Annotated[
-        int, typer.Option("--k", min=1, rich_help_panel=_DEMANDS, help="Least rows of a group.")
-    ] = 5,
+        int | None,
+        typer.Option("--k", min=1, rich_help_panel=_DEMANDS, help="Least rows of a group; else 5."),
+    ] = None,
     l: Annotated[  # noqa: E741 # its name everywhere
-        float,
+        float | None,
         typer.Option(
             "--l",
             min=0,
             rich_help_panel=_DEMANDS,
             help="Least different sensitive values in a group.",
         ),
-    ] = 0,
+    ] = None,
     t: Annotated[
         float | None,
         typer.Option(
@@ -62,32 +51,94 @@ def anonymize(
         ),
     ] = None,
     diversity: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--diversity",
             rich_help_panel=_DEMANDS,
             help="What --l counts: distinct, entropy or recursive (with --c).",
         ),
-    ] = "distinct",
-    c: Annotated[float, typer.Option("--c", min=0, rich_help_panel=_DEMANDS)] = 4.0,
+    ] = None,
+    c: Annotated[
+        float | None,
+        typer.Option(
+            "--c", min=0, rich_help_panel=_DEMANDS, help="Of recursive diversity; else 4."
+        ),
+    ] = None,
     distance: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--distance",
             rich_help_panel=_DEMANDS,
             help="How --t measures: equal, ordered or hierarchical.",
         ),
-    ] = "equal",
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(
+            "--beta",
+            min=0,
+            rich_help_panel=_DEMANDS,
+            help="How much likelier a group may make a sensitive value: 1 for twice (β-likeness).",
+        ),
+    ] = None,
+    delta_disclosure: Annotated[
+        float | None,
+        typer.Option(
+            "--delta-disclosure",
+            min=0,
+            rich_help_panel=_DEMANDS,
+            help="A sensitive value's share differs by a factor of less than e to this.",
+        ),
+    ] = None,
+    k_map: Annotated[
+        int | None,
+        typer.Option(
+            "--k-map",
+            min=0,
+            rich_help_panel=_DEMANDS,
+            help="Least people of the --population in a group.",
+        ),
+    ] = None,
+    presence_low: Annotated[
+        float | None,
+        typer.Option(
+            "--presence-low",
+            min=0,
+            max=1,
+            rich_help_panel=_DEMANDS,
+            help="Least share of a group's --population that is in the table (δ-presence).",
+        ),
+    ] = None,
+    presence_high: Annotated[
+        float | None,
+        typer.Option(
+            "--presence-high",
+            min=0,
+            max=1,
+            rich_help_panel=_DEMANDS,
+            help="Largest share of a group's --population that is in the table.",
+        ),
+    ] = None,
+    average_risk: Annotated[
+        float | None,
+        typer.Option(
+            "--average-risk",
+            min=0,
+            max=1,
+            rich_help_panel=_DEMANDS,
+            help="Groups over rows at most, of the whole table.",
+        ),
+    ] = None,
     suppression: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--suppression",
             min=0,
             max=1,
             rich_help_panel=_DEMANDS,
-            help="Share of the rows that may be left out.",
+            help="Share of the rows that may be left out; else 0.05.",
         ),
-    ] = 0.05,
+    ] = None,
     quasi: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,7 +154,7 @@ def anonymize(
             "--sensitive",
             metavar="COLUMN",
             rich_help_panel=_COLUMNS,
-            help="Must not be found out: --l and --t are about it.",
+            help="Must not be found out: --l, --t, --beta and --delta-disclosure are about it.",
         ),
     ] = None,
     keep: Annotated[
@@ -113,6 +164,15 @@ def anonymize(
     drop: Annotated[
         list[str] | None,
         typer.Option("--drop", metavar="COLUMN", rich_help_panel=_COLUMNS, help="Left out."),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weight",
+            metavar="COLUMN=NUMBER",
+            rich_help_panel=_COLUMNS,
+            help="How much a quasi-identifier counts; 1 unless said.",
+        ),
     ] = None,
     hierarchies: Annotated[
         Path | None,
@@ -124,30 +184,30 @@ def anonymize(
         ),
     ] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--method",
             rich_help_panel=_WAY,
-            help="global (one level a column), local (less lost), microaggregate.",
+            help="global (one level a column, the default), local (less lost), microaggregate.",
         ),
-    ] = "global",
+    ] = None,
     measure: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--measure",
             rich_help_panel=_WAY,
             help="What is made small: gcp, entropy, precision, discernibility, class_size.",
         ),
-    ] = "gcp",
+    ] = None,
     seconds: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--seconds",
             min=0,
             rich_help_panel=_WAY,
-            help="After which a search gives the best so far; 0 for never.",
+            help="After which a search gives the best so far; 0 for never, 60 unless said.",
         ),
-    ] = 60.0,
+    ] = None,
     recipe: Annotated[
         Path | None,
         typer.Option(
@@ -218,32 +278,30 @@ def anonymize(
     Columns that name people are left out, those that others may know are generalized, as little as
     the demands allow. Every result is counted again before it is written.
     """  # noqa: D301 # Typer keeps the lines after \b as they are
-    from strongroom.engines.privacy.anonymize.criteria import Distance
-    from strongroom.engines.privacy.anonymize.objective import Measure
-    from strongroom.engines.privacy.anonymize.recipe import (
-        DemandsRecipe,
-        Diversity,
-        MethodRecipe,
-        Recoding,
-    )
-    from strongroom.faces.cli.anonymize import AnonymizeOptions, Named, run_anonymize
+    from strongroom.faces.cli.anonymize import run_anonymize
+    from strongroom.faces.cli.anonymize_options import AnonymizeOptions, Named, asked_for
     from strongroom.faces.cli.files import WalkLimits
     from strongroom.faces.cli.study import study_options
 
-    demands = DemandsRecipe(
-        k=k, l=l, t=t, c=c, suppression=suppression,
-        diversity=_one_of(Diversity, "--diversity", diversity),
-        distance=_one_of(Distance, "--distance", distance),
+    asked = asked_for(
+        {
+            "k": k, "l": l, "t": t, "diversity": diversity, "c": c, "distance": distance,
+            "beta": beta, "delta_disclosure": delta_disclosure, "k_map": k_map,
+            "presence_low": presence_low, "presence_high": presence_high,
+            "average_risk": average_risk, "suppression": suppression,
+        },
+        {"recoding": method, "measure": measure, "seconds": seconds},
+        has_recipe=recipe is not None,
     )  # fmt: skip
-    way = MethodRecipe(
-        _one_of(Recoding, "--method", method), _one_of(Measure, "--measure", measure), seconds
-    )
     study = study_options(
         form, None, "2000", None, model=not no_model, seconds=max_seconds, trusted=trusted
     )
-    named = Named(tuple(quasi or ()), tuple(sensitive or ()), tuple(keep or ()), tuple(drop or ()))
+    named = Named(
+        tuple(quasi or ()), tuple(sensitive or ()), tuple(keep or ()), tuple(drop or ()),
+        tuple(weight or ()),
+    )  # fmt: skip
     options = AnonymizeOptions(
-        study, replace(WalkLimits(), files=1), demands, way, named, to, recipe, write_recipe,
+        study, replace(WalkLimits(), files=1), *asked, named, to, recipe, write_recipe,
         hierarchies, population, people, auxiliary, target, html, large, explain, force, as_json,
     )  # fmt: skip
     raise typer.Exit(run_anonymize(path, options))

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from strongroom.engines.privacy.anonymize.recipe import Recipe
 from strongroom.engines.privacy.anonymize.streaming import Counting, Plan, planned
 from strongroom.engines.privacy.anonymize.verify import Proof
-from strongroom.engines.privacy.discover.findings import TableFindings
 from strongroom.engines.privacy.discover.sampling import DEFAULT_ROWS, RowSampler
 from strongroom.engines.reading.types import ReadTable
 from strongroom.errors import TableError, UsageError
@@ -36,13 +34,13 @@ def the_table(path: Path, study: StudyOptions, limits: WalkLimits) -> Iterator[R
         return
 
 
-def findings_of(path: Path, study: StudyOptions, limits: WalkLimits) -> tuple[Any, TableFindings]:
-    """Schema and findings, from a sample of the whole file."""
+def sampled(path: Path, study: StudyOptions, limits: WalkLimits) -> RowSampler:
+    """A sample of the whole file."""
     with the_table(path, study, limits) as table:
         sampler = RowSampler(table.schema, SAMPLE_SEED, study.rows or DEFAULT_ROWS)
         for batch in table.batches:
             sampler.add(batch)
-        return table.schema, study.findings(sampler.table(), sampler.guarantee())
+        return sampler
 
 
 def run_large(

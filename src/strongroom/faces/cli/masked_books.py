@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from strongroom.errors import TooLargeError
+from strongroom.services.data.formats import TableFormat
 from strongroom.services.data.outgoing import require_exportable
-from strongroom.services.data.types import TableFormat
 
 MAX_ROWS = 1 << 20
 """Of a sheet, its row of names among them."""

@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
-from strongroom.engines.privacy.mask.texts import TextMasker
 from strongroom.engines.reading.json_values import FIELD
 from strongroom.engines.reading.types import COMPRESSED, Form
 from strongroom.errors import EncodingError, TableError, TooLargeError, UsageError
 from strongroom.faces.cli.masked_books import Sheet, workbook_bytes
+from strongroom.services.data.formats import TableFormat
 from strongroom.services.data.outgoing import encode, require_exportable
-from strongroom.services.data.types import TableFormat
+
+if TYPE_CHECKING:
+    from strongroom.engines.privacy.mask.texts import TextMasker
 
 BY_ENDING = {
     ".csv": Form.CSV, ".tsv": Form.TSV, ".jsonl": Form.JSONL, ".ndjson": Form.JSONL,
@@ -168,7 +170,7 @@ def _values(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def text_bytes(
-    file: BinaryIO, encoding: str, masker: TextMasker, form: Form, *, row_bytes: int
+    file: BinaryIO, encoding: str, masker: "TextMasker", form: Form, *, row_bytes: int
 ) -> Iterator[bytes]:
     """A text with what is found in it masked, as UTF-8; everything else stays, line ends too.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
 
@@ -16,15 +16,16 @@ from strongroom.engines.privacy.discover.custom import (
 )
 from strongroom.engines.privacy.discover.findings import SampleGuarantee, TableFindings
 from strongroom.engines.privacy.discover.sampling import DEFAULT_ROWS, RowSampler
-from strongroom.engines.privacy.discover.tables import discover_table
-from strongroom.engines.privacy.discover.text.finder import TextFinder, text_finder
-from strongroom.engines.privacy.discover.text.spans import Span
 from strongroom.engines.reading.reading import read
 from strongroom.engines.reading.types import Form, ReadLimits, ReadOptions, ReadTable, Unread
 from strongroom.errors import CallerError, SandboxError, TooLargeError, UsageError
 from strongroom.services.data.sandboxed_tables import SandboxedTables
 from strongroom.services.jobs import sandbox
 from strongroom.settings import Settings
+
+if TYPE_CHECKING:
+    from strongroom.engines.privacy.discover.text.finder import TextFinder
+    from strongroom.engines.privacy.discover.text.spans import Span
 
 SAMPLE_SEED = 1
 """The same rows are looked at each time, so that two runs say the same."""
@@ -56,12 +57,14 @@ class StudyOptions:
     is_trusted: bool = False
     limits: ReadLimits = field(default_factory=ReadLimits)
 
-    def finder(self) -> TextFinder:
+    def finder(self) -> "TextFinder":
         """Finds personal data in texts; made once for the same options."""
         return _finder(self.model, self.custom)
 
     def findings(self, table: pa.Table, guarantee: SampleGuarantee | None = None) -> TableFindings:
         """What the columns of a table, or of a sample with its guarantee, hold."""
+        from strongroom.engines.privacy.discover.tables import discover_table  # slow to import
+
         return discover_table(
             table, guarantee=guarantee, custom=self.custom, subject_column=self.subject,
             finder=_LateFinder(self),
@@ -74,13 +77,15 @@ class _LateFinder:
     def __init__(self, options: StudyOptions) -> None:
         self._options = options
 
-    def find_all(self, texts: Iterable[str]) -> Iterator[list[Span]]:
+    def find_all(self, texts: Iterable[str]) -> "Iterator[list[Span]]":
         """The spans of each text, in order."""
         return self._options.finder().find_all(texts)
 
 
 @lru_cache(maxsize=4)
-def _finder(model: bool, custom: tuple[CustomType, ...]) -> TextFinder:
+def _finder(model: bool, custom: tuple[CustomType, ...]) -> "TextFinder":
+    from strongroom.engines.privacy.discover.text.finder import text_finder  # slow to import
+
     return text_finder(model=model, custom=custom)
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from strongroom.engines.privacy.mask.export import without_formulas
 from strongroom.errors import TableError
-from strongroom.services.data.types import TableFormat
+from strongroom.services.data.formats import TableFormat
 
 MEDIA_TYPES = {
     TableFormat.CSV: "text/csv; charset=utf-8",

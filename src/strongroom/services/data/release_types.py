@@ -6,13 +6,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from strongroom.engines.privacy.dp.training.running import DEFAULT_DELTA
+from strongroom.services.data.formats import TableFormat
 from strongroom.services.data.query_types import QueryDataset
-from strongroom.services.data.types import DatasetName, TableFormat, WorkspaceName
+from strongroom.services.data.types import DatasetName, WorkspaceName
 
 MAX_RECIPIENTS = 200
 MAX_EXPIRY_DAYS = 3_653
 MAX_RELEASES = 1_000
 """Of one dataset: each new one is checked against all that were read."""
+MAX_DOMAIN_BYTES = 256 << 10
+"""Of a made-up table, which has some sixty columns at most."""
 
 ROLE = "role:"
 """Before the name of a role among recipients."""
@@ -26,6 +30,8 @@ class ReleaseKind(StrEnum):
     ANONYMIZED = "anonymized"
     DP = "dp"
     """Aggregates, by group or of all, answered with differential privacy."""
+    SYNTHETIC = "synthetic"
+    """Made-up rows, drawn from counts with differential privacy."""
 
 
 class ReleaseState(StrEnum):
@@ -89,6 +95,30 @@ class ReleaseQuery(QueryDataset):
     expires_days: ExpiresDays = 90
 
 
+class SynthesizeRelease(_Request):
+    """A made-up table to release; its domain is the body of the request."""
+
+    workspace: WorkspaceName
+    name: DatasetName
+    version: int = Field(default=0, ge=0, le=2**31 - 1, strict=False, description="0 is the newest")
+    epsilon: float = Field(
+        strict=False, allow_inf_nan=False, description="to spend; commonly 0.5 to 4"
+    )
+    delta: float = Field(
+        default=DEFAULT_DELTA, strict=False, allow_inf_nan=False,
+        description="chance that epsilon does not hold; best the budget's",
+    )  # fmt: skip
+    purpose: str = Field(
+        min_length=3,
+        max_length=100,
+        description="of the budget, and what recipients may use it for",
+    )
+    rows: int = Field(default=1, ge=1, strict=False, description="rows of one person that count")
+    recipients: Recipients
+    expires_days: ExpiresDays = 90
+    dry_run: bool = Field(default=False, strict=False, description="say what it costs, only")
+
+
 class ListReleases(_Request):
     """The releases of a dataset."""
 
@@ -122,7 +152,9 @@ class ReleaseShown(_Answer):
     number: int
     kind: ReleaseKind
     state: ReleaseState
-    refusal: str = Field(description="why it was refused, for who may make releases; else empty")
+    refusal: str = Field(
+        description="why it was refused; of anonymized ones for who may make releases"
+    )
     next_step: str
     source_version: int
     source_commitment: str = Field(description="hmac-sha256:… of the source version's digest")
@@ -178,14 +210,66 @@ class ProofShown(_Answer):
     columns: dict[str, str] = Field(description="column → role")
 
 
+class SyntheticProof(_Answer):
+    """What was promised of made-up rows, and what was measured to make them up.
+
+    All of it is covered by epsilon, or was known before a row was read.
+    """
+
+    mechanism: str
+    epsilon: float
+    delta: float
+    rho: float
+    unit: str = Field(description="whom the promise is to")
+    rows_of_one_unit: int
+    neighbours: str
+    domain: str = Field(description="where bounds and categories come from")
+    columns: list[str] = Field(description="counted one by one")
+    pairs: list[tuple[str, str]] = Field(description="counted together; a tree, chosen privately")
+    noise_of_columns: float = Field(description="standard deviation, on each count")
+    noise_of_pairs: float
+    rows: int
+    accountant: str
+    limits: list[str]
+    libraries: dict[str, str]
+
+
+class QualityShown(_Answer):
+    """How far made-up rows resemble the real ones. It looks at real rows and is not private."""
+
+    columns: dict[str, float] = Field(description="distance of each column; 0 same, 1 unlike")
+    pairs: tuple[float, float] = Field(description="distance of pairs: mean and worst")
+    auc: float | None = Field(description="on real rows, of a model that learned made-up ones")
+    auc_real: float | None = Field(description="the same, learned from real ones")
+    copies: float = Field(description="share of made-up rows that also exist")
+    copies_real: float = Field(description="the same among two halves of the real rows")
+
+
+class SyntheticAnswer(_Answer):
+    """What a made-up table costs, and the release that it becomes."""
+
+    release: ReleaseShown | None = Field(description="none after a dry run")
+    protects: str
+    epsilon: float | None = Field(description="at the budget's delta; null where it has none")
+    spent: float | None = Field(description="of the budget's period, with this one")
+    remaining: float
+    fits: bool
+    refusal: str | None = Field(description="why it does not fit")
+    spend: int | None = Field(description="number of the spend in the budget")
+
+
 class ReleaseDetail(_Answer):
     """A release with its proof."""
 
     shown: ReleaseShown
     proof: ProofShown | None
+    synthetic: SyntheticProof | None = Field(description="the proof of made-up rows")
     composition: CompositionShown | None
-    cost: str = Field(description="of kind dp: the privacy loss, as JSON")
-    recipe: str = Field(description="TOML, for who may make releases; else empty")
+    cost: str = Field(description="of kind dp or synthetic: the privacy loss, as JSON")
+    recipe: str = Field(description="TOML or JSON, for who may make releases; else empty")
+    quality: QualityShown | None = Field(
+        description="of made-up rows, for who may make releases of real ones; else null"
+    )
 
 
 class ReleaseProof(_Answer):
@@ -199,8 +283,9 @@ class ReleaseProof(_Answer):
     source_commitment: str = Field(description="hmac-sha256:… of the source version's digest")
     recipe_digest: str
     proof: ProofShown | None
+    synthetic: SyntheticProof | None = Field(description="the proof of made-up rows")
     composition: CompositionShown | None
-    cost: str = Field(description="of kind dp: the privacy loss, as JSON")
+    cost: str = Field(description="of kind dp or synthetic: the privacy loss, as JSON")
 
 
 class Releases(_Answer):

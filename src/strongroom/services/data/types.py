@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from strongroom.services.data.formats import TableFormat
+
 MAX_LISTED = 1_000
 MAX_COLUMN_NAME = 256
 MAX_REVEALED = 100
@@ -21,15 +23,6 @@ DatasetName = Annotated[
 """Letters, digits, dot, underscore and hyphen; begins with a letter or digit."""
 
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_COLUMN_NAME)]
-
-
-class TableFormat(StrEnum):
-    """Forms in which a table comes and goes."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-    ARROW = "arrow"
 
 
 class AddedFormat(StrEnum):

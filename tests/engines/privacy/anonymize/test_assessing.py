@@ -100,3 +100,18 @@ def test_the_journalist_looks_in_the_population() -> None:
     assert found.before.journalist_average < found.before.average
     with pytest.raises(ValidationError, match="auxiliary table has no column"):
         assessed(outcome, table, seed=1, auxiliary=table.select(["age"]))
+
+
+def test_an_intruders_people_are_cut_at_the_bounds_too() -> None:
+    """Else those beyond a bound would seem not to be in the table, and so safe."""
+    table = people(80, 7)
+    columns = {
+        "age": ColumnRecipe(ColumnRole.QUASI, Tree.NUMBERS, bottom=25, top=40),
+        "place": ColumnRecipe(ColumnRole.QUASI, Tree.FILE, "place.csv"),
+    }
+    recipe = Recipe(DemandsRecipe(k=4, suppression=0.0), columns=columns)
+    outcome = anonymize(table, recipe, draw=tables.draw, files=FILES)
+    oldest = pa.table({"age": [49, 99, 21], "place": ["a1", "b1", "c1"]})
+    found = assessed(outcome, table, seed=1, auxiliary=oldest)
+    assert found.after_attack.targets == 3
+    assert found.after_attack.matched == 1.0

@@ -138,7 +138,7 @@ def test_dates(days: "set[object]") -> None:
 
 def test_dates_refuse_other_texts() -> None:
     with pytest.raises(ValidationError, match="no dates"):
-        dates_hierarchy("d", ["31.12.2020"])
+        dates_hierarchy("d", ["31.13.2020"])
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engines.privacy.anonymize.test_running import patients
 
-from strongroom.engines.privacy.anonymize.guide import is_crowded, recipe_for
+from strongroom.engines.privacy.anonymize.guide import dated_columns, is_crowded, recipe_for
 from strongroom.engines.privacy.anonymize.recipe import (
     ColumnRecipe,
     ColumnRole,
@@ -76,8 +76,17 @@ def test_what_is_no_recipe(text: str, words: str) -> None:
         parse_recipe(text)
 
 
-def guided(table: pa.Table, **named: tuple[str, ...]) -> Recipe:
-    return recipe_for(table.schema, discover_table(table), DemandsRecipe(), MethodRecipe(), **named)
+def guided(
+    table: pa.Table,
+    quasi: tuple[str, ...] = (),
+    sensitive: tuple[str, ...] = (),
+    drop: tuple[str, ...] = (),
+    weights: dict[str, float] | None = None,
+) -> Recipe:
+    return recipe_for(
+        table.schema, discover_table(table), DemandsRecipe(), MethodRecipe(), quasi=quasi,
+        sensitive=sensitive, drop=drop, weights=weights, dated=dated_columns(table),
+    )  # fmt: skip
 
 
 def test_the_guide_chooses_and_says_why() -> None:
@@ -104,9 +113,15 @@ def test_a_date_of_birth_is_made_coarser_and_not_left_out() -> None:
     table = patients().append_column("date_of_birth", pa.array(born))
     column = guided(table).columns["date_of_birth"]
     assert (column.role, column.hierarchy) == (ColumnRole.QUASI, Tree.DATES)
-    # As a text it has no order that a hierarchy could follow.
-    texts = patients().append_column("date_of_birth", pa.array([f"{one:%d.%m.%Y}" for one in born]))
-    assert guided(texts).columns["date_of_birth"].role is ColumnRole.DROP
+    for form in ("%d.%m.%Y", "%Y%m%d"):
+        texts = patients().append_column(
+            "date_of_birth", pa.array([one.strftime(form) for one in born])
+        )
+        column = guided(texts).columns["date_of_birth"]
+        assert (column.role, column.hierarchy) == (ColumnRole.QUASI, Tree.DATES)
+    # Two digits of a year leave a century open: no order that a hierarchy could follow.
+    short = patients().append_column("date_of_birth", pa.array([f"{one:%d.%m.%y}" for one in born]))
+    assert guided(short).columns["date_of_birth"].role is ColumnRole.DROP
 
 
 def test_names_that_do_not_fit() -> None:
@@ -114,3 +129,8 @@ def test_names_that_do_not_fit() -> None:
         guided(patients(), quasi=("nobody",))
     with pytest.raises(ValidationError, match="named for two roles"):
         guided(patients(), quasi=("age",), drop=("age",))
+    with pytest.raises(ValidationError, match="no column `nobody`"):
+        guided(patients(), weights={"nobody": 2.0})
+    with pytest.raises(ValidationError, match="not generalized: it is of the role keep"):
+        guided(patients(), weights={"score": 2.0})
+    assert guided(patients(), weights={"age": 2.0}).columns["age"].weight == 2.0

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from strongroom.engines.privacy.anonymize.attack import MAX_TARGETS, LinkageAttack, link
-from strongroom.engines.privacy.anonymize.coding import Coded, texts_of
+from strongroom.engines.privacy.anonymize.coding import Coded, clipped, texts_of
 from strongroom.engines.privacy.anonymize.demands import demands_of
 from strongroom.engines.privacy.anonymize.groups import close_numbers, numbered
 from strongroom.engines.privacy.anonymize.hierarchy import MISSING, Codes
@@ -77,7 +77,7 @@ def assessed(
     coded, k = outcome.coded, outcome.recipe.demands.k
     before_groups = rows_as_they_came(coded)
     node = outcome.found.node if outcome.found is not None else None
-    targets = _targets(coded, auxiliary, seed)
+    targets = _targets(outcome, auxiliary, seed)
     sensitive = [(name, column.codes) for name, column in coded.sensitive.items()]
     bottom = (0,) * len(coded.names)
     return Assessment(
@@ -106,8 +106,9 @@ def _people_of(group: Codes, people: tuple[Codes, Codes] | None, which: int) -> 
     return found
 
 
-def _targets(coded: Coded, auxiliary: pa.Table | None, seed: int) -> list[Codes]:
+def _targets(outcome: Outcome, auxiliary: pa.Table | None, seed: int) -> list[Codes]:
     """Leaves of the people to look for; those with a value that no row has cannot be found."""
+    coded = outcome.coded
     if auxiliary is None:
         some = np.random.default_rng(seed).permutation(coded.rows)[:MAX_TARGETS]
         return [codes[some] for codes in coded.codes]
@@ -116,7 +117,9 @@ def _targets(coded: Coded, auxiliary: pa.Table | None, seed: int) -> list[Codes]
         raise ValidationError(f"the auxiliary table has no column `{missing[0][:100]}`")
     found = []
     for name, tree in zip(coded.names, coded.hierarchies, strict=True):
-        texts = texts_of(name, auxiliary.column(name))
+        # Cut at the recipe's bounds, as the table is: else the oldest would seem safe.
+        known_values = clipped(name, auxiliary.column(name), outcome.recipe.columns[name])
+        texts = texts_of(name, known_values)
         index = tree.index
         leaf = np.array([index.get(value, -1) for value in texts.values], dtype=np.int64)
         found.append(leaf[texts.codes])

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 
 import numpy as np
 
+from strongroom.engines.privacy.anonymize.dates import DateOrder, read_dates
 from strongroom.engines.privacy.anonymize.hierarchy import (
     MISSING,
     TOP,
@@ -20,6 +22,10 @@ from strongroom.errors import ValidationError
 MAX_FAN = 5
 """Children of a node in a derived hierarchy, about."""
 _STEPS = (1.0, 2.0, 5.0)
+NO_DATE = "(no date)"
+"""What stands from the first level on for values that are no dates."""
+MAX_UNREAD = 0.1
+"""Share of a column's different values that may be no dates."""
 
 
 def _from_columns(
@@ -104,31 +110,56 @@ def _plain(number: float) -> str:
     return f"{number:.12g}"
 
 
-def dates_hierarchy(column: str, values: Sequence[str]) -> Hierarchy:
+def dates_hierarchy(
+    column: str, values: Sequence[str], *, order: DateOrder | None = None
+) -> Hierarchy:
     """Day, month, quarter, year, five years, decade, half-century.
 
+    Values that are no dates stand apart, as one, up to the top. Where day and month cannot be told
+    apart the levels begin with the year.
+
     Args:
-        values: distinct, beginning as YYYY-MM-DD; the time of day is left out above level 0.
-    Raises: ValidationError: a value is no date.
+        values: distinct, in a form that `read_dates` knows.
+        order: of day and month, where the values do not say.
+    Raises: ValidationError: more than a tenth of the values are no dates.
     """
-    try:
-        days = [date.fromisoformat(value[:10]) for value in values]
-    except ValueError:
+    found = read_dates(values, order)
+    if found.unread > MAX_UNREAD * len(values):
         raise ValidationError(
-            f"`{column}` holds values that are no dates", next_step="write them as YYYY-MM-DD"
-        ) from None
-    order = sorted(range(len(values)), key=lambda at: (days[at], values[at]))
-    rows = []
-    for at in order:
-        day, year = days[at], days[at].year
-        rows.append((
-            values[at], day.isoformat(), f"{year:04d}-{day.month:02d}",
-            f"{year:04d} Q{(day.month + 2) // 3}", f"{year:04d}",
-            f"{year // 5 * 5:04d}-{year // 5 * 5 + 4:04d}", f"{year // 10 * 10:04d}s",
-            f"{year // 50 * 50:04d}-{year // 50 * 50 + 49:04d}",
-        ))  # fmt: skip
-    positions = np.array([float(days[at].toordinal()) for at in order])
-    return _from_columns(column, _levels_of(rows), positions, is_ordered=True)
+            f"`{column}` holds values that are no dates: {found.unread:,} of {len(values):,}",
+            next_step="write them as YYYY-MM-DD, or take another hierarchy",
+        )
+    dated = [(day, value) for day, value in zip(found.days, values, strict=True) if day is not None]
+    unread = sorted(v for day, v in zip(found.days, values, strict=True) if day is None)
+    if found.is_year_only:
+        # Within a year there is no order, and so no range that would mean something.
+        dated.sort(key=lambda pair: (pair[0].year, pair[1]))
+        rows = [(value, *_years(day)) for day, value in dated]
+        at = None
+    else:
+        dated.sort()
+        rows = [(value, *_days(day), *_years(day)) for day, value in dated]
+        positions = [float(day.toordinal()) for day, _ in dated]
+        apart = positions[-1] + max(positions[-1] - positions[0], 1.0)
+        at = np.array(positions + [apart] * len(unread))
+    rows += [(value, *(NO_DATE,) * (len(rows[0]) - 1)) for value in unread]
+    made = _from_columns(column, _levels_of(rows), at, is_ordered=not found.is_year_only)
+    return replace(made, note=found.words)
+
+
+def _days(day: date) -> tuple[str, ...]:
+    return (
+        day.isoformat(), f"{day.year:04d}-{day.month:02d}",
+        f"{day.year:04d} Q{(day.month + 2) // 3}",
+    )  # fmt: skip
+
+
+def _years(day: date) -> tuple[str, ...]:
+    year = day.year
+    return (
+        f"{year:04d}", f"{year // 5 * 5:04d}-{year // 5 * 5 + 4:04d}", f"{year // 10 * 10:04d}s",
+        f"{year // 50 * 50:04d}-{year // 50 * 50 + 49:04d}",
+    )  # fmt: skip
 
 
 def prefixes_hierarchy(column: str, values: Sequence[str]) -> Hierarchy:

@@ -107,7 +107,7 @@ def hierarchy_of(
     elif column.hierarchy is Tree.NUMBERS:
         found = numbers_hierarchy(name, present, steps=column.steps)
     elif column.hierarchy is Tree.DATES:
-        found = dates_hierarchy(name, present)
+        found = dates_hierarchy(name, present, order=column.date_order)
     elif column.hierarchy is Tree.PREFIXES:
         found = prefixes_hierarchy(name, present)
     elif column.hierarchy is Tree.ORDERED:
@@ -166,12 +166,19 @@ class Coded:
     times: Codes | None = None
 
 
-def coded_table(table: pa.Table, recipe: Recipe, files: Mapping[str, str]) -> Coded:
-    """The quasi-identifiers and sensitive columns of a table as codes. Raises: ValidationError."""
+def coded_table(
+    table: pa.Table, recipe: Recipe, files: Mapping[str, str], population: pa.Table | None = None
+) -> Coded:
+    """The quasi-identifiers and sensitive columns of a table as codes.
+
+    Args:
+        population: whose values hierarchies that are built have leaves for, too.
+    Raises: ValidationError.
+    """
     names = recipe.of_role(ColumnRole.QUASI)
     hierarchies, codes = [], []
     for name in names:
-        texts, hierarchy = _column(table, name, recipe.columns[name], files)
+        texts, hierarchy = _column(table, name, recipe.columns[name], files, population)
         hierarchies.append(hierarchy)
         codes.append(codes_of(hierarchy, texts.values)[texts.codes])
     sensitive = {}
@@ -182,11 +189,27 @@ def coded_table(table: pa.Table, recipe: Recipe, files: Mapping[str, str]) -> Co
 
 
 def _column(
-    table: pa.Table, name: str, column: ColumnRecipe, files: Mapping[str, str]
-) -> tuple[Texts, Hierarchy]:
-    values = clipped(name, table.column(name), column)
-    texts = texts_of(name, values)
-    return texts, hierarchy_of(name, texts, column, files)
+    table: pa.Table, name: str, column: ColumnRecipe, files: Mapping[str, str],
+    population: pa.Table | None = None,
+) -> tuple[Texts, Hierarchy]:  # fmt: skip
+    texts = texts_of(name, clipped(name, table.column(name), column))
+    everybody = texts
+    if population is not None:
+        if name not in population.column_names:
+            raise ValidationError(f"the population has no column `{name[:100]}`")
+        others = texts_of(name, clipped(name, population.column(name), column))
+        everybody = _together(texts, others)
+    return texts, hierarchy_of(name, everybody, column, files)
+
+
+def _together(texts: Texts, others: Texts) -> Texts:
+    """The values of both, those of `texts` first and its codes."""
+    index = {value: at for at, value in enumerate(texts.values)}
+    to = np.array([index.setdefault(value, len(index)) for value in others.values], dtype=np.int64)
+    counts = np.zeros(len(index), dtype=np.int64)
+    counts[: len(texts.values)] = texts.counts
+    np.add.at(counts, to, others.counts)
+    return Texts(tuple(index), texts.codes, counts)
 
 
 def clipped(

@@ -40,7 +40,7 @@ def require_possible(recipe: Recipe, rows: int, *, has_population: bool) -> None
         )
     if asked.asks_values and not recipe.of_role(ColumnRole.SENSITIVE):
         raise ValidationError(
-            "l and t are about a sensitive column, and there is none",
+            "l, t, β and δ-disclosure are about a sensitive column, and there is none",
             next_step="name it: --sensitive COLUMN",
         )
     if asked.asks_population and not has_population:

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from strongroom.engines.privacy.anonymize.assessing import Assessment, missing_cells
+from strongroom.engines.privacy.anonymize.promises import promises
 from strongroom.engines.privacy.anonymize.recipe import ColumnRole, Recoding
 
 VERSION = 1
@@ -76,10 +77,24 @@ def choices(assessment: Assessment) -> list[str]:
         if column.role in (ColumnRole.QUASI, ColumnRole.SENSITIVE):
             tree = f", hierarchy {column.hierarchy.value}"
         why = f": {column.reason}" if column.reason else ""
-        lines.append(f"{name}: {column.role.value}{tree}{why}")
+        counts = ""
+        if column.role is ColumnRole.QUASI and column.weight != 1:
+            counts = f", counts {column.weight:g} times"
+        lines.append(f"{name}: {column.role.value}{tree}{counts}{why}")
     for name, rows in missing_cells(outcome.coded).items():
         lines.append(f"{name}: {rows:,} rows have no value, which counts as a value of its own")
     return [*lines, *outcome.remarks]
+
+
+def _is_nothing_left(assessment: Assessment) -> bool:
+    """Whether all is hidden of every quasi-identifier that has more than one value."""
+    coded = assessment.outcome.coded
+    lost = [
+        one.ncp >= _ALL_LOST
+        for one, codes in zip(assessment.utility.columns, coded.codes, strict=True)
+        if codes.min() < codes.max()
+    ]
+    return bool(lost) and all(lost)
 
 
 def summary(assessment: Assessment) -> list[str]:
@@ -104,7 +119,7 @@ def summary(assessment: Assessment) -> list[str]:
         ),
         f"information lost (GCP): {utility.gcp:.3f}; by bits: {utility.entropy:.3f}",
     ]
-    lines += [f"{name}: {value:.4g}" for name, value in proof.measured.items()]
+    lines += promises(outcome.recipe, proof)
     found = outcome.found
     if found is not None:
         state = "proven the least possible" if found.is_optimal else (
@@ -113,7 +128,7 @@ def summary(assessment: Assessment) -> list[str]:
             f"loss {found.loss:.3f} ({outcome.recipe.method.measure.value}), {state}; "
             f"{found.checked:,} of {found.size:,} tables counted"
         )
-    if utility.gcp >= _ALL_LOST:
+    if _is_nothing_left(assessment):
         lines.append(
             "nothing is left of the quasi-identifiers: name fewer of them, allow more suppression, "
             "or ask for less"

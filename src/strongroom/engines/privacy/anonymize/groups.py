@@ -90,6 +90,14 @@ def close_numbers(ids: Codes, count: int) -> tuple[Codes, int]:
     return to[ids], int(to[-1]) + 1 if count else 0
 
 
+def distinct(ids: Codes, count: int) -> int:
+    """How many different numbers there are; each is below `count`."""
+    if count <= max(_DENSE_PER_GROUP * len(ids), _DENSE_LEAST):
+        return int(np.count_nonzero(np.bincount(ids, minlength=1)))
+    in_order = np.sort(ids)
+    return int(np.count_nonzero(in_order[1:] != in_order[:-1])) + (len(ids) > 0)
+
+
 def base_groups(
     codes: Sequence[Codes],
     hierarchies: Sequence[Hierarchy],

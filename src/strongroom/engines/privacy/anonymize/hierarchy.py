@@ -36,6 +36,7 @@ class Hierarchy:
         codes: of each level the node above each leaf, never falling; shape (leaves,).
         is_ordered: the order of the leaves means something (numbers, dates, grades).
         positions: where each leaf lies on a line, for ranges of numbers; None: one step each.
+        note: what a person should know of how it was made, in words without values.
     """
 
     column: str
@@ -43,6 +44,7 @@ class Hierarchy:
     codes: tuple[Codes, ...]
     is_ordered: bool = False
     positions: Shares | None = None
+    note: str = ""
 
     @property
     def height(self) -> int:
@@ -234,7 +236,10 @@ def with_missing(hierarchy: Hierarchy) -> Hierarchy:
     positions = hierarchy.positions
     if positions is not None:
         positions = np.append(positions, positions.max() + max(float(np.ptp(positions)), 1.0))
-    return Hierarchy(hierarchy.column, tuple(labels), tuple(codes), hierarchy.is_ordered, positions)
+    return Hierarchy(
+        hierarchy.column, tuple(labels), tuple(codes), hierarchy.is_ordered, positions,
+        hierarchy.note,
+    )  # fmt: skip
 
 
 def codes_of(hierarchy: Hierarchy, values: Sequence[str]) -> Codes:

@@ -30,7 +30,7 @@ from strongroom.engines.privacy.anonymize.groups import (
     Judged,
     Node,
     RollUp,
-    close_numbers,
+    distinct,
     judged,
 )
 from strongroom.engines.privacy.anonymize.objective import BY_COLUMN, Objective
@@ -109,6 +109,7 @@ class Search:
         self._objective = objective
         self._top: Node = tuple(hierarchy.height for hierarchy in roll.hierarchies)
         self._checks: dict[Node, _Check] = {}
+        self._as_many: set[tuple[Node, Node]] = set()
         self._hopeless: list[Node] = []
         self._hopeless_array = np.zeros((0, len(self._top)), dtype=np.int64)
         self._best: Node | None = None
@@ -150,6 +151,7 @@ class Search:
                     heapq.heappush(heap, (least, -sum(part.low), next(self._order), part))
         if not stopped:
             bound = self._loss if self._best is not None else 1.0
+        self._refine()
         size = self._size()
         check = self._checks[self._best] if self._best is not None else None
         return Found(
@@ -187,8 +189,11 @@ class Search:
             ratio *= len(tree.labels[source.node[at]]) / len(tree.labels[box.low[at]])
         if ratio < _WORTH_A_LOOK:
             return source
-        _, count = close_numbers(*self._roll.ids(source, box.low))
-        if count > _WORTH_ROLLING * source.count:
+        # Boxes that begin at one point are met again and again.
+        if (source.node, box.low) in self._as_many:
+            return source
+        if distinct(*self._roll.ids(source, box.low)) > _WORTH_ROLLING * source.count:
+            self._as_many.add((source.node, box.low))
             return source
         return self._roll.rolled(source, box.low)
 
@@ -243,6 +248,23 @@ class Search:
 
     def _size(self) -> int:
         return math.prod(height + 1 for height in self._top)
+
+    def _refine(self) -> None:
+        """Of tables that lose the same the finer one: levels that hide something for nothing go.
+
+        A column with one value has such levels, and one that weighs nothing.
+        """
+        node, found = self._best, self._best is not None
+        while found and node is not None:
+            found = False
+            for at in range(len(node)):
+                finer = (*node[:at], node[at] - 1, *node[at + 1 :])
+                least = self._objective.least(node) - _TIE
+                if node[at] and self._objective.least(finer) >= least:
+                    check = self._check(finer, self._base)
+                    if check.verdict.is_good and check.loss <= self._loss + _TIE:
+                        node, found = finer, True
+        self._best = node
 
     def _exchange(self, watch: Watch | None) -> None:
         """Better tables near the best: one column finer by a level, or that and another coarser.

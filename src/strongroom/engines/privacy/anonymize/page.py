@@ -101,11 +101,21 @@ def _risks(assessment: Assessment) -> list[tuple[str, float, float]]:
         (f"tried out: {second.targets:,} people looked up, hits expected",
          first.expected_hits, second.expected_hits),
     ]  # fmt: skip
+    if assessment.outcome.people is not None:
+        rows.append(
+            ("looks for people of the population (journalist): at most",
+             before.journalist_highest, after.journalist_highest),
+        )  # fmt: skip
     rows += [
         (f"tried out: `{wording.shown_name(name)}` is certain", was, told)
         for (name, was), (_, told) in zip(first.told, second.told, strict=True)
     ]
     if assessment.before_population is not None and assessment.after_population is not None:
         one, two = assessment.before_population, assessment.after_population
-        rows.append(("alone in the population too (Pitman)", one.pitman, two.pitman))
+        rows += [
+            ("alone in the population too (Pitman)", one.pitman, two.pitman),
+            ("the same (Zayatz)", one.zayatz, two.zayatz),
+            ("the same (slide negative binomial)", one.slide_negative_binomial,
+             two.slide_negative_binomial),
+        ]  # fmt: skip
     return rows

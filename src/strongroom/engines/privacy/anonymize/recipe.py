@@ -15,7 +15,7 @@ measure = "gcp"
 [columns.age]
 role = "quasi"             # or "sensitive", "keep", "drop"
 hierarchy = "numbers"      # or "dates", "prefixes", "ordered", "frequency", "file", "none"
-steps = [5, 10, 20]
+steps = [5, 10, 20]        # of numbers; `date_order = "day_first"` of dates, or "month_first"
 weight = 2.0
 top = 90                   # 90 and above become one value
 
@@ -31,6 +31,7 @@ from enum import StrEnum
 from typing import Any
 
 from strongroom.engines.privacy.anonymize.criteria import Distance
+from strongroom.engines.privacy.anonymize.dates import DateOrder
 from strongroom.engines.privacy.anonymize.objective import Measure
 from strongroom.errors import ValidationError
 
@@ -83,6 +84,7 @@ class ColumnRecipe:
         file: of `hierarchy = "file"`, beside the recipe.
         steps: widths of the levels of numbers.
         order: values from low to high, for `ordered`.
+        date_order: of day and month in `dates`; None: as the values show.
         bottom, top: numbers below or above become these.
         reason: why the guide chose so; a comment in the file.
     """
@@ -92,6 +94,7 @@ class ColumnRecipe:
     file: str = ""
     steps: tuple[float, ...] = ()
     order: tuple[str, ...] = ()
+    date_order: DateOrder | None = None
     weight: float = 1.0
     bottom: float | None = None
     top: float | None = None
@@ -184,6 +187,24 @@ def parse_recipe(text: str) -> Recipe:
     )
 
 
+def demands_from(values: Mapping[str, object]) -> DemandsRecipe:
+    """Demands from what would stand under `[demands]`; None leaves one as it is unless said.
+
+    Raises: ValidationError, as `parse_recipe`.
+    """
+    said = {name: value for name, value in values.items() if value is not None}
+    if float(str(said.get("presence_low", 0))) > 0:
+        # Who is left out would be known absent, which a lower bound of presence forbids.
+        said.setdefault("suppression", 0.0)
+    return DemandsRecipe(**_values("demands", said, DemandsRecipe))
+
+
+def method_from(values: Mapping[str, object]) -> MethodRecipe:
+    """The method from what would stand under `[method]`. Raises: ValidationError."""
+    said = {name: value for name, value in values.items() if value is not None}
+    return MethodRecipe(**_values("method", said, MethodRecipe))
+
+
 def _files(content: object) -> dict[str, str]:
     if not isinstance(content, dict) or not all(isinstance(one, str) for one in content.values()):
         raise ValidationError("`files` must be a table of texts by name")
@@ -202,7 +223,7 @@ def _column(name: str, content: object) -> ColumnRecipe:
 
 _ENUMS: dict[str, type[StrEnum]] = {
     "role": ColumnRole, "hierarchy": Tree, "recoding": Recoding, "diversity": Diversity,
-    "distance": Distance, "measure": Measure,
+    "distance": Distance, "measure": Measure, "date_order": DateOrder,
 }  # fmt: skip
 _RANGES = {
     "k": (1, 1e9), "k_map": (0, 1e9), "l": (0, 1e9), "c": (1e-9, 1e9), "t": (0, 1),

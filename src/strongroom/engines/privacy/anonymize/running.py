@@ -95,7 +95,7 @@ def anonymize(
     """
     _require_columns(table, recipe)
     require_possible(recipe, table.num_rows, has_population=population is not None)
-    coded = coded_table(table, recipe, {**(files or {}), **recipe.files})
+    coded = coded_table(table, recipe, {**(files or {}), **recipe.files}, population)
     demands = demands_of(recipe, coded)
     remarks = _remarks(table, recipe, coded)
     found, shared, named_people = None, None, None
@@ -156,6 +156,8 @@ def _remarks(table: pa.Table, recipe: Recipe, coded: Coded) -> tuple[str, ...]:
             said.append(f"`{name}` is different in every row: expect it to be hidden")
         if tree.height == 1 and there > 50:
             said.append(f"`{name}` has {there} values and no levels between them and `*`")
+        if tree.note:
+            said.append(f"`{name}`: {tree.note}")
     if recipe.demands.k == 1 and not recipe.demands.k_map:
         said.append("k = 1: rows may stand alone")
     for name, column in coded.sensitive.items():
@@ -165,11 +167,9 @@ def _remarks(table: pa.Table, recipe: Recipe, coded: Coded) -> tuple[str, ...]:
 
 
 def _population(population: pa.Table, recipe: Recipe, coded: Coded) -> list[Codes]:
-    """The leaves of the population's people; values that no row has are refused as gaps."""
+    """The leaves of the population's people; values that a hierarchy file misses are refused."""
     found = []
     for name, tree in zip(coded.names, coded.hierarchies, strict=True):
-        if name not in population.column_names:
-            raise ValidationError(f"the population has no column `{name}`")
         texts = texts_of(name, clipped(name, population.column(name), recipe.columns[name]))
         found.append(codes_of(tree, texts.values)[texts.codes])
     return found

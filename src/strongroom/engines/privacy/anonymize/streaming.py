@@ -143,6 +143,15 @@ class Plan:
     suppressed: int
     promise: Promise
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the hierarchies, in words without values."""
+        return tuple(
+            f"`{name}`: {tree.note}"
+            for name, tree in zip(self.names, self.trees, strict=True)
+            if tree.note
+        )
+
     def recoded(
         self, batches: Iterable[pa.RecordBatch], draw: Callable[[int], bytes], proofs: list[Proof]
     ) -> Iterator[pa.RecordBatch]:

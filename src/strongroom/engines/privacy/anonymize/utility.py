@@ -126,4 +126,5 @@ def _averaged(
     whole = float(-np.log(own / rows).sum()) if len(codes) else 0.0
     lost = float(-np.log(own[kept] / inside[kept]).sum() - np.log(own[~kept] / rows).sum())
     certainty = float(ncp[kept].sum() + np.count_nonzero(~kept)) / rows
-    return certainty, lost / whole if whole > 0 else 0.0
+    # Of nothing lost the sum of many logarithms of 1 would be -0.
+    return certainty, max(lost / whole, 0.0) if whole > 0 else 0.0

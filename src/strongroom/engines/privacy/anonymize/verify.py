@@ -222,8 +222,8 @@ def _column(
         demand("distance", far, far <= t + _SLACK)
     if name in promise.likeness:
         beta = promise.likeness[name]
-        over = max(_gain(group, whole, beta) for group in groups)
-        demand("gain beyond β", over, over <= _SLACK)
+        over = max(_excess_gain(group, whole, beta) for group in groups)
+        demand("gain", max(_gain(group, whole) for group in groups), over <= _SLACK)
     if name in promise.disclosure:
         worst = max(_log_ratio(group, whole) for group in groups)
         demand("δ-disclosure", worst, worst < promise.disclosure[name] + _SLACK)
@@ -240,8 +240,14 @@ def _ratio(group: Counter[str], length: int) -> float:
     return ordered[0] / tail if tail else math.inf
 
 
-def _gain(group: Counter[str], whole: Mapping[str, int], beta: float) -> float:
-    """By how much the likeliest value is likelier than it may be."""
+def _gain(group: Counter[str], whole: Mapping[str, int]) -> float:
+    """How much likelier than in the whole table a value is at most, 1 for twice as likely."""
+    total, everybody = group.total(), sum(whole.values())
+    return max((n / total) / (whole[value] / everybody) - 1 for value, n in group.items())
+
+
+def _excess_gain(group: Counter[str], whole: Mapping[str, int], beta: float) -> float:
+    """By how much the share of a value is larger than it may be."""
     total, everybody = group.total(), sum(whole.values())
     worst = 0.0
     for value, n in group.items():
