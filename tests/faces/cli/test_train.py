@@ -10,6 +10,7 @@ import pytest
 from tests.engines.privacy.dp.training.people import people
 from tests.faces.cli.conftest import Offline
 
+from strongroom.engines.privacy.dp.training import additive
 from strongroom.engines.privacy.dp.training.domain import Category, Choice, Number, parse_domain
 from strongroom.engines.privacy.dp.training.model import model_from_json
 
@@ -69,6 +70,22 @@ def test_drafts_leave_out_what_names_people(offline: Offline, tmp_path: Path) ->
     text = (tmp_path / "all.toml").read_text()
     assert '[columns."person"]' not in text
     assert 'left out: "person": more than 100 different values' in text
+
+
+def test_a_trainer_is_audited_before_it_sees_the_table(
+    offline: Offline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("train", "people.csv", "--target", "rich", "--domain-from-data", "--audit")
+    code, _, err = offline(*asked)
+    assert code == 0
+    assert "audit on made-up rows" in err
+    assert "1 is promised" in err
+    assert (tmp_path / "people-private" / "privacy.json").exists()
+    monkeypatch.setattr(additive, "gaussian", lambda *_: lambda values: values)
+    code, _, err = offline(*asked, "-o", "other")
+    assert code == 1
+    assert "tells more than it says" in err
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,22 @@ import typer
 
 from strongroom.faces.cli.options import Json
 from strongroom.faces.cli.privacy_commands import As, MaxSeconds, Trusted
-
-_PERSON = "One person"
-_COLUMNS = "What is publicly known"
+from strongroom.faces.cli.promise_options import (
+    PERSON,
+    PUBLIC,
+    Epsilon,
+    SubjectColumn,
+    Table,
+    table_study,
+)
 
 
 def query(
-    path: Annotated[str, typer.Argument(metavar="FILE", help="A table, or `-`.")],
+    path: Table,
     sql: Annotated[
         str, typer.Argument(metavar="SQL", help="SELECT aggregates; the table's name is free.")
     ],
-    epsilon: Annotated[
-        float, typer.Option("--epsilon", help="All that the query may cost; 1 is common.")
-    ],
+    epsilon: Epsilon,
     delta: Annotated[
         float,
         typer.Option(
@@ -26,31 +29,23 @@ def query(
             help="Chance that the promise fails; needed for groups read from the data.",
         ),
     ] = 0.0,
-    subject: Annotated[
-        str,
-        typer.Option(
-            "--subject",
-            metavar="COLUMN",
-            rich_help_panel=_PERSON,
-            help="Says whose a row is; without it each row is protected by itself.",
-        ),
-    ] = "",
+    subject: SubjectColumn = "",
     rows: Annotated[
         int,
         typer.Option(
-            "--rows", min=1, rich_help_panel=_PERSON, help="Of a person in a group that count."
+            "--rows", min=1, rich_help_panel=PERSON, help="Of a person in a group that count."
         ),
     ] = 1,
     groups: Annotated[
         int,
-        typer.Option("--groups", min=1, rich_help_panel=_PERSON, help="Of a person that count."),
+        typer.Option("--groups", min=1, rich_help_panel=PERSON, help="Of a person that count."),
     ] = 1,
     bounds: Annotated[
         list[str] | None,
         typer.Option(
             "--bounds",
             metavar="COLUMN=LOW:HIGH",
-            rich_help_panel=_COLUMNS,
+            rich_help_panel=PUBLIC,
             help="Numbers are clamped to it; may be given again.",
         ),
     ] = None,
@@ -59,7 +54,7 @@ def query(
         typer.Option(
             "--estimate-bounds",
             metavar="COLUMN=EPSILON",
-            rich_help_panel=_COLUMNS,
+            rich_help_panel=PUBLIC,
             help="Find bounds for an epsilon of their own, beside the query's.",
         ),
     ] = None,
@@ -68,7 +63,7 @@ def query(
         typer.Option(
             "--keys",
             metavar="COLUMN=A,B,…",
-            rich_help_panel=_COLUMNS,
+            rich_help_panel=PUBLIC,
             help="The values that a column to group by has; an empty one is a missing value.",
         ),
     ] = None,
@@ -77,7 +72,7 @@ def query(
         typer.Option(
             "--bins",
             metavar="COLUMN=0,18,65,…",
-            rich_help_panel=_COLUMNS,
+            rich_help_panel=PUBLIC,
             help="Edges of bins of a column to group by.",
         ),
     ] = None,
@@ -86,7 +81,7 @@ def query(
         typer.Option(
             "--people",
             min=0,
-            rich_help_panel=_COLUMNS,
+            rich_help_panel=PUBLIC,
             help="About how many there are, to judge --delta by.",
         ),
     ] = 0,
@@ -112,11 +107,8 @@ def query(
     """  # noqa: D301 # Typer keeps the lines after \b as they are
     from strongroom.engines.privacy.dp.query import Unit
     from strongroom.faces.cli.query import QueryOptions, run_query
-    from strongroom.faces.cli.study import study_options
 
-    study = study_options(
-        form, None, "all", None, model=False, seconds=max_seconds, trusted=trusted
-    )
+    study = table_study(form, max_seconds, trusted=trusted)
     options = QueryOptions(
         study, epsilon, delta, Unit(subject, groups, rows), tuple(bounds or ()),
         tuple(estimate_bounds or ()), tuple(keys or ()), tuple(bins or ()), people, dry_run,

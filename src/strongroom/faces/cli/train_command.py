@@ -7,19 +7,21 @@ import typer
 
 from strongroom.faces.cli.options import Json
 from strongroom.faces.cli.privacy_commands import As, Force, MaxSeconds, Trusted
-
-_PUBLIC = "What is publicly known"
-_PERSON = "One person"
+from strongroom.faces.cli.promise_options import (
+    PUBLIC,
+    Delta,
+    Epsilon,
+    RowsEach,
+    SubjectColumn,
+    Table,
+    table_study,
+)
 
 
 def train(
-    path: Annotated[str, typer.Argument(metavar="FILE", help="A table, or `-`.")],
-    epsilon: Annotated[
-        float, typer.Option("--epsilon", help="All that the training may cost; 1 is common.")
-    ] = 1.0,
-    delta: Annotated[
-        float, typer.Option("--delta", help="Chance that the promise fails; below one in all.")
-    ] = 1e-6,
+    path: Table,
+    epsilon: Epsilon = 1.0,
+    delta: Delta = 1e-6,
     method: Annotated[
         str,
         typer.Option("--method", help="additive, boosting, or network (needs the extra torch)."),
@@ -29,7 +31,7 @@ def train(
         typer.Option(
             "--domain",
             metavar="FILE",
-            rich_help_panel=_PUBLIC,
+            rich_help_panel=PUBLIC,
             help="Target, bounds and categories, as TOML.",
         ),
     ] = None,
@@ -38,7 +40,7 @@ def train(
         typer.Option(
             "--target",
             metavar="COLUMN",
-            rich_help_panel=_PUBLIC,
+            rich_help_panel=PUBLIC,
             help="What to predict, for a domain that is read off the data.",
         ),
     ] = "",
@@ -47,7 +49,7 @@ def train(
         typer.Option(
             "--draft-domain",
             metavar="FILE",
-            rich_help_panel=_PUBLIC,
+            rich_help_panel=PUBLIC,
             help="Write a domain read off the data, to correct; train nothing.",
         ),
     ] = None,
@@ -55,23 +57,19 @@ def train(
         bool,
         typer.Option(
             "--domain-from-data",
-            rich_help_panel=_PUBLIC,
+            rich_help_panel=PUBLIC,
             help="Train without a declared domain; epsilon does not cover it.",
         ),
     ] = False,
-    subject: Annotated[
-        str,
+    subject: SubjectColumn = "",
+    rows: RowsEach = 1,
+    audit: Annotated[
+        bool,
         typer.Option(
-            "--subject",
-            metavar="COLUMN",
-            rich_help_panel=_PERSON,
-            help="Says whose a row is; without it each row is protected by itself.",
+            "--audit",
+            help="First try on made-up rows whether the trainer keeps its epsilon; costs none.",
         ),
-    ] = "",
-    rows: Annotated[
-        int,
-        typer.Option("--rows", min=1, rich_help_panel=_PERSON, help="Of a person that count."),
-    ] = 1,
+    ] = False,
     to: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="For the model and its record."),
@@ -92,20 +90,17 @@ def train(
     corrected to what is publicly known. The model is a table a column, as JSON and as ONNX; a
     record says what was promised and how it was kept.
     """  # noqa: D301 # Typer keeps the lines after \b as they are
-    from strongroom.faces.cli.study import study_options
     from strongroom.faces.cli.training import TrainOptions, run_train
 
-    study = study_options(
-        form, None, "all", None, model=False, seconds=max_seconds, trusted=trusted
-    )
+    study = table_study(form, max_seconds, trusted=trusted)
     run_train(path, TrainOptions(
         study, epsilon, delta, method, domain, target, draft_domain, domain_from_data, subject,
-        rows, to, force, as_json,
+        rows, to, force, as_json, audit=audit,
     ))  # fmt: skip
 
 
 def synthesize(
-    path: Annotated[str, typer.Argument(metavar="FILE", help="A table, or `-`.")],
+    path: Table,
     to: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Ends in .csv or .parquet.")
     ],
@@ -114,29 +109,14 @@ def synthesize(
         typer.Option(
             "--domain",
             metavar="FILE",
-            rich_help_panel=_PUBLIC,
+            rich_help_panel=PUBLIC,
             help="Bounds and categories, as TOML; `train --draft-domain` drafts it.",
         ),
     ],
-    epsilon: Annotated[
-        float, typer.Option("--epsilon", help="All that the table may cost; 1 is common.")
-    ] = 1.0,
-    delta: Annotated[
-        float, typer.Option("--delta", help="Chance that the promise fails; below one in all.")
-    ] = 1e-6,
-    subject: Annotated[
-        str,
-        typer.Option(
-            "--subject",
-            metavar="COLUMN",
-            rich_help_panel=_PERSON,
-            help="Says whose a row is; without it each row is protected by itself.",
-        ),
-    ] = "",
-    rows: Annotated[
-        int,
-        typer.Option("--rows", min=1, rich_help_panel=_PERSON, help="Of a person that count."),
-    ] = 1,
+    epsilon: Epsilon = 1.0,
+    delta: Delta = 1e-6,
+    subject: SubjectColumn = "",
+    rows: RowsEach = 1,
     report: Annotated[
         bool,
         typer.Option("--report", help="Compare with the real rows; the figures are not private."),
@@ -155,13 +135,9 @@ def synthesize(
     Needs the extra `synthetic`. Columns and a tree of pairs are counted with noise (MST); what no
     such pair tells is not in the made-up rows.
     """  # noqa: D301 # Typer keeps the lines after \b as they are
-    from strongroom.faces.cli.study import study_options
     from strongroom.faces.cli.synthesizing import run_synthesize
 
-    study = study_options(
-        form, None, "all", None, model=False, seconds=max_seconds, trusted=trusted
-    )
     run_synthesize(
-        path, to, domain, study, epsilon=epsilon, delta=delta, subject=subject, rows=rows,
-        report=report, force=force, as_json=as_json,
+        path, to, domain, table_study(form, max_seconds, trusted=trusted), epsilon=epsilon,
+        delta=delta, subject=subject, rows=rows, report=report, force=force, as_json=as_json,
     )  # fmt: skip

@@ -1,10 +1,12 @@
 """`strongroom train`: a model with differential privacy from a file; without a server."""
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
 from strongroom.engines.privacy.dp.training.domain import MAX_CHARACTERS, Domain, parse_domain
@@ -20,7 +22,8 @@ from strongroom.engines.privacy.dp.training.running import (
     price,
     train,
 )
-from strongroom.errors import ChoiceError, TooLargeError, UsageError
+from strongroom.engines.privacy.dp.training.trainer_audits import audit_trainer
+from strongroom.errors import ChoiceError, InternalError, TooLargeError, UsageError
 from strongroom.faces.cli import output
 from strongroom.faces.cli.drafts import draft, ending_cleanly, require_free
 from strongroom.faces.cli.files import STDIN, STDIN_SHOWN, NotRead, WalkLimits, stdin_file, walk
@@ -47,6 +50,7 @@ class TrainOptions:
     to: Path | None
     force: bool
     as_json: bool
+    audit: bool
 
 
 def run_train(path: str, options: TrainOptions) -> None:
@@ -62,6 +66,8 @@ def run_train(path: str, options: TrainOptions) -> None:
     folder = options.to or Path(f"{'model' if path == STDIN else Path(path).stem}-private")
     for name in _FILES:
         require_free(folder / name, force=options.force)
+    if options.audit:
+        _audit(wish)
     with ending_cleanly():
         table = whole_table(path, options.study)
         domain = declared or drafted(table, options.target, options.subject).domain
@@ -106,6 +112,24 @@ def _wish(options: TrainOptions) -> Wish:
         raise UsageError("--rows counts the rows of a person", next_step="name the --subject")
     origin = Origin.READ_OFF if options.domain_from_data else Origin.DECLARED
     return Wish(options.epsilon, options.delta, method, options.subject, options.rows, origin)
+
+
+def _audit(wish: Wish) -> None:
+    """Try the trainer on made-up rows. Raises: InternalError, where it breaks its promise."""
+    coins = np.random.Generator(np.random.PCG64(secrets.randbits(128)))
+    with output.working("auditing", quiet=False):
+        found = audit_trainer(wish.method, wish.epsilon, wish.delta, coins=coins)
+    if found.refutes:
+        raise InternalError(
+            f"the trainer tells more than it says: epsilon is at least {found.epsilon:.2f}, and "
+            f"{found.claimed:g} was promised",
+            next_step="train by another method, and report this: the installed libraries, or this "
+            "version, draw too little noise",
+        )
+    output.words(
+        f"audit on made-up rows: {found.right} of {found.guesses} guesses right, which proves "
+        f"an epsilon of {found.epsilon:.2f} at least; {found.claimed:g} is promised"
+    )
 
 
 # ---- the file ----

@@ -1,7 +1,9 @@
 """What one person can change: never more than the bounds, for any table and any person."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ def kept(
 
 
 @given(_ROWS, st.integers(1, 4), st.integers(1, 4))
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_each_person_is_within_the_bounds(rows: list[_Row], groups: int, most: int) -> None:
     found = kept(rows, groups, most)
     assert not found - Counter(rows), "no row appears from nowhere"
@@ -42,7 +44,7 @@ def test_each_person_is_within_the_bounds(rows: list[_Row], groups: int, most: i
 
 
 @given(_ROWS, st.integers(1, 3), st.integers(1, 3), st.sampled_from(["a", "b", "c", "d"]))
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_taking_a_person_out_changes_nothing_else(
     rows: list[_Row],
     groups: int,
@@ -84,3 +86,26 @@ def test_the_same_rows_are_kept_each_time() -> None:
     assert isinstance(frame, pl.DataFrame)
     first, second = (bounded(frame, "who", (), groups=1, rows=3) for _ in range(2))
     assert first.equals(second)
+
+
+def test_many_people_in_any_order_are_bounded_as_one_by_one() -> None:
+    """More people than fit into 16 bits, rows mixed; each is bounded as if alone in the table."""
+    people, each = 70_000, 6
+    mixed = np.random.default_rng(0).permutation(people * each)
+    when = [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC), None]
+    frame = pl.DataFrame({
+        "who": mixed // each,
+        "day": pl.Series([when[at % 3] for at in range(3)]).gather(mixed % 3),
+        "is_urgent": mixed % 2 == 0,
+        "v": mixed,
+    })  # fmt: skip
+    by = ("day", "is_urgent")
+    found = bounded(frame, "who", by, groups=2, rows=1)
+    counts = found.group_by("who").agg(pl.len(), pl.struct(by).n_unique().alias("groups"))
+    assert counts.height == people
+    assert set(counts["len"]) == set(counts["groups"]) == {2}
+    assert found["v"].is_in(frame["v"].implode()).all()
+    for person in (0, 1, 65_535, 65_536, 69_999):
+        own = frame.filter(pl.col("who") == person)
+        alone = bounded(own, "who", by, groups=2, rows=1)
+        assert found.filter(pl.col("who") == person).equals(alone)

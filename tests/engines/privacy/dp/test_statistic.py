@@ -102,9 +102,10 @@ def test_whole_numbers_lie_on_the_grid() -> None:
     assert (grid.steps, grid.step) == (73, 1.0)
 
 
-@given(st.lists(st.integers(0, 20), max_size=40), st.sampled_from([0.5, 0.25, 0.9, 1 / 3]))
+@given(st.sets(st.integers(0, 20)), st.sampled_from([0.5, 0.25, 0.9, 1 / 3]))
 @settings(max_examples=60)
-def test_scores_are_those_of_opendp(values: list[int], share: float) -> None:
+def test_scores_of_different_values_are_those_of_opendp(values: set[int], share: float) -> None:
+    """To the weight of one row, for a value that lies at the candidate itself counts otherwise."""
     opendp.mod.enable_features("contrib")
     candidates = list(range(21))
     theirs: Any = opendp.transformations.make_quantile_score_candidates(
@@ -112,13 +113,32 @@ def test_scores_are_those_of_opendp(values: list[int], share: float) -> None:
         opendp.metrics.symmetric_distance(), candidates, share,
     )  # fmt: skip
     grid = grid_of(StatisticKind.QUANTILE, Bounds(0.0, 20.0), is_whole=True, most=2.0**40)
-    counts = ranked(grid, np.array(values, np.int64), None, 1)[0]
+    counts = ranked(grid, np.array(sorted(values), np.int64), None, 1)[0]
     ours = scores_of(counts, share)
-    given_scores = np.array(theirs(values), np.float64)
+    given_scores = np.array(theirs(sorted(values)), np.float64)
     # OpenDP has its share as a fraction of its own; the order of candidates is what matters.
     above, parts = parts_of(share)
-    scale = theirs.map(1) / max(above, parts - above)
-    np.testing.assert_allclose(given_scores / scale, ours, rtol=2e-3, atol=1.01)
+    one = max(above, parts - above)
+    np.testing.assert_allclose(
+        given_scores / (theirs.map(1) / one), ours, rtol=2e-3, atol=one + 1.01
+    )
+
+
+@given(st.lists(st.integers(0, 20), max_size=40), st.sampled_from([0.5, 0.25, 0.9, 0.999]))
+@settings(max_examples=100)
+def test_the_score_is_0_for_quantiles_and_tells_how_far_it_is(
+    values: list[int], share: float
+) -> None:
+    """Also where many values are equal, for which OpenDP's score may prefer a neighbour."""
+    grid = grid_of(StatisticKind.QUANTILE, Bounds(0.0, 20.0), is_whole=True, most=2.0**40)
+    found = scores_of(ranked(grid, np.array(values, np.int64), None, 1)[0], share)
+    above, parts = parts_of(share)
+    for candidate, score in enumerate(found.tolist()):
+        below = sum(value < candidate for value in values) * parts
+        upto = sum(value <= candidate for value in values) * parts
+        rank = above * len(values)
+        expected = 0 if below <= rank <= upto else min(abs(below - rank), abs(upto - rank))
+        assert score == expected
 
 
 @given(st.lists(st.integers(-5, 25), max_size=30), st.integers(-5, 25), st.floats(0.001, 0.999))

@@ -184,12 +184,15 @@ def ranked(grid: Grid, values: "Real | Whole", codes: "Whole | None", groups: in
 
 
 def scores_of(counts: "Whole", share: float) -> "Whole":
-    """How far each candidate is from the quantile; 0 where it is one (Smith 2011).
+    """By how many values each candidate misses the quantile; 0 where it is one (Smith 2011).
+
+    A candidate that many values share is the quantile where the rank lies among them. A row moves
+    no score by more than `one_row`.
 
     Args:
         counts: of values at each candidate, of one group.
     """
     above, parts = parts_of(share)
-    below = np.cumsum(counts) - counts
-    beyond = counts.sum() - below - counts
-    return np.asarray(np.abs((parts - above) * below - above * beyond))
+    rank, upto = above * counts.sum(), np.cumsum(counts)
+    too_high = parts * (upto - counts) - rank
+    return np.asarray(np.maximum(np.maximum(too_high, rank - parts * upto), 0))

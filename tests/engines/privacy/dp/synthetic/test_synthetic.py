@@ -1,8 +1,10 @@
 """Made-up tables: what is measured costs what is said, and they resemble the real ones."""
 
+import json
 import math
 import warnings
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,7 @@ from strongroom.engines.privacy.dp.accounting import Cost
 from strongroom.engines.privacy.dp.synthetic import mst
 from strongroom.engines.privacy.dp.synthetic.columns import COARSER, decoded, features_of, placed
 from strongroom.engines.privacy.dp.synthetic.quality import quality
+from strongroom.engines.privacy.dp.synthetic.record import record_of
 from strongroom.engines.privacy.dp.training.domain import Choice, Domain, Number
 from strongroom.engines.privacy.dp.training.noise import Whole, rho_for
 from strongroom.errors import MissingExtraError, ValidationError
@@ -46,11 +49,24 @@ def test_a_made_up_table_resembles_the_real_one() -> None:
     assert told.auc <= told.auc_real + 0.03
 
 
+def test_the_order_of_the_rows_does_not_decide_what_is_compared() -> None:
+    """Cases and controls that alternate: every second row is of one kind."""
+    some = people(400)
+    flags = pa.array(["yes", "no"] * 200)
+    paired = some.set_column(some.schema.get_field_index("rich"), "rich", flags)
+    told = quality(paired, paired, DOMAIN)
+    assert told.auc_real is not None
+    assert told.copies_real > 0
+
+
 def test_without_the_extra_an_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "mbi", None)
-    with pytest.raises(MissingExtraError) as caught:
-        mst.synthesize(REAL, DOMAIN, 1.0, 1e-6, generator=_rng())
-    assert "strongroom[synthetic]" in caught.value.next_step
+    for asked in (
+        lambda: mst.synthesize(REAL, DOMAIN, 1.0, 1e-6, generator=_rng()), mst.require_extra
+    ):  # fmt: skip
+        with pytest.raises(MissingExtraError) as caught:
+            asked()
+        assert "strongroom[synthetic]" in caught.value.next_step
 
 
 def test_places_come_back_as_values_within_their_bins() -> None:
@@ -82,14 +98,20 @@ def test_counts_of_a_pair_are_those_of_its_rows() -> None:
     assert pair[0, 1] == sum(t == "north" and r == "yes" for t, r in zip(towns, rich, strict=True))
 
 
+class _Measured(NamedTuple):
+    noisy_measurement: np.ndarray
+    clique: tuple[str, ...]
+    stddev: float
+
+
 class _Library:
     """Stands where mbi would: keeps what was measured."""
 
+    LinearMeasurement = _Measured
+
     @staticmethod
-    def LinearMeasurement(  # noqa: N802 # the library's name
-        noisy: np.ndarray, clique: tuple[str, ...], stddev: float
-    ) -> tuple[np.ndarray, tuple[str, ...], float]:
-        return noisy, clique, stddev
+    def Domain(_names: list[str], _sizes: tuple[int, ...]) -> None:  # noqa: N802 # the library's name
+        """Of no use here."""
 
 
 def test_counts_share_their_rho_and_are_told_their_spread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +125,8 @@ def test_counts_share_their_rho_and_are_told_their_spread(monkeypatch: pytest.Mo
     places = placed(REAL, features_of(DOMAIN))
     measured = mst._counted(_Library, places, [(0,), (1,), (0, 1), (2, 3)], 0.08, 2)
     assert asked == [(2, 0.02)]
-    assert [one[2] for one in measured] == [2 / math.sqrt(0.04)] * 4
-    assert measured[3][1] == ("2", "3")
+    assert [one.stddev for one in measured] == [2 / math.sqrt(0.04)] * 4
+    assert measured[3].clique == ("2", "3")
 
 
 def test_the_tree_takes_the_pairs_that_belong_together() -> None:
@@ -135,7 +157,8 @@ def test_noise_that_leaves_nothing_makes_even_shares() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "delta", "rows"), [(0.0, 1e-6, 1), (1.0, 0.0, 1), (1.0, 1e-6, 0)]
+    ("epsilon", "delta", "rows"),
+    [(0.0, 1e-6, 1), (1.0, 0.0, 1), (1.0, 1e-6, 0), (1e-6, 1e-6, 1), (1e-4, 1e-6, 1_000)],
 )
 def test_promises_out_of_range_are_refused(
     epsilon: float, delta: float, rows: int, monkeypatch: pytest.MonkeyPatch
@@ -143,6 +166,39 @@ def test_promises_out_of_range_are_refused(
     monkeypatch.setattr(mst, "_mbi", lambda: None)
     with pytest.raises(ValidationError):
         mst.synthesize(REAL, DOMAIN, epsilon, delta, rows_each=rows, generator=_rng())
+    with pytest.raises(ValidationError):  # and before there is a table
+        mst.check(DOMAIN, epsilon, delta, rows)
+
+
+def test_what_is_said_beforehand_is_what_is_measured_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def noting(sensitivity: int, rho: float) -> Callable[[Whole], Whole]:
+        asked.append(sensitivity / math.sqrt(2 * rho))
+        return lambda values: values
+
+    monkeypatch.setattr(mst, "gaussian", noting)
+    monkeypatch.setattr(mst, "_estimated", lambda *_: None)
+    rho = rho_for(1.0, 1e-6)
+    mst._fitted(_Library, placed(REAL, features_of(DOMAIN)), rho, 2)
+    assert tuple(asked) == pytest.approx(mst.spreads(4, rho, 2))
+    assert mst.price(1.0, 1e-6) == Cost.zcdp(rho)
+
+
+def test_a_record_says_what_was_measured_and_keeps_no_seed() -> None:
+    pytest.importorskip("mbi", reason="the extra `synthetic` is not installed")
+    rho = rho_for(1.0, 1e-6)
+    tree = (("age", "rich"), ("wealth", "rich"), ("town", "age"))
+    made = mst.Synthetic(REAL, Cost.zcdp(rho), rho, tree)
+    told = record_of(made, DOMAIN, 1.0, 1e-6, "person", 2)
+    assert (told["epsilon"], told["delta"], told["rho"], told["rows"]) == (1.0, 1e-6, rho, 3_000)
+    assert told["columns"] == ["age", "wealth", "town", "rich"]
+    assert told["pairs"] == [list(edge) for edge in tree]
+    assert (told["noise_of_columns"], told["noise_of_pairs"]) == mst.spreads(4, rho, 2)
+    assert (told["rows_of_one_unit"], told["domain"]) == (2, "declared")
+    assert "person" in told["unit"]
+    assert "a row" in record_of(made, DOMAIN, 1.0, 1e-6, "", 1)["unit"]
+    assert "seed" not in json.dumps(told)
 
 
 def test_a_table_of_too_many_columns_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,3 +36,13 @@ def test_noise_has_the_spread_that_rho_needs() -> None:
 def test_noise_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValidationError, match="larger"):
         gaussian(1 << 50, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta"),
+    [(0.0, 1e-6), (-1, 1e-6), (math.nan, 1e-6), (math.inf, 1e-6), (101, 1e-6), (1, 0.0), (1, -1e-6),
+     (1, 0.02), (1, 0.5), (1, 1.0), (1, math.nan)],
+)  # fmt: skip
+def test_a_promise_that_is_none_is_refused(epsilon: float, delta: float) -> None:
+    with pytest.raises(ValidationError):
+        rho_for(epsilon, delta)

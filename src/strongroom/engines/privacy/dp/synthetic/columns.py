@@ -70,9 +70,9 @@ def placed(table: pa.Table, features: Sequence[Feature], subject: str = "") -> P
     for one in features:
         fine = codes_of(table.column(one.name), one).astype(np.int64)
         if isinstance(one, Number):
-            fine = np.where(fine == places_of(one) - 1, _size(one) - 1, fine // COARSER)
+            fine = np.where(fine == places_of(one) - 1, size_of(one) - 1, fine // COARSER)
         codes.append(fine)
-    found = Places(tuple(codes), tuple(_size(one) for one in features))
+    found = Places(tuple(codes), tuple(size_of(one) for one in features))
     if not subject:
         return found
     subjects = numbered(table.column(subject))
@@ -86,7 +86,7 @@ def decoded(
     """Values for places: numbers drawn evenly within their bin, null for the last place."""
     columns = {}
     for held, feature in zip(codes, features, strict=True):
-        is_missing = held == _size(feature) - 1
+        is_missing = held == size_of(feature) - 1
         if isinstance(feature, Category):
             values = np.array([*feature.values, None], object)[held]
             columns[feature.name] = pa.array(values, pa.string())
@@ -108,7 +108,8 @@ def _whole(
     return np.where((down < low) & (least < high), least, down)
 
 
-def _size(feature: Feature) -> int:
+def size_of(feature: Feature) -> int:
+    """How many places a column has, the last for missing and unknown values."""
     if isinstance(feature, Category):
         return places_of(feature)
     return (1 << LEVELS) // COARSER + 1

@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import combinations
 from typing import Any
 
@@ -26,15 +27,18 @@ from strongroom.engines.privacy.dp.synthetic.columns import (
     decoded,
     features_of,
     placed,
+    size_of,
 )
 from strongroom.engines.privacy.dp.training.contributions import check_rows_each, kept_rows
-from strongroom.engines.privacy.dp.training.domain import Domain
+from strongroom.engines.privacy.dp.training.domain import Domain, Feature
 from strongroom.engines.privacy.dp.training.noise import gaussian, rho_for
 from strongroom.errors import MissingExtraError, ValidationError
 
 MAX_COLUMNS = 60
 MAX_CELLS = 1 << 20
 """Of a pair of columns."""
+MAX_SPREAD = 100_000
+"""Of the noise on a count: with more, rows would be made up of nothing, and any number of them."""
 _ITERATIONS = 300
 
 Edge = tuple[int, int]
@@ -66,28 +70,19 @@ def synthesize(
 
     Raises:
         MissingExtraError: mbi is not installed.
-        ValidationError: for numbers out of range, and for too many columns or categories.
+        ValidationError: as `check`, and where the table has not the columns of the domain.
     """
     mbi = _mbi()
     rho = rho_for(epsilon, delta)
-    check_rows_each(rows_each)
-    features = features_of(domain)
-    if not 2 <= len(features) <= MAX_COLUMNS:  # a tree needs an edge
-        raise ValidationError(f"a synthetic table has 2 to {MAX_COLUMNS} columns")
+    features = _checked(domain, rho, rows_each)
     places = placed(table, features, subject)
     if places.subjects is not None:
         places = places.take(kept_rows(places.subjects, rows_each, generator))
-    sizes = places.sizes
-    if max(a * b for a, b in combinations(sizes, 2)) > MAX_CELLS:
-        raise ValidationError(
-            f"a pair of columns has more than {MAX_CELLS:,} cells",
-            next_step="declare fewer values for the largest columns",
-        )
     model, tree = _fitted(mbi, places, rho, rows_each)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         drawn = model.synthetic_data()
-    codes = [np.asarray(drawn.data[str(at)], np.int64) for at in range(len(sizes))]
+    codes = [np.asarray(drawn.data[str(at)], np.int64) for at in range(len(places.sizes))]
     order = generator.permutation(len(codes[0]))
     made = decoded([one[order] for one in codes], features, generator)
     names = [feature.name for feature in features]
@@ -96,16 +91,67 @@ def synthesize(
     )
 
 
+def price(epsilon: float, delta: float) -> Cost:
+    """What a made-up table costs. Raises: ValidationError, for numbers out of range."""
+    return Cost.zcdp(rho_for(epsilon, delta))
+
+
+def check(domain: Domain, epsilon: float, delta: float, rows_each: int) -> None:
+    """Find whatever could be wrong with a wish, without a row.
+
+    Raises:
+        ValidationError: for numbers out of range, too many columns or categories, and noise that
+            would drown whatever is there.
+    """
+    _checked(domain, rho_for(epsilon, delta), rows_each)
+
+
+def require_extra() -> None:
+    """Look whether mbi is installed, without loading it. Raises: MissingExtraError."""
+    if find_spec("mbi") is None:
+        raise _missing()
+
+
+def spreads(columns: int, rho: float, rows_each: int) -> tuple[float, float]:
+    """Standard deviations of the noise on counts of columns, and on counts of pairs."""
+    return _spread(rho / 3 / columns, rows_each), _spread(rho / 3 / (columns - 1), rows_each)
+
+
+def _checked(domain: Domain, rho: float, rows_each: int) -> tuple[Feature, ...]:
+    """The columns, where a table of them can be made."""
+    check_rows_each(rows_each)
+    features = features_of(domain)
+    if not 2 <= len(features) <= MAX_COLUMNS:  # a tree needs an edge
+        raise ValidationError(f"a synthetic table has 2 to {MAX_COLUMNS} columns")
+    if max(a * b for a, b in combinations(map(size_of, features), 2)) > MAX_CELLS:
+        raise ValidationError(
+            f"a pair of columns has more than {MAX_CELLS:,} cells",
+            next_step="declare fewer values for the largest columns",
+        )
+    if max(spreads(len(features), rho, rows_each)) > MAX_SPREAD:
+        raise ValidationError(
+            f"the noise of each count would be more than {MAX_SPREAD:,} rows",
+            next_step="spend more epsilon, or let each person contribute fewer rows",
+        )
+    return features
+
+
+def _spread(share: float, rows_each: int) -> float:
+    return rows_each / math.sqrt(2 * share)
+
+
 def _mbi() -> Any:  # noqa: ANN401 # an optional library
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import mbi
     except ImportError:
-        raise MissingExtraError(
-            "synthetic tables need mbi", next_step="install strongroom[synthetic]"
-        ) from None
+        raise _missing() from None
     return mbi
+
+
+def _missing() -> MissingExtraError:
+    return MissingExtraError("synthetic tables need mbi", next_step="install strongroom[synthetic]")
 
 
 def _fitted(
@@ -143,12 +189,11 @@ def _counted(
     """Noisy counts of these columns or pairs; they share rho."""
     share = rho / len(cliques)
     noisy = gaussian(each, share)
-    scale = each / math.sqrt(2 * share)
     return [
         mbi.LinearMeasurement(
             noisy(places.counts(clique)).astype(np.float64),
             tuple(str(at) for at in clique),
-            stddev=scale,
+            stddev=_spread(share, each),
         )
         for clique in cliques
     ]

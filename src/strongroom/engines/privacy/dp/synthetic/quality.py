@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from strongroom.engines.privacy.dp.synthetic.columns import Places, features_of, placed
 from strongroom.engines.privacy.dp.training.additive import Plan, train_additive
@@ -42,7 +43,7 @@ def quality(made: pa.Table, real: pa.Table, domain: Domain) -> Quality:
     features = features_of(domain)
     one, two = placed(made, features), placed(real, features)
     pairs = [_distance(one, two, pair) for pair in combinations(range(len(features)), 2)]
-    half = np.arange(len(two.codes[0])) % 2 == 0
+    half = _half(len(two.codes[0]))
     auc, auc_real = _aucs(made, real, domain)
     return Quality(
         {feature.name: _distance(one, two, (at,)) for at, feature in enumerate(features)},
@@ -51,6 +52,12 @@ def quality(made: pa.Table, real: pa.Table, domain: Domain) -> Quality:
         _copies(one, two),
         _copies(two.take(np.flatnonzero(half)), two.take(np.flatnonzero(~half))),
     )  # fmt: skip
+
+
+def _half(rows: int) -> NDArray[np.bool_]:
+    """Every second row in an order of its own: that of the table may follow what is in it."""
+    is_first: NDArray[np.bool_] = np.random.default_rng(0).permutation(rows) % 2 == 0
+    return is_first
 
 
 def _distance(one: Places, two: Places, columns: tuple[int, ...]) -> float:
@@ -70,7 +77,7 @@ def _aucs(made: pa.Table, real: pa.Table, domain: Domain) -> tuple[float | None,
     from sklearn.metrics import roc_auc_score
 
     coded = coded_table(real, domain)
-    is_first = np.arange(coded.rows) % 2 == 0
+    is_first = _half(coded.rows)
     first, second = np.flatnonzero(is_first), np.flatnonzero(~is_first)
     truth = coded.target[second] == TARGET_UNIT
     if len(set(truth.tolist())) != 2:

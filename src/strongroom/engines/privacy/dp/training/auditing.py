@@ -6,6 +6,10 @@ that moved it least not. Who keeps epsilon small makes such guesses right little
 coin: a share of right guesses gives a lower bound on epsilon that holds with a stated confidence
 (Steinke, Nasr & Jagielski 2023, "Privacy auditing with one training run", theorem 5.2). A bound
 above the claim proves that the claim is false; one below it proves nothing.
+
+Where a trainer puts rare values together, so that canaries would hide each other, many trainings
+have one each (Jagielski, Ullman & Oprea 2020): together they are one mechanism on that many bits,
+to which the same theorem applies.
 """
 
 import math
@@ -25,6 +29,8 @@ _MOST = 50.0
 
 Train = Callable[[Coded, Domain], NDArray[np.float64]]
 """Trains on rows, and gives for each canary what its category adds to a score."""
+Try = Callable[[bool], float]
+"""Trains with or without a canary, and gives its score: the higher, the more it seems there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +68,42 @@ def audit(
         canaries: how many, even; half as many guesses are made.
         coins: tossed for who takes part.
     """
-    if canaries < 4 or canaries % 4:  # halves of halves
-        raise ValidationError("the number of canaries is a multiple of 4")
-    takes_part = coins.integers(0, 2, canaries).astype(bool)
+    takes_part = _tossed(canaries, coins)
     planted, wider = with_canaries(coded, domain, takes_part)
     scores = train(planted, wider) * _signs(canaries)
-    order = np.argsort(scores, kind="stable")
-    quarter = canaries // 4
+    return _guessed(takes_part, scores, epsilon, delta, confidence)
+
+
+def audit_by_repeating(
+    trial: Try, epsilon: float, delta: float,
+    *, trials: int, coins: np.random.Generator, confidence: float = 0.95,
+) -> Audit:  # fmt: skip
+    """Audit many trainings with one canary each, present by the toss of a coin.
+
+    Args:
+        trials: how many; a multiple of 4. Half as many guesses are made.
+    """
+    takes_part = _tossed(trials, coins)
+    scores = np.array([trial(bool(is_there)) for is_there in takes_part])
+    return _guessed(takes_part, scores, epsilon, delta, confidence)
+
+
+def _tossed(count: int, coins: np.random.Generator) -> NDArray[np.bool_]:
+    if count < 4 or count % 4:  # halves of halves
+        raise ValidationError("the number of canaries is a multiple of 4")
+    return coins.integers(0, 2, count).astype(bool)
+
+
+def _guessed(
+    takes_part: NDArray[np.bool_], scores: NDArray[np.float64],
+    epsilon: float, delta: float, confidence: float,
+) -> Audit:  # fmt: skip
+    """The surest half is guessed: a quarter that seems there, a quarter that seems not."""
+    count = len(takes_part)
+    order, quarter = np.argsort(scores, kind="stable"), count // 4
     right = int(takes_part[order[-quarter:]].sum() + (~takes_part[order[:quarter]]).sum())
-    found = lower_bound(canaries, 2 * quarter, right, delta, 1 - confidence)
-    return Audit(epsilon, found, canaries, 2 * quarter, right, confidence)
+    found = lower_bound(count, 2 * quarter, right, delta, 1 - confidence)
+    return Audit(epsilon, found, count, 2 * quarter, right, confidence)
 
 
 def with_canaries(

@@ -8,6 +8,7 @@ are said in the record of the model; the default, `additive`, has neither limit.
 
 import math
 import warnings
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +101,7 @@ def _precision(binning: float, boosting: float, features: int) -> float:
     return features * binning**-2 + ROUNDS * features * (RATE / boosting) ** 2
 
 
+@lru_cache(maxsize=64)
 def _precision_for(epsilon: float, delta: float) -> float:
     """The largest precision, rounded down, of a Gaussian that keeps (epsilon, delta)."""
     low, high = 0.01, 1e7
@@ -113,6 +115,7 @@ def _precision_for(epsilon: float, delta: float) -> float:
     return high**-2
 
 
+@lru_cache(maxsize=64)
 def _knob(precision: float, delta: float) -> float:
     """The epsilon to ask the library for, so that its two noises have this precision together.
 

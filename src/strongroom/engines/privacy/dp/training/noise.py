@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from strongroom.engines.privacy.dp.accounting import (
     MAX_EPSILON,
     MAX_RHO,
+    MIN_DELTA,
     Cost,
-    check_delta,
     epsilon,
 )
+from strongroom.engines.privacy.dp.query import MAX_DELTA
 from strongroom.errors import ValidationError
 
 Whole = NDArray[np.int64]
@@ -68,7 +69,7 @@ def _space() -> tuple[Any, Any]:
 def rho_for(epsilon_wanted: float, delta: float) -> float:
     """The largest rho, rounded down, whose zCDP keeps (epsilon, delta).
 
-    Raises: ValidationError: an epsilon that is not in (0, 100], or a delta outside [1e-12, 1).
+    Raises: ValidationError: an epsilon not in (0, 100], or a delta outside [1e-12, 0.01].
     """
     check_promise(epsilon_wanted, delta)
     return _rho_for(epsilon_wanted, delta)
@@ -90,7 +91,12 @@ def _rho_for(wanted: float, delta: float) -> float:
 
 
 def check_promise(epsilon_wanted: float, delta: float) -> None:
-    """Raises: ValidationError: an epsilon not in (0, 100], or a delta outside [1e-12, 1)."""
+    """Raises: ValidationError: an epsilon not in (0, 100], or a delta outside [1e-12, 0.01]."""
     if not (math.isfinite(epsilon_wanted) and 0 < epsilon_wanted <= MAX_EPSILON):
         raise ValidationError(f"epsilon is above 0 and at most {MAX_EPSILON:g}")
-    check_delta(delta)
+    if not MIN_DELTA <= delta <= MAX_DELTA:
+        # With more, to show one row in a hundred as it is would keep the promise.
+        raise ValidationError(
+            f"delta is between {MIN_DELTA:g} and {MAX_DELTA:g}",
+            next_step="take less than one over the number of people, such as 1e-6",
+        )

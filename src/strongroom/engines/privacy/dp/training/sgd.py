@@ -18,6 +18,7 @@ import secrets
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -94,16 +95,26 @@ def _is_choice(domain: Domain) -> bool:
     return not isinstance(domain.target, Amount)
 
 
+def check_installed() -> None:
+    """Find the libraries without loading them. Raises: MissingExtraError."""
+    if find_spec("opacus") is None or find_spec("torch") is None:
+        raise _missing()
+
+
 def _torch() -> Any:  # noqa: ANN401 # an optional library
     try:
         import opacus  # noqa: F401
         import torch
     except ImportError:
-        raise MissingExtraError(
-            "networks with privacy need Opacus and PyTorch",
-            next_step="install strongroom[torch], or take the method additive",
-        ) from None
+        raise _missing() from None
     return torch
+
+
+def _missing() -> MissingExtraError:
+    return MissingExtraError(
+        "networks with privacy need Opacus and PyTorch",
+        next_step="install strongroom[torch], or take the method additive",
+    )
 
 
 # ---- what it costs ----
