@@ -15,6 +15,7 @@ from strongroom.errors import (
     RateLimitedError,
     RefusedError,
     SignInError,
+    StrongroomError,
     TruncatedError,
     UndeclaredError,
 )
@@ -120,6 +121,18 @@ class Notes:
             with call.transaction() as session:
                 session.add(NoteRow(text=text))
         return request.text
+
+    @operation(
+        "test.late", action="addDataset", resource=in_workspace, audit=AuditClass.AI_OPERATION
+    )
+    def late(self, call: Call, request: Write) -> str:
+        """Write a note, and fail once that is committed."""
+        with call.transaction() as session:
+            session.add(NoteRow(text=request.text))
+        call.note(answered=False)
+        if request.text == "refuse":
+            call.require("approveModel")
+        raise ConflictError("no")
 
     @operation(
         "test.choose",
@@ -238,10 +251,33 @@ def test_without_a_record_there_is_no_answer(
             perform(house, ann, "read")
 
 
-def test_a_call_has_one_record(house: Gatehouse, ann: Principal) -> None:
+def test_a_call_has_one_record_of_its_change(house: Gatehouse, ann: Principal) -> None:
     with pytest.raises(InternalError, match="one record"):
         perform(house, ann, "twice")
     assert notes(house) == ["one"]  # the second was rolled back
+    outcomes = [(event.outcome, event.details) for event in house.events()]
+    assert outcomes == [(Outcome.ALLOWED, {}), (Outcome.FAILED, {"after": 0})]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "outcome"),
+    [
+        ("fail", ConflictError, Outcome.FAILED),
+        ("refuse", RefusedError, Outcome.REFUSED),
+    ],
+)
+def test_a_call_that_fails_after_its_change_has_an_entry_for_each(
+    house: Gatehouse, ann: Principal, text: str, error: type[StrongroomError], outcome: Outcome
+) -> None:
+    perform(house, ann, "write")
+    with pytest.raises(error) as caught:
+        perform(house, ann, "late", text)
+    assert notes(house) == sorted(["hello", text])
+    _, change, ending = house.events()
+    assert (change.outcome, change.details) == (Outcome.ALLOWED, {})
+    assert (ending.outcome, ending.request_id) == (outcome, change.request_id)
+    assert (ending.details["after"], ending.details["answered"]) == (1, False)
+    assert caught.value.entry == 2
 
 
 # ---- refused ----

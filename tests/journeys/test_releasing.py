@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.journeys.served import COMMAND, WORKSPACE, Served
+from tests.services.data.killed_releasing import DOMAIN
 from tests.services.data.releaseroom import patients, recipe
 
 from strongroom.errors import RefusedError, StateError
@@ -77,6 +78,19 @@ def test_a_release_is_asked_for_approved_and_read(served: Served, tmp_path: Path
         with pytest.raises(RefusedError, match="not permitted"):
             asks(served, other, "data.release_proof", number=1)
     asks(served, "olga", "data.set_budget", epsilon=1.0, delta=1e-6)
+    (tmp_path / "domain.toml").write_text(DOMAIN)
+    foreseen = json.loads(command(  # a data scientist may ask; made up it is elsewhere in the tests
+        served, tmp_path, "dan", "release-synthetic", NAME, "domain.toml", "--epsilon", "0.5",
+        "--purpose", "teaching", "--recipients", "nina", "--dry-run", "--json",
+    ))  # fmt: skip
+    assert (foreseen["fits"], foreseen["release"]) == (True, None)
+    assert foreseen["protects"] == "the people of column `id`"
+    for other in ("carl", "rita", "aldo"):
+        with served.client(other) as client, pytest.raises(RefusedError, match="not permitted"):
+            client.call(
+                "data.release_synthetic", DOMAIN.encode(), progress=None, name=NAME, epsilon=0.5,
+                purpose="teaching", recipients=["nina"],
+            )  # fmt: skip
     kept = json.loads(command(
         served, tmp_path, "olga", "release-query", NAME, "SELECT COUNT(*) AS people FROM data",
         "--epsilon", "1", "--purpose", "teaching", "--recipients", "nina", "--json",

@@ -87,6 +87,7 @@ class Admission:
         self.entity = entity
         self.request_id = event.request_id
         self.entry: EntryRef | None = None
+        self._ending: EntryRef | None = None
         self._gate = gate
         self._event = event
         self._epoch = epoch
@@ -176,12 +177,13 @@ class Admission:
 
         A crash before the commit leaves neither, after it both.
         """
+        before = self.entry
         try:
             with self._gate.database.write() as session:
                 yield session
                 self.record(session)
         except BaseException:
-            self.entry = None  # rolled back: the gate will record the failure instead
+            self.entry = before  # rolled back: the gate will record the failure instead
             raise
 
     @contextmanager
@@ -191,11 +193,20 @@ class Admission:
             yield session
 
     def conclude(self, outcome: Outcome, reason: str = "") -> EntryRef:
-        """Record the call unless `record` did; called by the gate."""
-        if self.entry is None:
+        """Record how the call ended, once, unless `record` has said it; called by the gate.
+
+        A call that fails after its change was committed has two entries: the change stands (epsilon
+        is spent, say), and what came of it is told by the second, which names the first in `after`.
+        """
+        if self._ending is None:
+            if self.entry is not None and outcome is Outcome.ALLOWED:
+                return self.entry
+            if self.entry is not None:
+                self.note(after=self.entry.index)
             event = self._event.concluded(outcome, reason).with_details(self._details)
-            self.entry = self._gate.log.record(event)
-        return self.entry
+            self._ending = self._gate.log.record(event)
+            self.entry = self.entry or self._ending
+        return self._ending
 
 
 class Call(Admission):

@@ -128,20 +128,27 @@ class ReleaseRoom:
 
 
 @contextmanager
-def releaseroom(folder: Path, *, url: str = "") -> Iterator[ReleaseRoom]:
-    """A room over the database in `folder`, or at `url`; its jobs run."""
-    with dataroom(folder, url=url) as data:
+def releaseroom(
+    folder: Path, *, url: str = "", who: str = "", start_jobs: bool = True
+) -> Iterator[ReleaseRoom]:
+    """A room over the database in `folder`, or at `url`; its jobs run unless said.
+
+    Args:
+        who: after the names of people; another one each time that a folder is opened again.
+    """
+    with dataroom(folder, url=url, owner=f"olga{who}") as data:
         house = data.house
         jobs = Jobs(house.database)
         settings = Settings(home=folder)
         room = ReleaseOperations(
             data.blobs, house.keyring, jobs, house.log, settings, clock=house.clock
         )
-        jobs.start()
+        if start_jobs:
+            jobs.start()
         try:
             yield ReleaseRoom(
                 data, room, jobs, data.owner,
-                house.person("pia", "Privacy Officer"), house.person("rita"),
+                house.person(f"pia{who}", "Privacy Officer"), house.person(f"rita{who}"),
             )  # fmt: skip
         finally:
             jobs.stop()

@@ -186,13 +186,27 @@ def test_without_a_budget_nothing_is_answered(room: DataRoom) -> None:
     assert any("the promise is for each row" in note for note in answer.notes)
 
 
-def test_an_answer_that_fails_is_spent(patients: DataRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_fails_is_spent_and_both_are_on_the_record(
+    patients: DataRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(query_operations, "MAX_TABLE_BYTES", 10)
     with pytest.raises(TooLargeError) as caught:
         ask(patients, patients.owner, "SELECT COUNT(*) FROM data")
     assert caught.value.next_step.endswith("the epsilon counts as spent")
-    assert caught.value.entry is not None
     assert len(account(patients).spends) == 1
+    spent, failed = [e for e in patients.house.events() if e.operation == "data.query"]
+    assert (spent.outcome, failed.outcome, failed.reason) == (
+        "allowed",
+        "failed",
+        "request.too_large",
+    )
+    assert spent.details["spend"] == failed.details["spend"] == 1
+    assert "after" not in spent.details
+    log, entry = patients.house.log, caught.value.entry
+    assert entry is not None
+    with patients.house.database.read() as session:
+        assert log.entry(session, entry).event == failed
+        assert log.entry(session, int(failed.details["after"])).event == spent
 
 
 def test_rows_are_read_after_the_spend_is_on_the_record(

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -27,6 +29,7 @@ from strongroom.errors import (
 )
 from strongroom.gate.access.types import Principal
 from strongroom.services.data.operations import DataOperations
+from strongroom.services.data.release_record import LONGEST_CALL
 from strongroom.services.data.release_tables import DatasetReleaseRow
 from strongroom.services.data.release_types import (
     ListReleases,
@@ -504,6 +507,29 @@ def test_an_answer_that_fails_is_spent_and_no_release(
     assert [one.refusal for one in told] == [
         "the rows could not be read in time", "a fault of the server"
     ]  # fmt: skip
+    with pytest.raises(StateError, match="refused"):
+        room.call(room.officer, "data.approve_release", room.reference(1))
+    asked = [e for e in room.data.house.events() if e.operation == "data.release_query"]
+    assert [e.outcome for e in asked] == ["allowed", "failed"] * 2
+    assert [e.details.get("after") is None for e in asked] == [True, False] * 2
+
+
+def test_an_answer_that_comes_too_late_is_no_release(
+    room: ReleaseRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for lost by then, and a second person may have acted upon that."""
+    set_budget(room.data, room.owner, 1.0)
+    rows = DataOperations._rows
+
+    def slow(*arguments: Any) -> pa.Table:  # noqa: ANN401 # passed on
+        room.pass_days(LONGEST_CALL / timedelta(days=1))
+        return rows(*arguments)
+
+    monkeypatch.setattr(DataOperations, "_rows", slow)
+    monkeypatch.setattr(room.data.room, "_now", room.room._now)  # one clock for both
+    made = ask_query(room, room.owner, "SELECT COUNT(*) FROM data", epsilon=0.25)
+    assert (made.state, made.refusal) == ("refused", "the server ended while it was made")
+    assert room.show(1).shown.state == "refused"
     with pytest.raises(StateError, match="refused"):
         room.call(room.officer, "data.approve_release", room.reference(1))
 

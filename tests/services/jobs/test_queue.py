@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from huey.exceptions import HueyException
+from sqlalchemy.orm import Session
 
 from strongroom.errors import (
     BusyError,
@@ -367,6 +368,47 @@ def test_a_database_that_is_busy_loses_no_job(
         assert ran == [1, 2]
     finally:
         jobs.stop()
+
+
+def test_a_room_hears_of_jobs_that_end_undone_in_the_same_transaction(
+    jobs: Jobs, database: Database
+) -> None:
+    heard: list[tuple[str, str]] = []
+
+    def given_up(session: Session, job: str, payload: dict[str, Any], why: str) -> None:
+        row = session.get_one(JobRow, job)
+        assert JobState(row.state).is_final
+        heard.append((payload["is"], why))
+        row.progress = "given up"
+        if payload["is"] == "broken":
+            session.flush()
+            raise NotFoundError("nothing there")
+
+    def handler(_context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+        if payload["is"] == "done":
+            return {}
+        raise ValidationError("no use")
+
+    jobs.register_kind("work", handler, given_up)
+    names = ("done", "failed", "broken", "cancelled", "killed")
+    found = {name: ask(jobs, database, "work", {"is": name}) for name in names}
+    with database.write() as session:
+        jobs.cancel(session, session.get_one(JobRow, found["cancelled"]))
+        row = session.get_one(JobRow, found["killed"])
+        row.state, row.attempts = JobState.RUNNING, MAX_ATTEMPTS
+    jobs.start()
+    ended = {name: jobs.wait(job, 20) for name, job in found.items()}
+    assert [one.state for one in ended.values()] == [
+        "done", "failed", "failed", "cancelled", "failed"
+    ]  # fmt: skip
+    assert sorted(heard) == [
+        ("broken", "its job ended undone"), ("cancelled", "the job was cancelled"),
+        ("failed", "its job ended undone"), ("killed", "the server ended during the last attempt"),
+    ]  # fmt: skip
+    # What a room does then is undone where it fails; the job has ended all the same.
+    assert [one.progress for one in ended.values()] == [
+        "", "given up", "", "given up", "given up"
+    ]  # fmt: skip
 
 
 def test_cancelling(jobs: Jobs, database: Database) -> None:

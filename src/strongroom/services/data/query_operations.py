@@ -4,7 +4,8 @@
 2. The cost is spent and recorded, durably, or refused.
 3. The columns that it names are decrypted in this process and the engine answers.
 
-An error in step 3 leaves the cost spent, for it may have told something.
+An error in step 3 leaves the cost spent, for it may have told something; the log then has an entry
+of the spend and one of the failure.
 """
 
 import threading
@@ -39,6 +40,7 @@ from strongroom.services.data.budget_pricing import NewSpend, Priced, finite
 from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.data.query_terms import terms_of
 from strongroom.services.data.query_types import QueryAnswer, QueryDataset
+from strongroom.services.data.release_wording import SPENT
 from strongroom.services.data.report_operations import dataset_of
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.encrypted_tables import read_schema, read_table
@@ -166,7 +168,7 @@ class QueryOperations:
         try:
             answer = run(plan, self._rows(call, held, plan))
         except StrongroomError as error:
-            error.next_step = f"{error.next_step}; the epsilon counts as spent"
+            error.next_step += SPENT
             raise
         entry = None if call.entry is None else call.entry.index
         return _shown(request, held, plan, priced, answer, number, entry)

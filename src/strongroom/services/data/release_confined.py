@@ -25,8 +25,8 @@ from strongroom.engines.privacy.anonymize.hierarchy import Codes
 from strongroom.engines.privacy.anonymize.recipe import Recipe, parse_recipe
 from strongroom.engines.privacy.anonymize.running import Outcome, anonymize
 from strongroom.errors import StrongroomError
+from strongroom.services.data.pieces import pieces
 
-PIECE_BYTES = 4 << 20
 VALUE = "value:"
 """What the names of value columns begin with in a trace."""
 
@@ -91,7 +91,7 @@ class _Making:
             at for at, former in enumerate(formers)
             if together.breaches and composed([former, own]).breaches
         ]  # fmt: skip
-        self._out = {"rows": _pieces(outcome.table), "trace": _pieces(_trace_table(own))}
+        self._out = {"rows": pieces(outcome.table), "trace": pieces(_trace_table(own))}
         return {
             **_summary(outcome),
             "composition": _plain(together),
@@ -205,21 +205,3 @@ def _trace_table(trace: Trace) -> pa.Table:
     return pa.table(
         {"row": trace.rows, "person": trace.people, "group": trace.group, **values}
     )  # fmt: skip
-
-
-def _pieces(table: pa.Table) -> Iterator[bytes]:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        for batch in table.to_batches(max_chunksize=1 << 16):
-            writer.write_batch(batch)
-            while sink.tell() >= PIECE_BYTES:
-                yield _taken(sink)
-    if sink.tell():
-        yield _taken(sink)
-
-
-def _taken(sink: io.BytesIO) -> bytes:
-    content = sink.getvalue()
-    sink.seek(0)
-    sink.truncate()
-    return content

@@ -1,19 +1,16 @@
-"""The job that makes a release: anonymize in the sandbox, compare with former ones, seal.
+"""The job that makes a release: work in the sandbox, seal, record; whatever its kind.
 
 What a kill leaves: before the last transaction staged blobs, which a sweep removes, and a release
-that is still being made, which the next try makes; after it the release, or its refusal.
+that is still being made, which the next try makes; after it the release, or its refusal. A job that
+is given up takes its release along. Epsilon that was spent for it stays spent.
 """
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-import pyarrow as pa
-from pydantic import BaseModel
-from pydantic import ValidationError as Misfit
 from sqlalchemy.orm import Session
 
 from strongroom.engines.reading.reading import read_one
@@ -24,21 +21,16 @@ from strongroom.errors import (
     NotFoundError,
     SandboxError,
     StrongroomError,
-    TableError,
-    TooLargeError,
-    ValidationError,
 )
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
 from strongroom.gate.operation import new_request_id
 from strongroom.gate.undecided import Recorder
 from strongroom.services.data.catalog import Catalog, Held
-from strongroom.services.data.release_types import (
-    BreachShown,
-    CompositionShown,
-    ProofShown,
-    ReleaseState,
-)
-from strongroom.services.data.release_wording import NEXT_STEP, OWN_NEXT_STEP, refusal_of
+from strongroom.services.data.release_anonymizing import Anonymizing
+from strongroom.services.data.release_synthesizing import Synthesizing
+from strongroom.services.data.release_types import ReleaseKind, ReleaseState
+from strongroom.services.data.release_wording import SPENT
+from strongroom.services.data.release_work import PIECE_BYTES, Refusal, Work
 from strongroom.services.data.releases import Release
 from strongroom.services.data.tables import DatasetRow
 from strongroom.services.jobs import sandbox
@@ -46,35 +38,12 @@ from strongroom.services.jobs.trying import JobCancelledError, JobContext
 from strongroom.services.jobs.types import MAX_ATTEMPTS
 from strongroom.settings import Settings
 from strongroom.vault.blobs import BlobStore
-from strongroom.vault.encrypted_tables import read_table, write_table
+from strongroom.vault.encrypted_tables import write_table
 
 JOB_KIND = "data.release"
-TABLE_KIND = "release"
-TRACE_KIND = "release-trace"
-_FUNCTION = "strongroom.services.data.release_confined:start"
-_PIECE_BYTES = 4 << 20
 _SHARE_OF_MEMORY = 8
 """The source may take this part of the sandbox's memory: it is coded, recoded and counted there."""
 _WORDS = 2_000
-
-_Shape = TypeVar("_Shape", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What came out of the sandbox.
-
-    Attributes:
-        failure, next_step: in place of everything else where it could not be made.
-        against: numbers of the former releases.
-    """
-
-    against: tuple[int, ...]
-    failure: str = ""
-    next_step: str = ""
-    proof: ProofShown | None = None
-    composition: CompositionShown | None = None
-    suppressed: int = 0
 
 
 class ReleaseMaker:
@@ -100,12 +69,16 @@ class ReleaseMaker:
         self._sandbox = sandbox.Limits(
             memory_bytes=settings.sandbox_memory_bytes,
             wall_seconds=4 * self._seconds + 60,
-            output_bytes=2 * _PIECE_BYTES + limits.message_bytes,
+            output_bytes=2 * PIECE_BYTES + limits.message_bytes,
         )
 
     def make(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
         """Make one release; one that is decided already is left as it is."""
         dataset, number = str(payload["dataset"]), int(payload["number"])
+
+        def refuse(words: str, next_step: str) -> None:
+            self._refuse(context, dataset, number, Refusal(words, next_step))
+
         try:
             for last in (False, False, True):
                 try:
@@ -117,16 +90,23 @@ class ReleaseMaker:
                         raise
             raise ConflictError("other releases of the dataset were made at the same time")
         except JobCancelledError:
-            self._refuse(context, dataset, number, "the job was cancelled", "make it again")
+            refuse("the job was cancelled", "make it again")
             raise
         except StrongroomError as error:
             # Temporary trouble is tried again; what cannot be made is refused once and for all.
             if isinstance(error, CallerError) or context.attempt >= MAX_ATTEMPTS:
-                self._refuse(context, dataset, number, error.message, error.next_step)
+                refuse(error.message, error.next_step)
             raise
         except Exception:
-            self._refuse(context, dataset, number, "a fault of the server", "see the server's log")
+            refuse("a fault of the server", "see the server's log")
             raise
+
+    def give_up(self, session: Session, job: str, payload: dict[str, Any], words: str) -> None:
+        """Refuse the release of a job that ended undone, in the transaction that ends it."""
+        dataset = session.get(DatasetRow, str(payload["dataset"]))
+        if dataset is not None:
+            refusal = Refusal(words, "make it again")
+            self._refused(session, job, dataset, int(payload["number"]), refusal)
 
     def _tried(self, context: JobContext, dataset_id: str, number: int) -> dict[str, Any] | None:
         """One try; None where other releases came or went meanwhile."""
@@ -134,49 +114,34 @@ class ReleaseMaker:
             release, held = self._found(session, dataset_id, number)
             if release.record.state is not ReleaseState.MAKING:
                 return _result(release)
-            formers = self._formers(session, release)
-            _require_comparable(release, formers)
-            sources = [read_table(self._blobs, session, one.record.trace_blob) for one in formers]
-            rows = read_table(self._blobs, session, held.row.blob)
-            key = self._catalog.releases.trace_key(session, release.dataset)
+            work = self._work(session, release, held)
         with ExitStack() as stack:
-            worker = self._worker(release, held, formers, key)
+            worker = sandbox.Worker(
+                work.function, work.argument, limits=self._sandbox, required=self._required
+            )
             stack.callback(worker.stop)
-            made = self._worked(context, worker, rows, sources, formers)
-            if made.failure:
-                return self._refuse(context, dataset_id, number, made.failure, made.next_step,
-                                    made.composition)  # fmt: skip
+            if (refusal := self._made(context, work, worker)) is not None:
+                return self._refuse(context, dataset_id, number, refusal)
             context.progress("sealing")
-            table = stack.enter_context(
-                self._sealed(worker, "rows", release.dataset.workspace, TABLE_KIND)
-            )
-            trace = stack.enter_context(
-                self._sealed(worker, "trace", release.dataset.workspace, TRACE_KIND)
-            )
+            workspace = release.dataset.workspace
+            staged = {
+                name: stack.enter_context(self._sealed(worker, name, workspace, kind))
+                for name, kind in work.tables.items()
+            }
+            work.judge(context, worker)
             # A crash up to here leaves a release that is being made, and files without a row.
             with context.database.write() as session:
                 release, _ = self._found(session, dataset_id, number)
                 if release.record.state is not ReleaseState.MAKING:
                     return _result(release)
-                if tuple(one.number for one in self._formers(session, release)) != made.against:
+                if not work.still_holds(session):
                     return None
                 self._expire(session, release.dataset)
-                assert made.proof is not None  # noqa: S101 # made without a failure
-                record = replace(
-                    release.record,
-                    state=ReleaseState.WAITING,
-                    blob=self._blobs.commit(session, table).id,
-                    trace_blob=self._blobs.commit(session, trace).id,
-                    proof=made.proof,
-                    composition=made.composition,
-                    rows=made.proof.rows,
-                    suppressed=made.suppressed,
-                )
+                blobs = {name: self._blobs.commit(session, one).id for name, one in staged.items()}
+                record = replace(work.recorded(release.record, blobs), state=ReleaseState.WAITING)
                 release = self._catalog.releases.set(session, release, record)
-                self._record(session, context, release)
+                self._record(session, context.job_id, release)
         return _result(release)
-
-    # ---- former releases ----
 
     def _found(self, session: Session, dataset_id: str, number: int) -> tuple[Release, Held]:
         dataset = session.get(DatasetRow, dataset_id)
@@ -186,16 +151,24 @@ class ReleaseMaker:
         version = release.record.source_version
         return release, self._catalog.find(session, dataset.workspace, dataset.name, version)
 
-    def _formers(self, session: Session, release: Release) -> list[Release]:
-        """Those whose rows somebody has or may come to have, and that show people one by one."""
-        now = self._now()
-        return [
-            other
-            for other in self._catalog.releases.every(session, release.dataset)
-            if other.number != release.number
-            and other.record.trace_blob
-            and other.record.counts_at(now)
-        ]
+    def _work(self, session: Session, release: Release, held: Held) -> Work:
+        if release.record.kind is ReleaseKind.SYNTHETIC:
+            return Synthesizing(self._blobs, session, release, held, room=self._most_bytes)
+        return Anonymizing(
+            self._blobs, self._catalog.releases, session, release, held, now=self._now,
+            seconds=self._seconds, room=self._most_bytes,
+        )  # fmt: skip
+
+    def _made(self, context: JobContext, work: Work, worker: sandbox.Worker) -> Refusal | None:
+        try:
+            return work.make(context, worker)
+        except SandboxError as error:
+            if isinstance(error, sandbox.LayerMissingError):
+                raise
+            return Refusal(
+                "it could not be made within the limits of the sandbox",
+                "take fewer columns, a version with fewer rows, or ask the operator for more",
+            )
 
     def _expire(self, session: Session, dataset: DatasetRow) -> None:
         """Close for good what expired unread: it was left out of the check, and stays unread."""
@@ -206,70 +179,6 @@ class ReleaseMaker:
                 self._catalog.releases.close(session, other, replace(
                     record, state=ReleaseState.EXPIRED
                 ))  # fmt: skip
-
-    # ---- the sandbox ----
-
-    def _worker(
-        self, release: Release, held: Held, formers: list[Release], key: bytes
-    ) -> sandbox.Worker:
-        argument = {
-            "recipe": release.record.recipe,
-            "seconds": self._seconds,
-            "subject": held.record.subject_column,
-            "key": key.hex(),
-            "formers": [one.record.recipe for one in formers],
-        }
-        return sandbox.Worker(_FUNCTION, argument, limits=self._sandbox, required=self._required)
-
-    def _worked(
-        self,
-        context: JobContext,
-        worker: sandbox.Worker,
-        rows: Iterator[pa.RecordBatch],
-        traces: list[Iterator[pa.RecordBatch]],
-        formers: list[Release],
-    ) -> _Made:
-        against = tuple(one.number for one in formers)
-        try:
-            context.progress("reading")
-            room = self._pour(worker, {"do": "source"}, rows, self._most_bytes)
-            for at, trace in enumerate(traces):
-                room = self._pour(worker, {"do": "former", "at": at}, trace, room)
-            context.progress("anonymizing")
-            answer, _ = worker.request({"do": "make"})
-        except SandboxError as error:
-            if isinstance(error, sandbox.LayerMissingError):
-                raise
-            return _Made(
-                against, "it could not be made within the limits of the sandbox",
-                "take fewer columns, a version with fewer rows, or ask the operator for more",
-            )  # fmt: skip
-        return _read_answer(answer, against)
-
-    def _pour(
-        self, worker: sandbox.Worker, head: dict[str, object],
-        batches: Iterator[pa.RecordBatch], most_bytes: int,
-    ) -> int:  # fmt: skip
-        """Send batches into the sandbox, at most so many bytes; what is left of them."""
-        sink = io.BytesIO()
-        writer: Any = None
-        for batch in batches:
-            if writer is None:
-                writer = pa.ipc.new_stream(sink, batch.schema)
-            writer.write_batch(batch)
-            most_bytes -= batch.nbytes
-            if most_bytes < 0:
-                raise TooLargeError(
-                    "the source and the traces of former releases do not fit into memory",
-                    next_step="take a version with fewer rows, or ask the operator for more",
-                )
-            if sink.tell() >= _PIECE_BYTES:
-                _send(worker, head, sink)
-        if writer is None:
-            raise TableError("the source has no rows")
-        writer.close()
-        _send(worker, head, sink)
-        return most_bytes
 
     def _sealed(self, worker: sandbox.Worker, what: str, workspace: str, kind: str) -> Any:  # noqa: ANN401 # a staged blob, as a context manager
         """A table out of the sandbox, checked as a stranger's and written as a blob."""
@@ -287,24 +196,29 @@ class ReleaseMaker:
     # ---- deciding ----
 
     def _refuse(
-        self, context: JobContext, dataset_id: str, number: int, words: str, next_step: str,
-        composition: CompositionShown | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
+        self, context: JobContext, dataset_id: str, number: int, refusal: Refusal
+    ) -> dict[str, Any]:
         with context.database.write() as session:
             dataset = session.get(DatasetRow, dataset_id)
             if dataset is None:
                 return {}
-            release = self._catalog.releases.get(session, dataset, number)
-            if release.record.state is ReleaseState.MAKING:
-                record = replace(
-                    release.record, state=ReleaseState.REFUSED, refusal=words[:_WORDS],
-                    next_step=next_step[:_WORDS], composition=composition,
-                )  # fmt: skip
-                release = self._catalog.releases.set(session, release, record)
-                self._record(session, context, release)
-            return _result(release)
+            return self._refused(session, context.job_id, dataset, number, refusal)
 
-    def _record(self, session: Session, context: JobContext, release: Release) -> None:
+    def _refused(
+        self, session: Session, job: str, dataset: DatasetRow, number: int, refusal: Refusal
+    ) -> dict[str, Any]:
+        release = self._catalog.releases.get(session, dataset, number)
+        if release.record.state is ReleaseState.MAKING:
+            spent = SPENT if release.record.cost else ""
+            record = replace(
+                release.record, state=ReleaseState.REFUSED, refusal=refusal.words[:_WORDS],
+                next_step=refusal.next_step[:_WORDS] + spent, composition=refusal.composition,
+            )  # fmt: skip
+            release = self._catalog.releases.set(session, release, record)
+            self._record(session, job, release)
+        return _result(release)
+
+    def _record(self, session: Session, job: str, release: Release) -> None:
         record = release.record
         is_refused = record.state is ReleaseState.REFUSED
         details: dict[str, str | int | float | bool] = {
@@ -316,11 +230,13 @@ class ReleaseMaker:
             details["against"] = ", ".join(map(str, record.composition.against))
             details["smallest"] = record.composition.smallest
             details["breaches"] = len(record.composition.breaches)
+        if record.synthetic is not None:
+            details["epsilon"], details["delta"] = record.synthetic.epsilon, record.synthetic.delta
         self._log.append(session, Event(
             time=self._now().timestamp(),
             workspace=release.dataset.workspace,
             actor_kind="job",
-            actor=context.job_id,
+            actor=job,
             operation="data.release.make",
             action="",
             resource_type="Release",
@@ -334,52 +250,5 @@ class ReleaseMaker:
         ))  # fmt: skip
 
 
-def _require_comparable(release: Release, formers: list[Release]) -> None:
-    """Refuse what could not be checked: people would seem to be others, and nothing to cross."""
-    for former in formers:
-        if former.record.known_by != release.record.known_by:
-            raise ValidationError(
-                f"release {former.number} was made of a version whose people are known by other "
-                "columns: it cannot be told who is in both",
-                next_step="add the data with the subject column of that version, or, where it has "
-                "none, with its columns",
-            )
-
-
-def _send(worker: sandbox.Worker, head: dict[str, object], sink: io.BytesIO) -> None:
-    worker.request(head, sink.getvalue())
-    sink.seek(0)
-    sink.truncate()
-
-
 def _result(release: Release) -> dict[str, Any]:
     return {"release": release.number, "state": release.record.state.value}
-
-
-def _read_answer(answer: Mapping[str, object], against: tuple[int, ...]) -> _Made:
-    """What the sandbox says, whose shape is not to be relied on."""
-    if "failed" in answer:
-        return _Made(against, str(answer["failed"]), str(answer.get("next_step", "")))
-    try:
-        found = dict(answer["composition"])  # type: ignore[call-overload] # checked by what follows
-        numbers = [*against, 0]  # the new one stands last, and has no number among them
-        breaches = [
-            BreachShown(**{**dict(one), "release": numbers[one["release"]]})
-            for one in found.pop("breaches")
-        ]
-        composition = CompositionShown(against=list(against), breaches=breaches, **found)
-        culprits = [against[int(one)] for one in answer["culprits"]]  # type: ignore[attr-defined]
-        proof = _shape(ProofShown, answer["proof"])
-        is_safe_alone = bool(answer["alone"])
-        suppressed = int(str(answer["suppressed"]))
-    except (KeyError, TypeError, ValueError, IndexError, Misfit):
-        raise ValidationError("the sandbox answered out of shape") from None
-    if breaches:
-        words = refusal_of(composition, culprits, is_safe_alone=is_safe_alone)
-        step = NEXT_STEP if is_safe_alone else OWN_NEXT_STEP
-        return _Made(against, words, step, composition=composition)
-    return _Made(against, proof=proof, composition=composition, suppressed=suppressed)
-
-
-def _shape(kind: type[_Shape], content: object) -> _Shape:
-    return kind.model_validate(content)

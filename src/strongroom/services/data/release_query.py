@@ -4,7 +4,8 @@
    spends, the release is noted as one that is being made.
 2. The engine answers, and the answer is sealed as a table: it waits for a second person.
 
-What a crash between leaves: the cost spent, and a release that is being made, to be withdrawn.
+What a crash between leaves: the cost spent, and a release that is being made by nobody, which is
+shown as refused once no call takes so long.
 """
 
 from dataclasses import replace
@@ -24,7 +25,6 @@ from strongroom.services.data.budget_pricing import NewSpend
 from strongroom.services.data.catalog import Held
 from strongroom.services.data.query_operations import QueryOperations
 from strongroom.services.data.release_checks import recipients_of
-from strongroom.services.data.release_making import TABLE_KIND
 from strongroom.services.data.release_record import ReleaseRecord
 from strongroom.services.data.release_types import (
     ReleaseKind,
@@ -32,7 +32,8 @@ from strongroom.services.data.release_types import (
     ReleaseShown,
     ReleaseState,
 )
-from strongroom.services.data.release_wording import shown
+from strongroom.services.data.release_wording import SPENT, shown
+from strongroom.services.data.release_work import TABLE_KIND
 from strongroom.services.data.releases import Release
 from strongroom.services.data.report_operations import dataset_of
 from strongroom.vault.encrypted_tables import write_table
@@ -75,10 +76,11 @@ class ReleaseQueryOperations(QueryOperations):
                 answer = run(plan, self._rows(call, held, plan))
                 release = self._sealed(request.workspace, release, answer)
             except StrongroomError as error:
+                error.next_step += SPENT
                 self._refuse(release, error.message, error.next_step)
                 raise
             except Exception:
-                self._refuse(release, "a fault of the server", "see the server's log")
+                self._refuse(release, "a fault of the server", f"see the server's log{SPENT}")
                 raise
         return shown(release, self._now(), may_make=True)
 
@@ -126,8 +128,8 @@ class ReleaseQueryOperations(QueryOperations):
             self._blobs, workspace, table.to_batches(), table.schema, kind=TABLE_KIND
         ) as staged, self._blobs.database.write() as session:  # fmt: skip
             found = self._catalog.releases.get(session, release.dataset, release.number)
-            if found.record.state is not ReleaseState.MAKING:
-                return found
+            if found.record.state_at(self._now()) is not ReleaseState.MAKING:
+                return found  # withdrawn, or given up for lost
             return self._catalog.releases.set(session, found, replace(
                 found.record, state=ReleaseState.WAITING, rows=table.num_rows,
                 blob=self._blobs.commit(session, staged).id,
@@ -139,7 +141,7 @@ class ReleaseQueryOperations(QueryOperations):
             if found.record.state is ReleaseState.MAKING:
                 self._catalog.releases.set(session, found, replace(
                     found.record, state=ReleaseState.REFUSED, refusal=words,
-                    next_step=f"{next_step}; the epsilon counts as spent",
+                    next_step=next_step,
                 ))  # fmt: skip
 
 

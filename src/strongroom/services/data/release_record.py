@@ -1,7 +1,7 @@
 """What is known of a release; kept as sealed JSON, whose newest form the journal knows."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import pyarrow as pa
@@ -14,11 +14,15 @@ from strongroom.errors import TamperedError
 from strongroom.services.data.release_types import (
     CompositionShown,
     ProofShown,
+    QualityShown,
     ReleaseKind,
     ReleaseState,
+    SyntheticProof,
 )
 
 FORMAT = 1
+LONGEST_CALL = timedelta(minutes=15)
+"""After it, a release that is being made without a job is made by nobody: its server ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +32,14 @@ class ReleaseRecord:
     Attributes:
         source_digest: of the source version's content; `source_commitment` is its keyed digest.
         known_by: by what the trace knows people and rows again, see `known_by`.
-        recipe: TOML; empty where the kind has none.
+        recipe: TOML, or JSON of what was asked.
+        job: that makes it; empty where the call that asked for it does.
         readers: ids of accounts; `reader_roles`: ids of roles.
         refusal, next_step: why it was refused; may name values of the source.
         blob: of the table; empty before it is made and after it is withdrawn.
         trace_blob: of what it shows of each source row, for later checks.
-        cost: of kind `dp`: the privacy loss as `Cost.to_json` gives it.
+        cost: of kind `dp` or `synthetic`: the privacy loss as `Cost.to_json` gives it.
+        quality: of made-up rows; looks at the real ones and is not private.
     """
 
     kind: ReleaseKind
@@ -65,6 +71,8 @@ class ReleaseRecord:
     proof: ProofShown | None = None
     composition: CompositionShown | None = None
     cost: str = ""
+    synthetic: SyntheticProof | None = None
+    quality: QualityShown | None = None
     format: int = field(default=FORMAT)
 
     @property
@@ -74,6 +82,9 @@ class ReleaseRecord:
 
     def state_at(self, now: datetime) -> ReleaseState:
         """The state, with time taken into account."""
+        if self.state is ReleaseState.MAKING and not self.job:
+            is_lost = now >= self.made_at + LONGEST_CALL
+            return ReleaseState.REFUSED if is_lost else self.state
         is_open = self.state in (ReleaseState.WAITING, ReleaseState.APPROVED)
         return ReleaseState.EXPIRED if is_open and now >= self.expires_at else self.state
 

@@ -7,7 +7,9 @@ from strongroom.services.data.release_types import (
     ROLE,
     BreachShown,
     CompositionShown,
+    ReleaseKind,
     ReleaseShown,
+    ReleaseState,
 )
 from strongroom.services.data.releases import Release
 
@@ -18,21 +20,31 @@ NEXT_STEP = (
 OWN_NEXT_STEP = (
     "people have several rows each: ask for a larger k, or release a version with a row a person"
 )
+SPENT = "; the epsilon counts as spent"
+"""After the next step of what was paid for and did not come."""
+_LOST = "the server ended while it was made"
 _NAMED = 3
 
 
 def shown(release: Release, now: datetime, *, may_make: bool) -> ReleaseShown:
-    """A release without its rows; why it was refused is for who may make releases."""
+    """A release without its rows; why it was refused is for who may make releases.
+
+    Of an anonymized one the reason may name values. What has differential privacy fails for reasons
+    that no value decides.
+    """
     record = release.record
     refusal, next_step = record.refusal, record.next_step
-    if refusal and not may_make:
+    state = record.state_at(now)
+    if state is ReleaseState.REFUSED and record.state is ReleaseState.MAKING:
+        refusal, next_step = _LOST, f"make it again{SPENT}"
+    if refusal and not may_make and record.kind is ReleaseKind.ANONYMIZED:
         refusal, next_step = "refused", "ask who made it"
     return ReleaseShown(
         workspace=release.dataset.workspace,
         name=release.dataset.name,
         number=release.number,
         kind=record.kind,
-        state=record.state_at(now),
+        state=state,
         refusal=refusal,
         next_step=next_step,
         source_version=record.source_version,

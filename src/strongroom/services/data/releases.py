@@ -8,6 +8,7 @@ people is not unread when the dataset is removed and added again.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 
 from sqlalchemy import select
@@ -45,7 +46,8 @@ class Releases:
     """The releases of all datasets.
 
     Any room that makes releases uses this one: a differentially private release is a record of
-    kind `dp` with its `cost` and without a trace, for the budget composes it, not the cells.
+    kind `dp` or `synthetic` with its `cost` and without a trace: the budget composes it, not the
+    cells.
     """
 
     def __init__(self, blobs: BlobStore, keyring: Keyring) -> None:
@@ -106,6 +108,16 @@ class Releases:
             .order_by(DatasetReleaseRow.number)
         )
         return [self._opened(session, dataset, row) for row in rows]
+
+    def formers(self, session: Session, release: Release, now: datetime) -> list[Release]:
+        """Those whose rows somebody has or may come to have, and that show people one by one."""
+        return [
+            other
+            for other in self.every(session, release.dataset)
+            if other.number != release.number
+            and other.record.trace_blob
+            and other.record.counts_at(now)
+        ]
 
     def set(self, session: Session, release: Release, record: ReleaseRecord) -> Release:
         """Let a release be something else, from the commit on. Raises as `get`."""

@@ -30,7 +30,7 @@ from strongroom.errors import (
 )
 from strongroom.services.jobs.handing import JsonSerializer, QuietConsumer
 from strongroom.services.jobs.tables import JobRow
-from strongroom.services.jobs.trying import Ending, Handler, JobContext, tried
+from strongroom.services.jobs.trying import Ending, GivenUp, Handler, JobContext, tried
 from strongroom.services.jobs.types import MAX_ATTEMPTS, JobState, JobStatus
 from strongroom.vault.database import Database
 
@@ -79,6 +79,7 @@ class Jobs:
         self._clock = clock
         self._server = secrets.token_hex(8)
         self._kinds: dict[str, Handler] = {}
+        self._given_up: dict[str, GivenUp] = {}
         self._mine: set[str] = set()
         self._fed: set[str] = set()
         self._changed = threading.Condition()
@@ -90,11 +91,16 @@ class Jobs:
 
     # ---- for rooms ----
 
-    def register_kind(self, name: str, handler: Handler) -> None:
-        """Say how jobs of one kind are done. Raises: ConflictError when the name is taken."""
+    def register_kind(self, name: str, handler: Handler, given_up: GivenUp | None = None) -> None:
+        """Say how jobs of one kind are done, and who hears of those that end undone.
+
+        Raises: ConflictError when the name is taken.
+        """
         if name in self._kinds:
             raise ConflictError(f"job kind `{name}` is registered already")
         self._kinds[name] = handler
+        if given_up is not None:
+            self._given_up[name] = given_up
 
     def enqueue(
         self, session: Session, kind: str, payload: Mapping[str, Any], workspace: str, actor: str
@@ -156,6 +162,7 @@ class Jobs:
         if JobState(row.state).is_to_do:
             row.state = JobState.CANCELLED
             row.finished_at = self._now()
+            self._give_up(session, row, "the job was cancelled")
         row.is_cancel_asked = True
         session.flush()
         event.listen(session, "after_commit", lambda _: self._tell(), once=True)
@@ -276,6 +283,8 @@ class Jobs:
                 row.state = JobState.CANCELLED if ending.state.is_to_do else ending.state
                 row.result = dict(ending.result)
                 row.finished_at = self._now()
+                if row.state != JobState.DONE:
+                    self._give_up(session, row, "its job ended undone")
             if ending.state is JobState.WAITING and is_again:
                 # It is not the job's fault: the try does not count.
                 row.attempts -= 1
@@ -284,6 +293,17 @@ class Jobs:
         if is_again:
             self._feed(job_id, ending.delay_seconds)
         self._tell()
+
+    def _give_up(self, session: Session, row: JobRow, why: str) -> None:
+        """Tell its room that a job ends undone; where that fails, the job ends all the same."""
+        told = self._given_up.get(row.kind)
+        if told is None:
+            return
+        try:
+            with session.begin_nested():
+                told(session, row.id, dict(row.payload), why)
+        except StrongroomError as problem:
+            _log.error("job_given_up_untold", job=row.id, code=problem.code)
 
     def _disown(self, job_id: str) -> None:
         with self._changed:
@@ -334,6 +354,7 @@ class Jobs:
                         row.state = JobState.FAILED
                         row.error = "the server ended during the last attempt"
                         row.finished_at = self._now()
+                        self._give_up(session, row, row.error)
                     else:
                         row.state = JobState.QUEUED
                     row.leased_until = None

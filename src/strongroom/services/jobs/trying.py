@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy.orm import Session
 
 from strongroom.errors import StorageFullError, StrongroomError
 from strongroom.services.jobs.tables import JobRow
@@ -56,6 +57,9 @@ Handler = Callable[[JobContext, dict[str, Any]], Mapping[str, Any]]
 """(context, payload) → result; both what JSON can carry. A StrongroomError fails the job with its
 words; one of status 503 is tried again, at most three times in all; for space on a full disk the
 job waits."""
+
+GivenUp = Callable[[Session, str, dict[str, Any], str], None]
+"""(session, job, payload, why): told of a job that ends undone, in the transaction that ends it."""
 
 
 @dataclass(frozen=True, slots=True)

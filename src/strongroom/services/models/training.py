@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 
 from strongroom.engines.privacy.dp.training.running import RECORD_NAME
 from strongroom.errors import (
-    CallerError,
     NotFoundError,
     SandboxError,
     TooLargeError,
@@ -74,13 +73,11 @@ class Trainer:
 
     def train(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
         """Train one model and register it; once registered, a job is not done again."""
-        try:
-            return self._tried(context, payload)
-        except CallerError:
-            # It will not be tried again, and nobody needs the wish any more.
-            with context.database.write() as session:
-                self._blobs.delete(session, str(payload["wish"]))
-            raise
+        return self._tried(context, payload)
+
+    def give_up(self, session: Session, _job: str, payload: dict[str, Any], _why: str) -> None:
+        """Let go of what was wished for: the job ended undone, and nobody needs it any more."""
+        self._blobs.delete(session, str(payload["wish"]))
 
     def _tried(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
         with context.database.read() as session:
@@ -162,7 +159,8 @@ class Trainer:
                         for name, one in staged.items()
                     ],
                     provenance=Provenance(
-                        run_id=context.job_id, source=SOURCE, datasets=(held.record.digest,),
+                        run_id=context.job_id, source=SOURCE,
+                        datasets=(f"{held.dataset.name}@{held.record.digest}",),
                         parameters=parameters,
                     ),
                     actor=context.actor,

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from strongroom.engines.privacy.dp.accounting import Cost
 from strongroom.engines.privacy.dp.training.domain import Domain, parse_domain
 from strongroom.engines.privacy.dp.training.running import Method, Wish, price
+from strongroom.engines.privacy.dp.training.sgd import check_installed
 from strongroom.errors import ConflictError, ValidationError
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
@@ -39,8 +40,6 @@ from strongroom.vault.encrypted_tables import read_schema
 from strongroom.vault.keys import Keyring
 
 _WISH_KIND = "training-wish"
-_SERVED = (Method.ADDITIVE, Method.BOOSTING)
-"""Whose libraries every server has, and whose models are served as data."""
 
 
 def dataset_entity(_room: object, _session: Session, request: TrainModel) -> Entity:
@@ -72,7 +71,7 @@ class TrainingOperations:
         self._catalog = Catalog(blobs, keyring)
         self._registry = Registry(blobs, keyring, jobs, now)
         trainer = Trainer(blobs, self._catalog, self._registry, log, settings, now)
-        jobs.register_kind(JOB_KIND, trainer.train)
+        jobs.register_kind(JOB_KIND, trainer.train, trainer.give_up)
 
     @operation(
         "model.train",
@@ -170,10 +169,15 @@ def _wish(request: TrainModel, held: Held) -> Wish:
     try:
         method = Method(request.method.lower())
     except ValueError:
-        method = Method.NETWORK
-    if method not in _SERVED:
-        known = " or ".join(one.value for one in _SERVED)
-        raise ValidationError(f"the method is {known}")
+        known = ", ".join(one.value for one in Method)
+        raise ValidationError(f"the method is one of {known}") from None
+    if method is Method.NETWORK:
+        if request.rows > 1:  # their price takes minutes, and a request must not
+            raise ValidationError(
+                "on a server, a network learns from one row of each person",
+                next_step="leave rows out, or take the method additive",
+            )
+        check_installed()
     subject = held.record.subject_column
     if request.rows > 1 and not subject:
         raise ValidationError(

@@ -28,7 +28,9 @@ class TrainModel(BaseModel):
         description="chance that epsilon does not hold; best the budget's",
     )  # fmt: skip
     purpose: str = Field(max_length=100, description="what the model is for")
-    method: str = Field(default="additive", description="additive or boosting")
+    method: str = Field(
+        default="additive", description="additive, boosting, or network (needs the extra torch)"
+    )
     rows: int = Field(default=1, ge=1, strict=False, description="rows of one person that count")
     dry_run: bool = Field(default=False, strict=False, description="say what it costs, only")
 
