@@ -6,7 +6,8 @@ import sys
 
 ALL = ("sealing", "log_appends", "decisions", "guarded_prediction", "text", "reading", "masking",
        "columns", "anonymization", "drift", "budget", "dp_queries",
-       "dp_training")  # fmt: skip
+       "dp_training", "signing",
+       "scanning", "scanning_fuzz")  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -149,6 +149,10 @@ def _guarded(folder: Path, *, behind: bool) -> Iterator[tuple[Any, Any]]:
         def require_standing(self, *_version: object) -> None:
             """It stays approved."""
 
+        def falls_back(self, _workspace: str) -> bool:
+            """To no other: there is one."""
+            return False
+
     with ExitStack() as stack:
         found = stack.enter_context(open_foundation(Settings(home=folder / "home")))
         now = datetime.now(UTC)

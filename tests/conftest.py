@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.distribution import pytest_xdist_make_scheduler  # noqa: F401 # pytest finds it here
+from tests.distribution import (  # noqa: F401 # pytest finds them here
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 from tests.postgres import postgres_server
 
 from strongroom.vault.database import Database
@@ -13,6 +16,8 @@ from strongroom.vault.home import Home
 
 # Tests load ONNX Runtime themselves, too: no test reports to its maker.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# JAX would take longer to compile well than small tables take to be made up.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -295,6 +295,13 @@ class ModelRefusedError(RefusedError):
     next_step = "see the scan report of the model version"
 
 
+class PromotionError(ModelRefusedError):
+    """The model version does not meet the rules of its workspace; the message names each."""
+
+    code = "model.promotion"
+    next_step = "see `strongroom model show` for the rules and `strongroom model waiting`"
+
+
 # ---- integrity ----
 
 

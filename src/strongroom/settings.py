@@ -44,6 +44,10 @@ class Settings:
     link_minutes: Annotated[int, "minutes a one-time sign-in link is good for"] = 10
     invitation_hours: Annotated[int, "hours an invitation to claim an account is good for"] = 72
     key_cache_seconds: Annotated[int, "seconds an unwrapped workspace key may stay in memory"] = 60
+    model_sweep_hours: Annotated[
+        int, "hours in which every approved model version is verified once; 0: never"
+    ] = 24
+    model_sweep_bytes: Annotated[int, "bytes a second that this reads at most"] = 64 * 2**20
     decision_cache_seconds: Annotated[int, "seconds until a revocation is felt everywhere"] = 1
     calls_per_minute: Annotated[int, "control calls of one caller in a minute"] = 1_200
     requests_per_minute: Annotated[
@@ -60,6 +64,13 @@ class Settings:
     )
     sandbox_seconds: Annotated[int, "seconds of CPU for one confined check of a model"] = 120
     sandbox_memory_bytes: Annotated[int, "address space of confined code"] = 4 * 2**30
+    advisories: Annotated[
+        str, "folder or zip of OSV advisories; empty: known vulnerabilities are not checked"
+    ] = ""
+    licences_allowed: Annotated[
+        str, "comma list of SPDX ids that requirements of models may have; empty: any"
+    ] = ""
+    licences_denied: Annotated[str, "comma list of SPDX ids that they may not have"] = ""
     record_predictions: Annotated[
         str, "before_answer or batched: when a prediction is in the log"
     ] = "before_answer"

@@ -46,6 +46,8 @@ def deploy(served: Served) -> None:
         mlflow.made("registered-models/create", {"name": MODEL})
         assert mlflow.rpc("model-versions/create", version_of(run)).status_code == 200
         assert mlflow.checked(MODEL, 1)["status"] == "READY"
+    with served.client("olga") as owner:
+        owner.call("model.approve", name=MODEL, version=1)
     with served.client("emma") as engineer:
         engineer.call("model.approve", name=MODEL, version=1)
         engineer.call("endpoint.create", endpoint=MODEL, rows_per_minute=100_000)

@@ -163,6 +163,8 @@ def test_one_decision_of_many_on_a_model(served: Served) -> None:
         source = {"source": f"{run['artifact_uri']}/decided", "run_id": run["run_id"]}
         mlflow.made("model-versions/create", {"name": "decided", **source})
         assert mlflow.checked("decided", 1)["status"] == "READY"
+    with served.client("olga") as owner:
+        assert owner.call("model.approve", name="decided", version=1)["state"] == "checked"
 
     def decide(number: int) -> Any:  # noqa: ANN401 # a version
         with served.client("emma") as engineer:
@@ -173,7 +175,7 @@ def test_one_decision_of_many_on_a_model(served: Served) -> None:
     assert [isinstance(it, StrongroomError) for it in decided].count(False) == 1, decided
     with served.client("emma") as engineer:
         shown = engineer.call("model.show", name="decided", version=1)
-    assert [it["decision"] for it in shown["decisions"]] == [shown["state"]]
+    assert [it["decision"] for it in shown["decisions"]] == ["approval", shown["state"]]
 
 
 def test_a_role_that_comes_and_goes_while_its_holder_reads(served: Served) -> None:

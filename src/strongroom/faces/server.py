@@ -23,6 +23,7 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from strongroom import logs
@@ -124,6 +125,13 @@ def built(foundation: Foundation) -> Iterator[Built]:
     )
     endpoints = EndpointOperations(models, runners)
     data = DataOperations(foundation.blobs, foundation.keyring, settings)
+
+    def begin_workspace(session: Session, name: str) -> int:
+        """The key of a workspace that is being made, and the rules that it begins with."""
+        version = foundation.keyring.create_workspace_key(session, name)
+        models.begin_workspace(session, name)
+        return version
+
     rooms = [
         IdentityOperations(
             foundation.sign_in, foundation.issuer, foundation.grants,
@@ -132,7 +140,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
         ),
         WorkspaceOperations(
             foundation.access, foundation.grants, Accounts(foundation.keyring.seals),
-            foundation.keyring.create_workspace_key,
+            begin_workspace,
             actions=foundation.access.policies.actions,
             repairs=foundation.repairs, log=foundation.log,
         ),
@@ -171,12 +179,14 @@ def built(foundation: Foundation) -> Iterator[Built]:
         },
         faces=console.routes(operations, foundation.gate, foundation.sign_in, settings),
     )  # fmt: skip
+    sweep = models.sweep(foundation.gate.alarm)
     watch = Watch(endpoints, models, runners, foundation.database)
     models.start()
     mlflow.start()
     jobs.start()
     endpoints.restore(foundation.database)
     watch.start()
+    sweep.start()
     try:
         door = Door(
             Front(inference, mlflow, rest), per_minute=settings.requests_per_minute,
@@ -185,6 +195,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
         yield Built(door, operations, jobs, mlflow)
     finally:
         mlflow.settle(SHUTDOWN_SECONDS)
+        sweep.stop()
         watch.stop()
         jobs.stop(SHUTDOWN_SECONDS)
         runners.close()

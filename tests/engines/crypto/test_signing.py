@@ -91,7 +91,7 @@ def test_the_text_of_a_signing_key_tells_nothing() -> None:
 
 def test_other_kinds_of_keys_are_refused() -> None:
     small = rsa.generate_private_key(65537, 2048)
-    curve = ec.generate_private_key(ec.SECP384R1())
+    curve = ec.generate_private_key(ec.SECP521R1())
     for other in (small, curve):
         pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         with pytest.raises(ValidationError, match="must be Ed25519"):

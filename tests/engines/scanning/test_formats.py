@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from tests.engines.scanning.made_files import hdf5
 from tests.engines.scanning.scan_bytes import (
     assert_clean,
     assert_malicious,
@@ -193,19 +194,17 @@ def keras(config: dict[str, Any]) -> bytes:
     return zipped(
         config_dot_json=json.dumps(config).encode(),
         metadata_dot_json=b"{}",
-        model_dot_weights_dot_h5=b"\x89HDF\r\n\x1a\n" + bytes(100),
+        model_dot_weights_dot_h5=hdf5(),
     )
 
 
 def test_keras() -> None:
     honest = {"class_name": "Sequential", "module": "keras", "config": {"layers": []}}
-    assert scan(keras(honest)).verdict is Verdict.REVIEW
+    assert_clean(keras(honest))
     layer = {"class_name": "Lambda", "module": "keras.layers", "config": {}}
     assert_malicious(keras({**honest, "config": {"layers": [layer]}}), "SR-KER-001")
     foreign = {"class_name": "system", "module": "os"}
     assert_malicious(keras({**honest, "config": {"layers": [foreign]}}), "SR-KER-001")
-    old = b"\x89HDF\r\n\x1a\n" + bytes(600_000) + b'{"class_name": "Lambda"}'
-    assert_malicious(old, "SR-KER-001")
 
 
 def test_torch_archives() -> None:
@@ -218,7 +217,9 @@ def test_torch_archives() -> None:
     report = scan(weights)
     assert (report.verdict, report.files[0].format) == (Verdict.CLEAN, "torch")
     script = zipped(
-        m__data_dot_pkl=program, m__version=b"3\n", m__code__x_dot_py=b"def f(): pass\n"
+        m__data_dot_pkl=program,
+        m__version=b"3\n",
+        m__code__x_dot_py=b"def f():\n  ops.mine.run()\n",
     )
     assert "SR-TOR-001" in rules(scan(script))
 

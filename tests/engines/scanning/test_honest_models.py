@@ -28,16 +28,22 @@ from tests.engines.scanning.scan_bytes import assert_clean, rules, scan, scan_fo
 
 from strongroom.engines.scanning.findings import Verdict
 
+FEW = {"n_estimators": 3, "n_init": 1, "max_leaf_nodes": 4, "n_components": 2}
+
 
 def fitted() -> Iterator[Any]:
     """Every estimator of scikit-learn that fits this small table with its defaults."""
     x, y = datasets.load_breast_cancer(return_X_y=True)
-    x, y = StandardScaler().fit_transform(x[:80, :5]), y[:80]
+    x, y = StandardScaler().fit_transform(x[:60, :4]), y[:60]
     for name, cls in all_estimators():
         if name in ("GraphicalLassoCV", "MultiTaskElasticNetCV", "MultiTaskLassoCV"):
             continue  # slow, and of classes met elsewhere
         try:
-            yield cls().fit(x, y)
+            model = cls()
+            known = model.get_params()
+            # What is pickled is the same, only less of it.
+            model.set_params(**{key: few for key, few in FEW.items() if key in known})
+            yield model.fit(x, y)
         except Exception:  # noqa: BLE001, S112 # it wants other data or arguments
             continue
 
@@ -167,4 +173,4 @@ def test_folders_of_mlflow(
     report = scan_folder(files)
     assert report.verdict is Verdict.CLEAN, report.findings
     assert report.data_only is (serialization == "skops")
-    assert rules(report) == set()
+    assert rules(report) == {"SR-PKG-001"}  # MLflow itself has no version there, which is told

@@ -1,4 +1,4 @@
-"""MLflow folders: loaders, code, paths and requirements."""
+"""MLflow folders: loaders, code and paths; their requirements are in test_requirements.py."""
 
 import pickle
 
@@ -75,47 +75,3 @@ def test_what_is_loaded_as_a_pickle_must_be_one() -> None:
         report = scan_folder({"MLmodel": yaml.safe_dump({"flavors": FLAVORS}).encode(),
                               "model.pkl": data})  # fmt: skip
         assert "SR-PKL-010" in rules(report)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "git+https://example.com/x.git",
-        "x @ https://example.com/x.whl",
-        "-e .",
-        "--index-url https://example.com",
-        "--extra-index-url=https://example.com",
-        "-i http://x",
-        "--find-links /tmp",
-        "-r other.txt",
-        "./local",
-        "file:///tmp/x",
-        "x\\\n --index-url=https://example.com",
-    ],
-)
-def test_requirements_from_elsewhere(line: str) -> None:
-    report = folder(more={"requirements.txt": f"numpy==1\n{line}\n".encode()})
-    assert rules(report) == {"SR-MLF-004"}
-    conda = {"channels": ["conda-forge"], "dependencies": ["python=3.11", {"pip": [line]}]}
-    report = folder(more={"conda.yaml": yaml.safe_dump(conda).encode()})
-    assert rules(report) == {"SR-MLF-004"}
-
-
-def test_ordinary_requirements() -> None:
-    lines = "numpy==2.4.6\nscikit-learn[x]>=1,<2 # note\n\n# c\npandas ; python_version >= '3.9'\n"
-    environment = {"python": "3.11", "build_dependencies": ["pip==23"],
-                   "dependencies": ["-r requirements.txt"]}  # fmt: skip
-    report = folder(
-        more={
-            "requirements.txt": lines.encode(),
-            "python_env.yaml": yaml.safe_dump(environment).encode(),
-        }
-    )
-    assert report.findings == ()
-
-
-def test_foreign_channel_and_no_secret_in_the_report() -> None:
-    conda = {"channels": ["https://user:hunter2@example.com/c"], "dependencies": []}
-    report = folder(more={"conda.yaml": yaml.safe_dump(conda).encode()})
-    assert rules(report) == {"SR-MLF-004"}
-    assert b"hunter2" not in report.to_bytes()

@@ -105,3 +105,41 @@ def test_one_digest_is_shown_whole(shown: Show) -> None:
 def test_nothing_is_said_in_words(shown: Show, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown({"models": []}) == ""
     assert "nothing there" in capsys.readouterr().err
+
+
+def test_a_thing_inside_a_thing_is_shown_and_not_its_json(
+    shown: Show, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = {"shown": {"number": 1, "state": "waiting"}, "proof": None, "told": {}}
+    text = shown(answer)
+    assert "{" not in text.replace("{}", "")
+    assert text.index("shown") < text.index("state") < text.index("waiting")
+    monkeypatch.undo()
+    output.data({**answer, "a": {"b": {"c": 2}}}, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["shown.number\t1", "shown.state\twaiting", "proof\t", "told\t{}", "a.b.c\t2"]
+
+
+def test_noisy_answers_are_a_table_of_values_with_their_intervals(shown: Show) -> None:
+    groups = [
+        {"key": {"ward": ward}, "values": {"count": {"value": 174.0, "low": 144.0, "high": 204.0}}}
+        for ward in ("north", "south")
+    ]
+    text = shown({"spent": 2.6993629094373413, "rare": 1e-6, "groups": groups})
+    assert [line.split() for line in text.splitlines() if "th " in line] == [
+        ["north", "174", "(144", "to", "204)"], ["south", "174", "(144", "to", "204)"]
+    ]  # fmt: skip
+    assert "2.69936 " in text
+    assert "1e-06" in text
+    twice = {"key": {"count": "x"}, "values": {"count": 5}}
+    assert "values.count" in shown([twice, {**twice, "values": {"count": 6}}])
+
+
+def test_notes_are_whole_and_told_apart_and_what_is_cut_says_so(shown: Show) -> None:
+    notes = ["of one `patient`, 1 row counts", "x " * 120, "the last"]
+    text = " ".join(shown({"name": "a", "notes": notes}).split())
+    assert "1 row counts; x" in text
+    assert "the last" in text
+    assert "…" in shown([{"a": "y" * 190, "b": "z" * 300}], columns=600)
+    spends = [{"number": n, "at": "2026-11-14T22:13:20.25Z"} for n in (1, 2)]
+    assert "T22" not in shown(spends)

@@ -274,11 +274,12 @@ def test_a_model_shows_its_scan_and_is_approved_by_who_may(house: House) -> None
         page = web.get("/w/clinic/models/weights/1")
         assert page.status_code == 200
         assert "Approve" not in page.text
+        assert "0 of 1 approvals" in page.text  # the rules, as the version meets them
         assert post(web, "/w/clinic/models/weights/1", {"verb": "model.approve"}).status_code == 403
         assert "checked" in web.get("/w/clinic/models/weights/1").text
     with house.signed_in() as web:
         assert "Approve" in web.get("/w/clinic/models/weights/1").text
-        form = {"verb": "model.approve", "comment": "looks right"}
+        form = {"verb": "model.approve", "comment": "looks right", "purpose": "triage"}
         answer = post(web, "/w/clinic/models/weights/1", form)
         assert (answer.status_code, answer.headers["location"]) == (
             303, "/w/clinic/models/weights/1",
@@ -287,6 +288,9 @@ def test_a_model_shows_its_scan_and_is_approved_by_who_may(house: House) -> None
         assert "approved" in after
         assert "looks right" in after
         assert "Retire" in after
+        # The form has a purpose for one button, and the others take none.
+        odd = {"verb": "model.retire", "mood": "good"}
+        assert post(web, "/w/clinic/models/weights/1", odd).status_code == 422
         again = post(web, "/w/clinic/models/weights/1", form)
         assert again.status_code == 409
 

@@ -70,9 +70,20 @@ def test_the_provenance_comes_from_the_run(ward: Ward, run: dict[str, str], name
         ward.made(
             "alice", "runs/log-parameter", {"run_id": run["run_id"], "key": key, "value": "3"}
         )
+    for tag, value in {
+        "mlflow.source.git.commit": "ab" * 20,
+        "mlflow.source.git.repoURL": "https://bot:s3cret@git.example/models.git",
+    }.items():
+        ward.made("alice", "runs/set-tag", {"run_id": run["run_id"], "key": tag, "value": value})
+    metric = {"run_id": run["run_id"], "key": "auc", "value": 0.9, "timestamp": 1}
+    ward.made("alice", "runs/log-metric", metric)
     assert register(ward, name, f"{run['artifact_uri']}/model", run_id=run["run_id"]) == 200
     provenance = list(ward.checks.submissions.values())[-1].provenance
     assert provenance.datasets == ("d@abc123",)
+    assert provenance.metrics == {"auc": 0.9}
+    assert provenance.code_commit == "ab" * 20
+    assert provenance.code_source == "https://git.example/models.git"
+    assert provenance.ended_at == ""
     assert provenance.parameters == {"depth": "3", "rate": "3"}
     assert provenance.source == f"{run['artifact_uri']}/model"
 

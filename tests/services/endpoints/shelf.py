@@ -87,6 +87,8 @@ class Shelf:
     models: dict[tuple[str, int], Servable] = field(default_factory=dict)
     error: StrongroomError | None = None
     fallen: dict[tuple[str, str, int], StrongroomError] = field(default_factory=dict)
+    broken: dict[tuple[str, int], StrongroomError] = field(default_factory=dict)
+    may_fall_back: bool = False
 
     def put(self, servable: Servable) -> None:
         self.models[servable.model, servable.version] = servable
@@ -94,12 +96,18 @@ class Shelf:
     def servable(self, workspace: str, model: str, version: int) -> Servable:
         if self.error is not None:
             raise self.error
+        if (model, version) in self.broken:
+            raise self.broken[model, version]
         found = self.models.get((model, version))
         if found is None:
             raise NotFoundError(f"no model `{model}` version {version} in `{workspace}`")
         if found.digest == "unapproved":
             raise StateError("the model version is not approved")
         return found
+
+    def falls_back(self, workspace: str) -> bool:
+        assert workspace
+        return self.may_fall_back
 
     def require_standing(self, session: Session, workspace: str, model: str, version: int) -> None:
         assert session.is_active

@@ -42,6 +42,7 @@ from strongroom.services.endpoints.types import (
     ListEndpoints,
     Range,
 )
+from strongroom.services.endpoints.watching import Watch
 from strongroom.services.jobs.sandbox import Limits, OversteppedError
 from strongroom.vault.database import Database
 
@@ -355,6 +356,45 @@ def test_a_new_server_does_not_load_what_has_changed(room: Room) -> None:
     assert runners.fault("clinic", "triage").startswith("integrity.broken")
     room.shelf.error = TamperedError("changed")
     assert operations.restore(room.house.database) == 0
+
+
+def test_the_former_version_answers_in_place_of_a_changed_one_where_the_rules_say_so(
+    room: Room,
+) -> None:
+    room.create()
+    room.deploy()
+    room.deploy(version=2)
+    changed = TamperedError("the file `model.onnx` is not what was signed")
+    room.shelf.broken["tumour", 2] = changed
+    runners = Runners()
+    operations = EndpointOperations(room.shelf, runners)
+    # What was loaded before goes on with the bytes that were verified then.
+    assert room.invoke(X[:1].tolist()).version == 2
+    assert operations.restore(room.house.database) == 0
+    assert runners.get("clinic", "triage") is None
+
+    room.shelf.may_fall_back = True
+    assert operations.restore(room.house.database) == 1
+    live = runners.get("clinic", "triage")
+    assert live is not None
+    assert live.servable.version == 1
+    fault = runners.fault("clinic", "triage")
+    assert fault.startswith("integrity.broken")
+    assert fault.endswith("version 1 answers in its place")
+    # It is looked after like any other: once it may not answer, nothing does.
+    watching = Watch(operations, room.shelf, runners, room.house.database)
+    watching.look()
+    watching.look()
+    assert runners.get("clinic", "triage") is live
+    room.shelf.fallen["clinic", "tumour", 1] = StateError("it is retired, not approved")
+    watching.look()
+    assert runners.get("clinic", "triage") is None
+
+    room.shelf.fallen.clear()
+    room.shelf.broken["tumour", 1] = changed
+    again = Runners()
+    assert EndpointOperations(room.shelf, again).restore(room.house.database) == 0
+    runners.close()
 
 
 def test_a_request_longer_than_its_rows_can_be_is_not_read(room: Room) -> None:

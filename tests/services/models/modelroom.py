@@ -155,7 +155,11 @@ def reference(model: str = "iris", version: int = 1) -> ModelReference:
 
 @contextmanager
 def modelroom(
-    folder: Path, *, start_jobs: bool = True, database_url: str = ""
+    folder: Path,
+    *,
+    start_jobs: bool = True,
+    database_url: str = "",
+    settings: Settings | None = None,
 ) -> Iterator[ModelRoom]:
     """A room over the database in `folder`, or over a new one elsewhere."""
     is_new = not (folder / "models.db").exists()
@@ -175,7 +179,7 @@ def modelroom(
                     house.keyring.create_workspace_key(session, workspace)
         jobs = Jobs(database)
         room = ModelOperations(
-            database, blobs, house.keyring, jobs, house.log, Settings(home=folder)
+            database, blobs, house.keyring, jobs, house.log, settings or Settings(home=folder)
         )
         room.start()
         suffix = "" if is_new else f" {secrets.token_hex(4)}"

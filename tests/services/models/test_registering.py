@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from sklearn.datasets import load_iris
+from sqlalchemy import select
 from tests.services.models.modelroom import (
     HOSTILE,
     PLAIN,
@@ -36,7 +38,7 @@ from strongroom.errors import (
     ValidationError,
 )
 from strongroom.services.jobs.types import JobState
-from strongroom.services.models.tables import ModelEntryRow
+from strongroom.services.models.tables import ModelEntryRow, ModelFileRow
 from strongroom.services.models.types import (
     ApproveModel,
     Checked,
@@ -321,6 +323,25 @@ def test_bad_registrations_change_nothing(room: ModelRoom) -> None:
         ({"files": [ModelFile("../a", good[0].blob)]}, ValidationError),
         ({"files": [ModelFile("/a", good[0].blob)]}, ValidationError),
         ({"files": [ModelFile("a\u202eb", good[0].blob)]}, ValidationError),
+        (
+            {"files": [ModelFile(path, good[0].blob) for path in ("A.txt", "a.TXT")]},
+            ValidationError,
+        ),
+        (
+            {"files": [ModelFile(path, good[0].blob) for path in ("\u00e4", "a\u0308")]},
+            ValidationError,
+        ),
+        ({"files": [ModelFile(path, good[0].blob) for path in ("a", "a/b")]}, ValidationError),
+        ({"files": [ModelFile("a//b", good[0].blob)]}, ValidationError),
+        ({"files": [ModelFile("./a", good[0].blob)]}, ValidationError),
+        (
+            {"files": [ModelFile(f"f{number}", good[0].blob) for number in range(50_001)]},
+            TooLargeError,
+        ),
+        ({"model": "ir\u200bis"}, ValidationError),
+        ({"model": "\u202esiri"}, ValidationError),
+        ({"model": "a\u0308"}, ValidationError),
+        ({"model": "iris "}, ValidationError),
         ({"files": foreign}, ValidationError),
         ({"files": [ModelFile("a", "0" * 32)]}, NotFoundError),
         ({"model": "a/b"}, ValidationError),
@@ -350,6 +371,23 @@ def test_the_same_version_twice_is_a_conflict(room: ModelRoom) -> None:
 
 
 # ---- crashes ----
+
+
+def test_one_of_many_that_register_a_version_at_once_has_it(room: ModelRoom) -> None:
+    sealed = [room.seal(PLAIN) for _ in range(6)]
+
+    def register(files: list[ModelFile]) -> str | None:
+        try:
+            return room.register_sealed(files)
+        except ConflictError:
+            return None
+
+    with ThreadPoolExecutor(6) as pool:
+        entries = [entry for entry in pool.map(register, sealed) if entry is not None]
+    assert len(entries) == 1
+    assert room.wait(entries[0]).state == "checked"
+    with room.house.database.read() as session:
+        assert [row.entry for row in session.scalars(select(ModelFileRow))] == entries
 
 
 def test_checks_that_a_crash_prevented_run_at_the_next_start(tmp_path: Path) -> None:

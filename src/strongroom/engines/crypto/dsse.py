@@ -67,8 +67,13 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def sign(statement: Statement, keys: Sequence[SigningKey]) -> bytes:
-    """The envelope as JSON, signed by every one of `keys`."""
+def sign(statement: Statement, keys: Sequence[SigningKey], *, is_repeatable: bool = False) -> bytes:
+    """The envelope as JSON, signed by every one of `keys`.
+
+    Args:
+        is_repeatable: the same statement gives the same bytes (RFC 6979), for what is signed
+            anew each time that somebody asks for it.
+    """
     if not 0 < len(keys) <= _MAX_SIGNATURES:
         raise ValueError(f"an envelope has 1 to {_MAX_SIGNATURES} signatures")
     payload = statement.encode()
@@ -77,7 +82,12 @@ def sign(statement: Statement, keys: Sequence[SigningKey]) -> bytes:
         "payload": b64encode(payload).decode(),
         "payloadType": PAYLOAD_TYPE,
         "signatures": [
-            {"keyid": key.verifying_key.key_id, "sig": b64encode(key.sign(message)).decode()}
+            {
+                "keyid": key.verifying_key.key_id,
+                "sig": b64encode(
+                    key.sign_repeatably(message) if is_repeatable else key.sign(message)
+                ).decode(),
+            }
             for key in keys
         ],
     }

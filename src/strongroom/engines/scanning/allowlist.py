@@ -1,11 +1,13 @@
 """What the programs of honest models call, by module, exact name and argument shape.
 
-Three sources, asked in this order:
+Four sources:
 
 1. `_STRICT`: callables that are safe only with certain argument values. Written by hand.
 2. `allowed_callables.ALLOWED`: every use that pickles of scikit-learn, NumPy, SciPy and pandas
    really make, observed by `examples/generate_allowlist.py`.
-3. `_BY_HAND`: the few uses of libraries that were not at hand when the list was generated.
+3. `allowed_frameworks.FRAMEWORKS`: the same for torch, XGBoost, LightGBM and CatBoost, by
+   `examples/generate_framework_allowlist.py`.
+4. `_BY_HAND`: the few uses of other versions of these libraries.
 
 Never by module: libraries hold functions that write files or reach `os` beside honest classes.
 """
@@ -14,6 +16,7 @@ import re
 from collections.abc import Callable
 
 from strongroom.engines.scanning.allowed_callables import ALLOWED
+from strongroom.engines.scanning.allowed_frameworks import FRAMEWORKS
 from strongroom.engines.scanning.dangers import Danger
 from strongroom.engines.scanning.symbols import (
     Call,
@@ -53,51 +56,45 @@ _BUILTIN_TYPES = frozenset(
         "NotImplemented",
     ]
 )
-_TORCH_STORAGES = tuple(
-    f"{kind}Storage"
-    for kind in [
-        "Float",
-        "Double",
-        "Half",
-        "BFloat16",
-        "Long",
-        "Int",
-        "Short",
-        "Char",
-        "Byte",
-        "Bool",
-        "ComplexFloat",
-        "ComplexDouble",
-        "Untyped",
-    ]
-)
-
+# Types of tensors, which torch's pickles hand over by name: `torch.float32`.
+_TORCH_KIND = re.compile(r"@torch\.[a-z]\w*\Z")
 _BY_HAND: dict[str, frozenset[str]] = {
     "collections:OrderedDict": frozenset({"call()", "setitem", "build(dict)", "new()"}),
     "numpy:bool_": frozenset(),
     "numpy.random._pickle:__bit_generator_ctor": frozenset({"call(str)"}),
     "numpy.random._pickle:__randomstate_ctor": frozenset({"call(str)"}),
     "numpy.random._pickle:__generator_ctor": frozenset({"call(str)"}),
-    "torch._utils:_rebuild_tensor_v2": frozenset(
-        {
-            "call(object,int,tuple,tuple,int,object)",
-            "call(persistent,int,tuple,tuple,int,object)",
-        }
-    ),
-    "torch._utils:_rebuild_parameter": frozenset({"call(object,int,object)"}),
-    **{f"torch:{name}": frozenset[str]() for name in _TORCH_STORAGES},
-    "torch.storage:UntypedStorage": frozenset(),
-    "torch:Size": frozenset({"call(tuple)"}),
+    # What torch of other versions writes than the one the list was generated with.
+    "torch._utils:_rebuild_tensor_v2": frozenset({"call(object,int,tuple,tuple,int,object)"}),
+    "torch._utils:_rebuild_tensor": frozenset({"call(persistent,int,tuple,tuple)"}),
+    "torch.nn.backends.thnn:_get_thnn_function_backend": frozenset({"call()"}),
     "torch:device": frozenset({"call(str)", "call(str,int)"}),
-    "xgboost.sklearn:XGBClassifier": frozenset({"new()", "build(dict)"}),
-    "xgboost.sklearn:XGBRegressor": frozenset({"new()", "build(dict)"}),
-    "xgboost.sklearn:XGBRanker": frozenset({"new()", "build(dict)"}),
-    "xgboost.core:Booster": frozenset({"new()", "build(dict)"}),
-    "lightgbm.sklearn:LGBMClassifier": frozenset({"new()", "build(dict)"}),
-    "lightgbm.sklearn:LGBMRegressor": frozenset({"new()", "build(dict)"}),
-    "lightgbm.sklearn:LGBMRanker": frozenset({"new()", "build(dict)"}),
-    "lightgbm.basic:Booster": frozenset({"new()", "build(dict)"}),
+    **{
+        f"torch.jit._pickle:build_{kind}list": frozenset({"call(list)"})
+        for kind in ("int", "tensor", "double", "bool")
+    },
+    "torch.jit._pickle:build_tensor_from_id": frozenset({"call(int)"}),
+    "torch.jit._pickle:restore_type_tag": frozenset(
+        f"call({kind},str)" for kind in ("list", "dict", "object")
+    ),
 }
+
+
+def _frameworks() -> dict[str, dict[str, frozenset[str]]]:
+    """Module → name → uses, of the written form of the generated list."""
+    modules: dict[str, dict[str, frozenset[str]]] = {}
+    for module, names_by_use in FRAMEWORKS.items():
+        known = modules.setdefault(module, {})
+        for text, names in names_by_use.items():
+            found = frozenset[str]() if text == "-" else _OBJECT_USES
+            if text not in ("-", "object"):
+                found = frozenset(text.split(" | "))
+            known.update(dict.fromkeys(names.split(), found))
+    return modules
+
+
+_OBJECT_USES = frozenset(("new()", "build(dict)"))
+_FRAMEWORKS = _frameworks()
 
 
 def canonical(symbol: Symbol) -> Symbol:
@@ -114,6 +111,7 @@ def use_of(call: Call) -> str:
     if call.args is None:
         return f"{call.how}(?)"
     kinds = [kind_of(argument) for argument in call.args[:_SHOWN_ARGUMENTS]]
+    kinds = [_TORCH_KIND.sub("@torch.*", kind) for kind in kinds]
     if len(call.args) > _SHOWN_ARGUMENTS:
         kinds.append("…")
     return f"{call.how}({','.join(kinds)})"
@@ -124,11 +122,10 @@ def uses(symbol: Symbol) -> frozenset[str] | None:
     symbol = canonical(symbol)
     key = f"{symbol.module}:{symbol.name}"
     found = ALLOWED.get(symbol.module, {}).get(symbol.name)
-    by_hand = _BY_HAND.get(key)
-    if found is not None:
-        return found | by_hand if by_hand else found
-    if by_hand is not None:
-        return by_hand
+    lists = (found, _FRAMEWORKS.get(symbol.module, {}).get(symbol.name), _BY_HAND.get(key))
+    known = [uses_ for uses_ in lists if uses_ is not None]
+    if known:
+        return frozenset[str]().union(*known)
     if key in _STRICT:
         return frozenset()
     if symbol.module == "builtins" and symbol.name in _BUILTIN_TYPES:

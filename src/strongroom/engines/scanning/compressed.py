@@ -1,7 +1,6 @@
-"""Decompressing streams in bounded memory: zlib, gzip, bzip2, xz, lzma, and lz4 where installed."""
+"""Decompressing streams in bounded memory: zlib, gzip, bzip2, xz, lzma, lz4 and zstd."""
 
 import bz2
-import importlib.util
 import lzma
 import zlib
 from typing import Protocol
@@ -17,6 +16,7 @@ _MAGIC = (
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
+_OPENED = frozenset(("gzip", "bz2", "xz", "lzma", "lz4", "zstd", "zlib"))
 _XZ_MEMORY_BYTES = 96 << 20
 
 
@@ -35,9 +35,7 @@ def compression_of(head: bytes) -> str | None:
 
 def can_open(name: str) -> bool:
     """Whether this installation can decompress it."""
-    if name == "lz4":
-        return importlib.util.find_spec("lz4") is not None
-    return name != "zstd"
+    return name in _OPENED
 
 
 class _Decompressor(Protocol):
@@ -89,11 +87,6 @@ class Decompressed:
             return bz2.BZ2Decompressor()
         if self._name in ("xz", "lzma"):
             return lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_XZ_MEMORY_BYTES)
-        if self._name == "lz4":
-            from lz4.frame import LZ4FrameDecompressor
-
-            decompressor: _Decompressor = LZ4FrameDecompressor()
-            return decompressor
         raise MalformedError(f"compression `{self._name}` cannot be opened")
 
     def read(self, size: int, /) -> bytes:

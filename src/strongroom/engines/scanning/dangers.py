@@ -48,6 +48,11 @@ _MODULES: Mapping[str, Danger] = _table(
             "ensurepip venv unittest test nose pytest _pytest numpy.testing numpy.f2py "
             "numpy.distutils IPython this antigravity _testcapi _xxsubinterpreters "
             "modulefinder py_compile compileall torch.utils.cpp_extension "
+            "torch.utils.bottleneck torch.utils.collect_env torch.utils._config_module "
+            "torch.utils.data.datapipes torch.jit.unsupported_tensor_ops torch.fx "
+            "torch.testing torch.utils.benchmark torch.multiprocessing torch.distributed "
+            "torch._C._jit cgitb mailcap _osx_support _aix_support _pyrepl tracemalloc "
+            "numpy.ma.testutils numpy._build_utils sympy tensorflow.python.ops.script_ops "
             "torch.distributed.rpc torch._dynamo torch._inductor pandas.core.computation "
             "numexpr sympy.core.sympify sympy.parsing cffi ctypes _ctypes gc inspect atexit "
             "sched threading _thread sys faulthandler site joblib.externals.loky "
@@ -78,12 +83,12 @@ _MODULES: Mapping[str, Danger] = _table(
     (
         _CARRIES,
         "carries code of its own, which runs when the model is loaded or used",
-        ("cloudpickle joblib.externals.cloudpickle"),
+        ("cloudpickle joblib.externals.cloudpickle dill"),
     ),
     (
         _LOADS,
         "loads a pickle",
-        ("pickle _pickle cPickle dill shelve marshal copyreg.pickle"),
+        ("pickle _pickle cPickle shelve marshal copyreg.pickle"),
     ),
 )
 
@@ -128,7 +133,9 @@ _NAMES: Mapping[str, Danger] = _table(
         _LOADS,
         "loads a pickle",
         (
-            "joblib.load joblib.numpy_pickle.load "
+            "joblib.load joblib.numpy_pickle.load dill.load dill.loads dill.load_session "
+            "dill.load_module dill._dill.load dill._dill.loads dill.session.load_module "
+            "cloudpickle.load cloudpickle.loads "
             "joblib.numpy_pickle_compat.load_compatibility torch.load "
             "torch.serialization.load pandas.read_pickle mlflow.pyfunc.load_model "
             "mlflow.sklearn.load_model skops.io.load skops.io.loads"

@@ -5,10 +5,13 @@ docs/scanning.md explains each one and a test holds the two together.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from hashlib import sha256
+from typing import Any, Literal
+from urllib.parse import quote
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -56,11 +59,13 @@ SUPPLY_SOFTWARE = "AML.T0010.001"  # AI Supply Chain Compromise: AI Software
 SUPPLY_MODEL = "AML.T0010.003"  # AI Supply Chain Compromise: Model
 DENIAL = "AML.T0029"  # Denial of AI Service
 MASQUERADING = "AML.T0074"  # Masquerading
+CREDENTIALS = "AML.T0055"  # Unsecured Credentials
+COLLECTION = "AML.T0035"  # AI Artifact Collection
 
 _CLEAN, _REVIEW = Verdict.CLEAN, Verdict.REVIEW
 _UNREADABLE, _MALICIOUS = Verdict.UNREADABLE, Verdict.MALICIOUS
-_INFO, _MEDIUM, _HIGH = Severity.INFO, Severity.MEDIUM, Severity.HIGH
-_CRITICAL = Severity.CRITICAL
+_LOW, _MEDIUM = Severity.LOW, Severity.MEDIUM
+_HIGH, _CRITICAL = Severity.HIGH, Severity.CRITICAL
 
 
 def _rules(*rows: tuple[str, str, Severity, Verdict, str]) -> Mapping[str, Rule]:
@@ -106,20 +111,53 @@ RULES: Mapping[str, Rule] = _rules(
     ("SR-GUF-002", "chat template reaches into Python", _CRITICAL, _MALICIOUS, EMBEDDED_MALWARE),
     ("SR-KER-001", "Keras file runs code when loaded", _CRITICAL, _MALICIOUS, EMBEDDED_MALWARE),
     ("SR-KER-002", "HDF5 or Keras file needs a person", _MEDIUM, _REVIEW, UNSAFE_ARTIFACT),
+    ("SR-KER-003", "Keras configuration is malformed", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
+    ("SR-KER-004", "Keras layer reads a file when loaded", _HIGH, _MALICIOUS, EMBEDDED_MALWARE),
     ("SR-TOR-001", "TorchScript carries code", _MEDIUM, _REVIEW, UNSAFE_ARTIFACT),
+    ("SR-TOR-002", "TorchScript reads or writes files", _HIGH, _MALICIOUS, EMBEDDED_MALWARE),
+    ("SR-TOR-003", "TorchScript cannot be parsed", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
+    ("SR-HDF-001", "HDF5 reaches into other files", _HIGH, _MALICIOUS, UNSAFE_ARTIFACT),
+    ("SR-HDF-002", "HDF5 needs a plugin or a person", _MEDIUM, _REVIEW, UNSAFE_ARTIFACT),
+    ("SR-HDF-003", "HDF5 cannot be walked", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
+    ("SR-TFM-001", "graph reaches files or network", _CRITICAL, _MALICIOUS, EMBEDDED_MALWARE),
+    ("SR-TFM-002", "graph calls Python", _HIGH, _REVIEW, EMBEDDED_MALWARE),
+    ("SR-TFM-003", "operators that are not TensorFlow's own", _MEDIUM, _REVIEW, SUPPLY_SOFTWARE),
+    ("SR-TFM-004", "asset outside the folder", _HIGH, _MALICIOUS, EMBEDDED_MALWARE),
+    ("SR-TFM-005", "TensorFlow model is malformed", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
+    ("SR-TRE-001", "boosting model is not whole", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
+    ("SR-TPL-001", "template needs a person", _MEDIUM, _REVIEW, UNSAFE_ARTIFACT),
+    ("SR-HUG-001", "configuration asks for code of its own", _MEDIUM, _REVIEW, EMBEDDED_MALWARE),
+    ("SR-HUG-002", "configuration runs code", _CRITICAL, _MALICIOUS, EMBEDDED_MALWARE),
     # ---- MLflow folders ----
     ("SR-MLF-001", "loader outside the known list", _MEDIUM, _REVIEW, UNSAFE_ARTIFACT),
     ("SR-MLF-002", "brings its own code", _MEDIUM, _REVIEW, EMBEDDED_MALWARE),
     ("SR-MLF-003", "path leaves the model folder", _HIGH, _MALICIOUS, UNSAFE_ARTIFACT),
     ("SR-MLF-004", "requirement from elsewhere than the index", _MEDIUM, _REVIEW, SUPPLY_SOFTWARE),
     ("SR-MLF-005", "MLmodel cannot be read", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
+    # ---- what comes with a model ----
+    ("SR-PKG-001", "requirement without one version", _LOW, _CLEAN, SUPPLY_SOFTWARE),
+    ("SR-PKG-002", "name resembles a well-known package", _LOW, _CLEAN, SUPPLY_SOFTWARE),
+    ("SR-PKG-003", "requirement that cannot be read", _MEDIUM, _REVIEW, SUPPLY_SOFTWARE),
+    ("SR-PKG-004", "package known to be hostile", _CRITICAL, _MALICIOUS, SUPPLY_SOFTWARE),
+    ("SR-PKG-005", "known vulnerability, high or critical", _HIGH, _REVIEW, SUPPLY_SOFTWARE),
+    ("SR-PKG-006", "known vulnerability, medium or not rated", _MEDIUM, _REVIEW, SUPPLY_SOFTWARE),
+    ("SR-PKG-007", "known vulnerability, low", _LOW, _CLEAN, SUPPLY_SOFTWARE),
+    ("SR-PKG-008", "licence that the policy denies", _MEDIUM, _REVIEW, SUPPLY_SOFTWARE),
+    ("SR-PKG-009", "licence not known, where a policy asks", _MEDIUM, _REVIEW, SUPPLY_SOFTWARE),
+    ("SR-SEC-001", "secret in a file", _HIGH, _REVIEW, CREDENTIALS),
+    ("SR-SEC-002", "private key in a file", _HIGH, _REVIEW, CREDENTIALS),
+    ("SR-PII-001", "personal data in a file", _MEDIUM, _REVIEW, COLLECTION),
+    ("SR-PII-002", "a trace of personal data", _LOW, _CLEAN, COLLECTION),
+    ("SR-PII-003", "keeps rows of its training table", _MEDIUM, _REVIEW, COLLECTION),
+    ("SR-PII-004", "table beside the model", _MEDIUM, _REVIEW, COLLECTION),
     # ---- any file ----
     ("SR-FMT-001", "format not recognised", _MEDIUM, _REVIEW, UNSAFE_ARTIFACT),
     ("SR-FMT-002", "code or machine code", _MEDIUM, _REVIEW, EMBEDDED_MALWARE),
-    ("SR-FMT-003", "name and content disagree", Severity.LOW, _CLEAN, MASQUERADING),
+    ("SR-FMT-003", "name and content disagree", _LOW, _CLEAN, MASQUERADING),
     ("SR-FMT-004", "could not be scanned", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
     ("SR-FMT-005", "scan over its limits", _MEDIUM, _UNREADABLE, DENIAL),
     ("SR-FMT-006", "hostile file name", _HIGH, _MALICIOUS, MASQUERADING),
+    ("SR-FMT-007", "two formats in one file", _HIGH, _MALICIOUS, MASQUERADING),
 )  # fmt: skip
 
 # From best to worst: the worst finding decides.
@@ -136,6 +174,7 @@ class Finding:
         offset: byte within that file (uncompressed member) where it stands, or None.
         says: what it would do, in words; lower case, no full stop.
         subject: the callable, member or path concerned, cut to 200 characters.
+        length: how many bytes it is about, where that says something.
     """
 
     rule_id: str
@@ -143,6 +182,7 @@ class Finding:
     offset: int | None
     says: str
     subject: str = ""
+    length: int | None = None
 
     @property
     def rule(self) -> Rule:
@@ -176,11 +216,26 @@ class FileReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked for, and how far: what was not checked is never clean.
+
+    Attributes:
+        name: `vulnerabilities`, `licences`, `secrets` or `personal data`.
+        says: what came of it or why not, in words.
+    """
+
+    name: str
+    state: Literal["checked", "partly", "not checked"]
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What the whole scan found."""
 
     files: tuple[FileReport, ...]
     findings: tuple[Finding, ...] = field(default=())
+    checks: tuple[Check, ...] = field(default=())
 
     @property
     def verdict(self) -> Verdict:
@@ -220,6 +275,10 @@ class Report:
                 for file in self.files
             ],
             "findings": [_finding_json(finding) for finding in self.findings],
+            "checks": [
+                {"name": check.name, "state": check.state, "says": check.says}
+                for check in self.checks
+            ],
         }
 
     def to_sarif(self, version: str) -> dict[str, Any]:
@@ -241,6 +300,8 @@ class Report:
                             "rules": [_sarif_rule(RULES[rule_id]) for rule_id in used],
                         }
                     },
+                    "columnKind": "unicodeCodePoints",
+                    "invocations": [_sarif_invocation(self)],
                     "results": [_sarif_result(finding, used) for finding in self.findings],
                 }
             ],
@@ -270,26 +331,54 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
     }
 
 
+_LEVELS = {Severity.INFO: "note", Severity.LOW: "note", Severity.MEDIUM: "warning"}
+
+
+def _sarif_invocation(report: Report) -> dict[str, Any]:
+    """Whether all could be read, and what was not looked for (SARIF 2.1.0, 3.20 and 3.58)."""
+    return {
+        "executionSuccessful": bool(report.files) and report.verdict is not Verdict.UNREADABLE,
+        "toolExecutionNotifications": [
+            {
+                "descriptor": {"id": check.name.replace(" ", "-")},
+                "level": "note" if check.state == "checked" else "warning",
+                "message": {"text": f"{check.name}: {check.state}: {check.says}"},
+            }
+            for check in report.checks
+        ],
+    }
+
+
 def _sarif_rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
+        "name": "".join(word.capitalize() for word in re.findall(r"[A-Za-z]+", rule.title)),
         "shortDescription": {"text": rule.title},
+        "defaultConfiguration": {"level": _LEVELS.get(rule.severity, "error")},
         "properties": {
             "tags": ["security", rule.atlas],
             "security-severity": f"{float(rule.severity):.1f}",
+            "verdict": str(rule.verdict),
         },
     }
 
 
 def _sarif_result(finding: Finding, used: list[str]) -> dict[str, Any]:
-    levels = {Severity.INFO: "note", Severity.LOW: "note", Severity.MEDIUM: "warning"}
-    location: dict[str, Any] = {"artifactLocation": {"uri": finding.file}}
+    # Names of files hold blanks, `!` and worse: an address must not (RFC 3986).
+    address = quote(finding.file, safe="/!@=,+~", errors="replace")
+    location: dict[str, Any] = {"artifactLocation": {"uri": address}}
     if finding.offset is not None:
         location["region"] = {"byteOffset": finding.offset}
+    key = "\0".join((finding.rule_id, finding.file, finding.subject or finding.says))
     return {
         "ruleId": finding.rule_id,
         "ruleIndex": used.index(finding.rule_id),
-        "level": levels.get(finding.severity, "error"),
+        "level": _LEVELS.get(finding.severity, "error"),
         "message": {"text": finding.says},
         "locations": [{"physicalLocation": location}],
+        # What tells the same finding in the next scan, wherever it has moved to (3.27.17).
+        "partialFingerprints": {
+            "strongroom/v1": sha256(key.encode("utf-8", "replace")).hexdigest()[:32]
+        },
+        "properties": {"verdict": str(finding.verdict)},
     }

@@ -1,14 +1,14 @@
-"""MLflow model folders: what `MLmodel` and its requirements make a loader do.
+"""MLflow model folders: what `MLmodel` makes a loader do.
 
-Source: mlflow 3.17, `mlflow/models/model.py`, `mlflow/pyfunc/__init__.py`; PEP 508.
+Source: mlflow 3.17, `mlflow/models/model.py`, `mlflow/pyfunc/__init__.py`.
 """
 
-import re
 from dataclasses import dataclass, field
 
 import yaml
 
-from strongroom.engines.scanning.archives import Problem, unsafe_name
+from strongroom.engines.scanning.archives import unsafe_name
+from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import Limits, MalformedError
 from strongroom.engines.scanning.skops_schema import judge_type
 
@@ -29,10 +29,6 @@ _FLAVORS = frozenset(
 _LOADERS = frozenset(f"mlflow.{name}" for name in _FLAVORS - {"python_function"})
 _CODE_LOADERS = ("mlflow.pyfunc.model", "mlflow.pyfunc.loaders")
 _CODE_KEYS = ("code", "model_code_path", "code_paths", "python_model")
-_CHANNELS = frozenset(("conda-forge", "defaults", "nodefaults"))
-_REQUIREMENT = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9._,\s-]*\])?\s*[^/:@\\]*(?:--hash=\w+:\w+\s*)*"
-)
 _MAX_NODES = 100_000
 
 
@@ -126,47 +122,6 @@ def _pickles(flavor: str, settings: dict[object, object]) -> list[str]:
         return []
     path = settings.get("pickled_model")
     return [path] if isinstance(path, str) else []
-
-
-def check_requirements(text: str) -> list[Problem]:
-    """Lines of a requirements file that install from elsewhere than the configured index."""
-    problems = []
-    for line in text.replace("\\\n", " ").splitlines():
-        requirement = re.sub(r"(^|\s)#.*", "", line).strip()
-        if requirement and not _REQUIREMENT.fullmatch(requirement):
-            says = "installs from an address, a folder or another index"
-            problems.append(Problem("SR-MLF-004", says, None, _without_secret(requirement)))
-    return problems
-
-
-def check_conda(data: bytes) -> list[Problem]:
-    """Channels and pip lines of a `conda.yaml` or `python_env.yaml`.
-
-    Raises:
-        MalformedError: it cannot be parsed.
-    """
-    environment = _mapping(_load_yaml(data))
-    problems = []
-    channels = environment.get("channels")
-    for channel in channels if isinstance(channels, list) else []:
-        if not isinstance(channel, str) or channel not in _CHANNELS:
-            says = "installs from a conda channel that is not a common one"
-            problems.append(Problem("SR-MLF-004", says, None, _without_secret(str(channel))))
-    lines: list[str] = []
-    for key in ("dependencies", "build_dependencies"):
-        entries = environment.get(key)
-        for entry in entries if isinstance(entries, list) else []:
-            nested = entry.get("pip") if isinstance(entry, dict) else None
-            lines.extend(str(line) for line in nested if line) if isinstance(nested, list) else None
-            if isinstance(entry, str) and entry != "-r requirements.txt":
-                lines.append(entry)
-    problems.extend(check_requirements("\n".join(lines)))
-    return problems
-
-
-def _without_secret(text: str) -> str:
-    """An address without the password or token that may stand in it."""
-    return re.sub(r"//[^/@]*@", "//…@", text)[:200]
 
 
 def _load_yaml(data: bytes) -> object:

@@ -3,76 +3,29 @@
 Source: onnx/onnx.proto (field numbers); protobuf encoding documentation.
 """
 
-from collections.abc import Iterator
-
-from strongroom.engines.scanning.archives import Problem, unsafe_name
-from strongroom.engines.scanning.reading import LimitError, Limits, MalformedError, Reader
+from strongroom.engines.scanning.archives import unsafe_name
+from strongroom.engines.scanning.problems import Problem
+from strongroom.engines.scanning.protobuf import ProtobufWalk
+from strongroom.engines.scanning.reading import Limits, MalformedError, Reader
 
 # Domains whose operators ONNX and ONNX Runtime ship themselves.
 _DOMAINS = frozenset(
     ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training", "ai.onnx.training")
 ) | {"com.microsoft"}
 _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
-_MAX_DEPTH = 32
-_MAX_FIELDS = 20_000_000
-_TEXT = 1 << 16
+# Operators of ONNX Runtime that call Python functions of the process that runs the model.
+_PYTHON_OPERATORS = frozenset((("com.microsoft", "PythonOp"), ("com.microsoft", "PythonOpGrad")))
 
 
-class _Walk:
+class _Walk(ProtobufWalk):
     def __init__(self, reader: Reader, limits: Limits) -> None:
-        self.reader = reader
+        super().__init__(reader)
         self.limits = limits
-        self.fields = 0
         self.problems: list[Problem] = []
         self.external: list[str] = []
         self.domains: set[str] = set()
-
-    def each(self, end: int | None, depth: int) -> Iterator[tuple[int, int, int]]:
-        """Fields of a message up to `end`: number, wire type, and length or value."""
-        if depth > _MAX_DEPTH:
-            raise MalformedError("an ONNX graph nested too deep")
-        reader = self.reader
-        while (end is None and reader.peek(1)) or (end is not None and reader.offset < end):
-            self.fields += 1
-            if self.fields > _MAX_FIELDS:
-                raise LimitError("more ONNX fields than the limit")
-            key = self.varint()
-            number, wire = key >> 3, key & 7
-            if wire == 0:
-                yield number, wire, self.varint()
-            elif wire == 1:
-                reader.skip(8)
-            elif wire == 5:  # wire type of 32-bit values
-                reader.skip(4)
-            elif wire == 2:  # wire type of length-delimited values
-                length = self.varint()
-                after = reader.offset + length
-                if end is not None and after > end:
-                    raise MalformedError("an ONNX field beyond its message")
-                yield number, wire, length
-                if reader.offset > after:
-                    raise MalformedError("an ONNX field beyond its message")
-                reader.skip(after - reader.offset)
-            else:
-                raise MalformedError("an ONNX field of an unknown kind")
-        if end is not None and reader.offset != end:
-            raise MalformedError("an ONNX message with a strange length")
-
-    def varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.reader.take(1)[0]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # no continuation bit
-                return value
-            shift += 7
-            if shift > 63:  # bits of the largest varint
-                raise MalformedError("an ONNX number that does not end")
-
-    def text(self, length: int) -> str:
-        if length > _TEXT:
-            raise MalformedError("an ONNX text longer than any honest one")
-        return self.reader.take(length).decode("utf-8", "replace")
+        self.own_domains: set[str] = set()
+        self.operators: set[tuple[str, str]] = set()
 
     # ---- messages ----
 
@@ -109,6 +62,10 @@ class _Walk:
                 self.node(value, 2)
             elif number == 9 and wire == 2:  # opset_import
                 self.opset(value)
+            elif number == 10 and wire == 2:  # domain
+                self.own_domains.add(self.text(value))
+            elif number == 11 and wire == 2:  # attribute_proto
+                self.attribute(value, 2)
 
     def graph(self, length: int, depth: int) -> None:
         for number, wire, value in self.each(self.reader.offset + length, depth):
@@ -122,11 +79,17 @@ class _Walk:
                 self.sparse(value, depth + 1)
 
     def node(self, length: int, depth: int) -> None:
+        domain = operator = ""
         for number, wire, value in self.each(self.reader.offset + length, depth):
             if number == 7 and wire == 2:  # domain
-                self.domains.add(self.text(value))
+                domain = self.text(value)
+            elif number == 4 and wire == 2:  # op_type
+                operator = self.text(value)
             elif number == 5 and wire == 2:  # attribute
                 self.attribute(value, depth + 1)
+        self.domains.add(domain)
+        if (domain, operator) in _PYTHON_OPERATORS:
+            self.operators.add((domain, operator))
 
     def attribute(self, length: int, depth: int) -> None:
         for number, wire, value in self.each(self.reader.offset + length, depth):
@@ -174,7 +137,11 @@ def check_onnx(reader: Reader, limits: Limits) -> tuple[list[Problem], list[str]
     """
     walk = _Walk(reader, limits)
     walk.model()
-    for domain in sorted(walk.domains - _DOMAINS):
+    for domain, operator in sorted(walk.operators):
+        says = f"calls Python functions of the process that runs it, by `{operator}`"
+        walk.problems.append(Problem("SR-ONX-002", says, None, f"{domain}.{operator}"))
+    # Functions that the model defines itself are made of operators that are looked at as well.
+    for domain in sorted(walk.domains - _DOMAINS - walk.own_domains):
         says = f"needs operators of the domain `{domain[:80]}`, which a library of its own brings"
         walk.problems.append(Problem("SR-ONX-002", says, None, domain[:200]))
     return walk.problems, walk.external

@@ -106,6 +106,11 @@ class PickleMachine(PickleStack):
                 count += 1
                 if not count & 0x3FF:
                     self._check(count, opcodes_left)
+        except MalformedError as error:
+            # The last opcode was read across the end of its frame, by this machine or that.
+            if reader.offset > self._frame_end and not isinstance(error, FrameError):
+                raise FrameError("an opcode crosses the end of its frame") from error
+            raise
         finally:
             self.opcodes = count
 
@@ -237,13 +242,17 @@ class PickleMachine(PickleStack):
         self._frame_end = _NO_FRAME
         self._watcher.on_array(wrapper, self._reader)
         array = Made("call", Symbol("numpy", "ndarray"), ())
+        array.state = wrapper  # its shape and type
         self._stack[-1] = array
 
     def _persistent(self, key: object) -> None:
         self._watcher.on_oddity(
             "SR-PKL-009", "asks its loader for an object by a persistent id", self._reader.opcode_at
         )
-        self._push(Persistent(key))
+        # torch before 1.6 names its layers so: kind, class, source file, source.
+        parts = key if isinstance(key, tuple) and len(key) > 1 else (None, None)
+        named = parts[1] if parts[0] == "module" and isinstance(parts[1], Symbol) else None
+        self._push(Persistent(key) if named is None else named)
 
     # ---- protocol ----
 

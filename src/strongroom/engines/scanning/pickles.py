@@ -8,6 +8,7 @@ import re
 from functools import partial
 
 from strongroom.engines.scanning.allowlist import may_be_named, may_be_text, objection
+from strongroom.engines.scanning.code_objects import described, is_code_type, is_function_maker
 from strongroom.engines.scanning.dangers import danger
 from strongroom.engines.scanning.findings import Finding, Verdict
 from strongroom.engines.scanning.joblib_arrays import read_array
@@ -21,6 +22,7 @@ from strongroom.engines.scanning.reading import (
     Reader,
 )
 from strongroom.engines.scanning.symbols import Call, Items, Made, Opaque, Symbol, kind_of
+from strongroom.engines.scanning.training_rows import kept_rows
 
 _NESTED_DEPTH = 3
 _NESTED_MIN_BYTES = 8
@@ -41,10 +43,11 @@ def starts_as_pickle(head: bytes) -> bool:
 class _Watch:
     """Turns what the machine does into findings of one file, each kind of use once."""
 
-    def __init__(self, file: str, limits: Limits, *, torch: bool) -> None:
+    def __init__(self, file: str, limits: Limits, *, torch: bool, script: bool = False) -> None:
         self._file = file
         self._limits = limits
         self.torch = torch
+        self._script = script
         self._depth = 0
         self._inside = ""
         self._spent = 0
@@ -68,14 +71,28 @@ class _Watch:
             if machine.saw_array and self.saw_array_at is None:
                 self.saw_array_at = reader.offset
 
-    def add(self, rule_id: str, says: str, offset: int | None, subject: str = "") -> None:
+    def add(
+        self,
+        rule_id: str,
+        says: str,
+        offset: int | None,
+        subject: str = "",
+        length: int | None = None,
+    ) -> None:
         """Keeps a finding unless the same was kept."""
         key = (rule_id, subject or says)
         if key in self._seen or len(self.findings) >= self._limits.findings:
             return
         self._seen.add(key)
         self.findings.append(
-            Finding(rule_id, self._file, offset, printable(self._inside + says), printable(subject))
+            Finding(
+                rule_id,
+                self._file,
+                offset,
+                printable(self._inside + says),
+                printable(subject),
+                length,
+            )
         )
 
     # ---- what the machine tells ----
@@ -84,7 +101,7 @@ class _Watch:
         """A name is imported: known danger, unknown, or allowed."""
         name = str(symbol)
         self.named_any = self.named_any or _plausible(symbol)
-        if name in self._named:
+        if name in self._named or self._is_script_class(symbol):
             return
         self._named[name] = len(self.findings)
         why = danger(symbol)
@@ -97,6 +114,9 @@ class _Watch:
     def on_call(self, call: Call) -> None:
         """Something is called, built or filled."""
         target = call.target
+        if self._is_script_class(target.target if isinstance(target, Made) else target):
+            return
+        self._look_at_code(call)
         if isinstance(target, Symbol):
             self.acted = self.acted or _plausible(target)
             if call.how in ("build", "append", "setitem", "additems"):
@@ -114,6 +134,21 @@ class _Watch:
             self.add(refused.rule_id, refused.does, call.offset)
         if call.how == "build":
             self._look_at_state(call)
+            self._look_at_rows(call)
+
+    def _is_script_class(self, target: object) -> bool:
+        """A class that TorchScript's own code defines; torch looks for it nowhere else."""
+        is_symbol = self._script and isinstance(target, Symbol)
+        return is_symbol and str(target).split(".")[0] == "__torch__"
+
+    def _look_at_code(self, call: Call) -> None:
+        """Functions that the file brings: what their code names, and whether they run at once."""
+        if call.how == "call" and is_function_maker(call.target):
+            says = "runs a function of its own while it is loaded"
+            self.add("SR-PKL-001", says, call.offset, "function of its own")
+        elif call.how == "call" and is_code_type(call.target):
+            rule_id, says = described(call.args)
+            self.add(rule_id, says, call.offset, says)
 
     def _already_named(self, call: Call) -> bool:
         target = call.target.target if isinstance(call.target, Made) else call.target
@@ -144,6 +179,11 @@ class _Watch:
             if isinstance(pair, tuple) and pair[0] == "input" and pair[1] in _FILE_INPUTS:
                 says = "reads files of the server whose names come with each request"
                 self.add("SR-PKL-014", says, call.offset, made.origin)
+
+    def _look_at_rows(self, call: Call) -> None:
+        for rows in kept_rows(call):
+            if rows.are_many and not self.trial:
+                self.add("SR-PII-003", rows.says(), call.offset, rows.place, rows.size_bytes)
 
     def on_oddity(self, rule_id: str, says: str, offset: int) -> None:
         """Extension codes, persistent ids, computed names, foreign buffers."""
@@ -198,6 +238,7 @@ def scan_pickle(
     *,
     surely: bool,
     torch: bool = False,
+    script: bool = False,
     plainly: bool = False,
 ) -> tuple[str, list[Finding]] | None:
     """Scans a file as a pickle.
@@ -209,11 +250,12 @@ def scan_pickle(
         surely: it is known to be one, so that anything unreadable is a finding. Otherwise it is
             only tried, and the answer is None unless the program imports or calls something.
         torch: persistent ids are expected, as in a torch archive.
+        script: it is TorchScript's, whose classes its own code defines.
         plainly: its loader is said to be `pickle`: it must be a whole pickle to that, too.
 
     Returns: the format (`pickle`, `joblib` or `torch-legacy`) and the findings.
     """
-    watch = _Watch(file, limits, torch=torch)
+    watch = _Watch(file, limits, torch=torch, script=script)
     watch.trial = not surely
     kind = _streams(watch, Reader(opener()))
     if kind is None:

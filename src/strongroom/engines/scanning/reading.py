@@ -24,6 +24,7 @@ class SeekableStream(Stream, Protocol):
 
 # Opens the same bytes anew at each call, positioned at their start.
 Opener = Callable[[], Stream]
+SeekableOpener = Callable[[], SeekableStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Limits:
     ratio_floor_bytes: int = 256 << 20  # below this the ratio is not looked at
     nested_bytes: int = 64 << 20  # an archive inside an archive is held in memory
     header_bytes: int = 64 << 20  # JSON headers and schemas
+    flatbuffer_bytes: int = 256 << 20  # a FlatBuffer is held in memory to be looked into
     opcodes: int = 50_000_000  # of all pickles of one file
     stack: int = 2_000_000
     memo: int = 4_000_000

@@ -7,8 +7,8 @@ Source: skops 0.16, protocol 2 (`skops/io/_general.py` and its siblings).
 """
 
 from strongroom.engines.scanning.allowlist import may_be_named
-from strongroom.engines.scanning.archives import Problem
 from strongroom.engines.scanning.dangers import danger
+from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import MalformedError
 from strongroom.engines.scanning.symbols import Symbol
 from strongroom.engines.scanning.weights import load_json

@@ -40,6 +40,8 @@ _SCRIPT_ENDINGS = (".py", ".pyw", ".sh", ".bash", ".ps1", ".bat", ".cmd", ".js")
 # What a name promises; only told where it is not kept.
 _PROMISES = {
     ".onnx": "onnx",
+    ".tflite": "tflite",
+    ".7z": "7z",
     ".safetensors": "safetensors",
     ".skops": "skops",
     ".npy": "npy",
@@ -80,6 +82,8 @@ def sniff(head: bytes) -> str | None:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
+    if head[4:8] == b"TFL3":
+        return "tflite"
     if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
         return "tar"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -1,6 +1,6 @@
-"""Formats that hold weights as data: NumPy arrays, safetensors, GGUF, and Keras' containers.
+"""Formats that hold weights as data: NumPy arrays and safetensors.
 
-Source: numpy.lib.format (NEP 1); safetensors README, "Format"; GGUF specification of ggml.
+Source: numpy.lib.format (NEP 1); safetensors README, "Format".
 """
 
 import ast
@@ -9,7 +9,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from strongroom.engines.scanning.archives import Problem
+from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import LimitError, Limits, MalformedError, Reader
 
 _NUMPY_HEADER_MAX = 1 << 16
@@ -20,15 +20,6 @@ _SAFETENSORS_BYTES = {
     "I32": 4, "U32": 4, "F32": 4,
     "F64": 8, "I64": 8, "U64": 8, "C64": 8,
 }  # fmt: skip
-_GGUF_TYPES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_GGUF_STRING, _GGUF_ARRAY = 8, 9
-_GGUF_MAX_ITEMS = 4_000_000
-_GGUF_MAX_TEMPLATE = 1 << 20
-_TEMPLATE_ESCAPE = re.compile(
-    r"__\w+__|\bcycler\b|\blipsum\b|\bjoiner\b\s*\.|\bnamespace\b\s*\.\s*_|\.\s*_\w+"
-    r"|\battr\s*\(|\|\s*attr\b|\bos\s*\.|\bpopen\b|\bsubprocess\b|\bimport_module\b"
-    r"|\\x5f|\[\s*['\"]_"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,78 +150,6 @@ def _tensor_span(entry: object) -> tuple[int, int]:
     if offsets[1] < offsets[0] or (width and offsets[1] - offsets[0] != count * width):
         raise MalformedError("a tensor whose place does not fit its shape")
     return offsets[0], offsets[1]
-
-
-def check_gguf(reader: Reader, limits: Limits) -> list[Problem]:
-    """Walks the key-value section of a GGUF file and reads its chat templates."""
-    problems: list[Problem] = []
-    if reader.take(4) != b"GGUF":
-        raise MalformedError("no GGUF header")
-    version, _tensors, pairs = struct.unpack("<IQQ", reader.take(20))
-    if version not in (2, 3):
-        raise MalformedError("a GGUF format of another version")
-    if pairs > limits.members:
-        raise LimitError("more GGUF keys than the limit")
-    for _ in range(pairs):
-        key = _gguf_string(reader, 1 << 16)
-        (kind,) = struct.unpack("<I", reader.take(4))
-        at = reader.offset
-        if kind == _GGUF_STRING and "chat_template" in key:
-            template = _gguf_string(reader, _GGUF_MAX_TEMPLATE)
-            found = _TEMPLATE_ESCAPE.search(template)
-            if found is not None:
-                says = f"its chat template uses `{found[0][:40]}`, a way from Jinja into Python"
-                problems.append(Problem("SR-GUF-002", says, at, key))
-        else:
-            _gguf_skip(reader, kind, 0)
-    return problems
-
-
-def _gguf_string(reader: Reader, limit: int) -> str:
-    (length,) = struct.unpack("<Q", reader.take(8))
-    if length > limit:
-        raise MalformedError("a GGUF text longer than any honest one")
-    return reader.take(length).decode("utf-8", "replace")
-
-
-def _gguf_skip(reader: Reader, kind: int, depth: int) -> None:
-    if kind in _GGUF_TYPES:
-        reader.skip(_GGUF_TYPES[kind])
-    elif kind == _GGUF_STRING:
-        (length,) = struct.unpack("<Q", reader.take(8))
-        reader.skip(length)
-    elif kind == _GGUF_ARRAY and depth < 2:  # arrays of arrays are rare, deeper ones absurd
-        inner, count = struct.unpack("<IQ", reader.take(12))
-        if inner in _GGUF_TYPES:
-            reader.skip(_GGUF_TYPES[inner] * count)
-            return
-        if count > _GGUF_MAX_ITEMS:
-            raise LimitError("a GGUF array over the limit")
-        for _ in range(count):
-            _gguf_skip(reader, inner, depth + 1)
-    else:
-        raise MalformedError("a GGUF value of an unknown type")
-
-
-def check_keras_config(text: bytes) -> list[Problem]:
-    """What a Keras `config.json` would run: Lambda layers and classes from elsewhere."""
-    config = load_json(text)
-    problems: list[Problem] = []
-    stack = [config]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            name, module = node.get("class_name"), node.get("module")
-            if name in ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda"):
-                says = f"its layer `{name}` runs Python code when the model is loaded"
-                problems.append(Problem("SR-KER-001", says, None, str(name)))
-            elif isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins"):
-                says = f"imports `{module}`, which is not part of Keras"
-                problems.append(Problem("SR-KER-001", says, None, module[:200]))
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
-    return problems
 
 
 def load_json(data: bytes) -> object:

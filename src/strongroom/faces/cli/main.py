@@ -16,6 +16,8 @@ from strongroom.faces.cli import (
     privacy_commands,
     query_command,
     rooms,
+    scan_command,
+    signing_commands,
     train_command,
 )
 from strongroom.faces.cli.options import Ca, Home, Json, Yes, wants_json
@@ -218,27 +220,16 @@ def login(
 
 # ---- without a server ----
 
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")]
 
-
-@app.command(rich_help_panel=OFFLINE)
-def scan(
-    paths: Paths,
-    sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
-    fail_on: Annotated[
-        str, typer.Option("--fail-on", help="Exit 6 from this severity on.", metavar="SEVERITY")
-    ] = "medium",
-    as_json: Json = False,
-) -> None:
-    """Scan model files for code that would run when they are loaded, without loading them."""
-    from strongroom.faces.cli.scan import run_scan
-
-    raise typer.Exit(run_scan(paths, sarif=sarif, fail_on=fail_on, as_json=as_json))
+app.command(rich_help_panel=OFFLINE)(scan_command.scan)
+app.command(rich_help_panel=OFFLINE)(signing_commands.sign)
 
 
 @app.command(rich_help_panel=OFFLINE)
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Receipt, log export or backup.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Receipt, log export or backup; or a model.")
+    ],
     key: Annotated[
         str | None,
         typer.Option("--log-key", metavar="KEY", help="The log's public key, or a file."),
@@ -251,9 +242,33 @@ def verify(
         list[str] | None,
         typer.Option("--witness", metavar="KEY", help="A witness that must have cosigned."),
     ] = None,
+    signature: signing_commands.Signature = None,
+    public_key: signing_commands.PublicKey = None,
+    certificate_chain: signing_commands.CertificateChain = None,
+    ignore: signing_commands.Ignore = None,
+    follow_links: signing_commands.FollowLinks = False,
+    at: signing_commands.At = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a receipt, a log export or a backup. Exit 5 where anything was changed."""
+    """Verify a model, a receipt, a log export or a backup. Exit 5 where anything was changed.
+
+    A model is verified against its --signature, by the --public-key or the --certificate-chain
+    that you trust.
+    """
+    if signature is not None or public_key is not None or certificate_chain:
+        from strongroom.faces.cli.sign import run_verify_signature
+
+        run_verify_signature(
+            path,
+            signature=signature or Path(signing_commands.DEFAULT),
+            public_key=public_key,
+            chains=certificate_chain or (),
+            ignored=ignore or (),
+            follows_links=follow_links,
+            moment=at,
+            as_json=as_json,
+        )
+        return
     from strongroom.faces.cli.verify import run_verify
 
     run_verify(path, key=key, against=against or (), witnesses=witness or (), as_json=as_json)
@@ -269,6 +284,10 @@ app.command(rich_help_panel=OFFLINE)(drift_commands.drift)
 rooms.stubs(app)
 
 
+_WITHOUT_PANDAS = frozenset({"discover", "mask", "anonymize"})
+"""Commands on tables that never are pandas'."""
+
+
 def run() -> None:
     """Run the command line and end with the exit code of DESIGN.md, section 5."""
     sys.exit(_run())
@@ -276,6 +295,10 @@ def run() -> None:
 
 def start() -> None:
     """`run` as a process of its own: the entry point of the installed command."""
+    if sys.argv[1:2] and sys.argv[1] in _WITHOUT_PANDAS:
+        from strongroom.faces.cli.arrow import without_pandas
+
+        without_pandas()
     code = _run()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from strongroom.faces.client.transfer import Progress
 
 MAX_CELL_CHARACTERS = 200
+MAX_FIELD_CHARACTERS = 2_000
+"""Of a value that stands beside its name, where a long one has room."""
 
 
 def data(value: Any, *, as_json: bool) -> None:  # noqa: ANN401 # JSON
@@ -75,10 +77,14 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 # JSON
         if len(value) == len(lists) == 1:
             value = lists[0]
         else:
-            return [{"field": name, "value": v} for name, v in value.items()]
+            return _fields(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [v if isinstance(v, Mapping) else {"value": v} for v in value]
     return [{"value": value}]
+
+
+def _fields(thing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [{"field": name, "value": value} for name, value in thing.items()]
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 # JSON
@@ -87,7 +93,8 @@ def _cell(value: Any) -> str:  # noqa: ANN401 # JSON
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
-        return clean(", ".join(str(one) for one in value))
+        told = [str(one) for one in value]
+        return clean(("; " if any(", " in one for one in told) else ", ").join(told))
     if isinstance(value, list) and all(_is_share(one) for one in value):
         return clean(
             ", ".join(f"{one['title'] or one['type']} {one['share']:.0%}" for one in value)
@@ -98,6 +105,30 @@ def _cell(value: Any) -> str:  # noqa: ANN401 # JSON
 def _is_share(one: Any) -> bool:  # noqa: ANN401 # JSON
     """Whether it is a type with a share, as what stands inside the texts of a column."""
     return isinstance(one, Mapping) and {"type", "title", "share"} <= one.keys()
+
+
+def _seen(value: Any) -> str:  # noqa: ANN401 # JSON
+    """A cell for a person: figures to six digits, estimates with their interval."""
+    if isinstance(value, float):
+        return f"{value:.6g}" if value == 0 or 1e-4 <= abs(value) < 1e6 else _cell(value)
+    if _is_estimate(value):
+        return f"{_seen(value['value'])} ({_seen(value['low'])} to {_seen(value['high'])})"
+    return _cell(value)
+
+
+def _is_estimate(value: Any) -> bool:  # noqa: ANN401 # JSON
+    """Whether it is a value with noise and the interval that holds the one without."""
+    return isinstance(value, Mapping) and value.keys() == {"value", "low", "high"}
+
+
+def _spread(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row with what stands inside its cells beside them, as the key and the values of a group."""
+    told: dict[str, Any] = {}
+    for name, value in row.items():
+        inner = value if isinstance(value, Mapping) and not _is_estimate(value) else {name: value}
+        for part, one in inner.items():
+            told[part if part not in told else f"{name}.{part}"] = one
+    return told
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -112,17 +143,30 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     columns = _columns(rows)
-    if columns != ["field", "value"]:
+    if columns == ["field", "value"]:
+        rows = list(_unfolded(rows))
+    else:
         sys.stdout.write("\t".join(clean(name) for name in columns) + "\n")
     for row in rows:
         sys.stdout.write("\t".join(_cell(row.get(name)) for name in columns) + "\n")
 
 
+def _unfolded(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Fields, and those of a thing inside the thing by both names with a point between."""
+    for row in rows:
+        if row["value"] and isinstance(row["value"], Mapping):
+            parts = [{"field": f"{row['field']}.{name}", "value": value}
+                     for name, value in row["value"].items()]  # fmt: skip
+            yield from _unfolded(parts)
+        else:
+            yield row
+
+
 def _table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows for a person at a terminal: a table where it fits, else a block for each row.
 
-    Long digests are cut, columns that are empty or say nothing new are left out, and lists of
-    things inside a thing follow it as tables of their own. `--json` gives everything.
+    Long digests are cut, columns that are empty or say nothing new are left out, and things and
+    lists of things inside a thing follow it as tables of their own. `--json` gives everything.
     """
     from rich.console import Console
 
@@ -133,21 +177,24 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
     rows = [_in_local_time(row) for row in rows]
     columns = _columns(rows)
     if columns == ["field", "value"]:
-        nested = [row for row in rows if _is_table(row["value"])]
+        nested = [row for row in rows if _is_inner(row["value"])]
         console.print(_drawn([row for row in rows if row not in nested], columns, heads=False))
         for row in nested:
             console.print(clean(str(row["field"])), style="bold", markup=False)
-            _table(row["value"])
+            inner = row["value"]
+            _table(_fields(inner) if isinstance(inner, Mapping) else inner)
         return
+    rows = [_spread(row) for row in rows]
+    columns = _columns(rows)
     told = [name for name in columns if _tells(rows, name)] or columns
-    cells = [[_short(_cell(row.get(name))) for name in told] for row in rows]
+    cells = [[_short(_seen(row.get(name))) for name in told] for row in rows]
     widths = [max(map(len, column)) for column in zip(told, *cells, strict=True)]
     if sum(widths) + 2 * len(widths) <= console.width:
         console.print(_drawn(rows, told, heads=True))
         return
     for row in rows:
         block = [
-            {"field": name, "value": _short(_cell(row.get(name)))}
+            {"field": name, "value": _short(_seen(row.get(name)))}
             for name in told
             if _cell(row.get(name))
         ]
@@ -163,7 +210,7 @@ def _in_local_time(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _moment(name: str, value: Any) -> Any:  # noqa: ANN401 # JSON
     """Seconds since 1970, or RFC 3339, as local time to the second; all else as it is."""
-    if not name.endswith("_at") and name != "time":
+    if not name.endswith("_at") and name not in {"at", "time"}:
         return value
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -179,8 +226,11 @@ def _moment(name: str, value: Any) -> Any:  # noqa: ANN401 # JSON
         return value
 
 
-def _is_table(value: Any) -> bool:  # noqa: ANN401 # JSON
-    return bool(value) and isinstance(value, list) and all(isinstance(one, dict) for one in value)
+def _is_inner(value: Any) -> bool:  # noqa: ANN401 # JSON
+    """Whether it is a thing, or a list of things, with anything in it."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, dict) for one in value)
+    return bool(value) and isinstance(value, Mapping) and not _is_estimate(value)
 
 
 def _tells(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
@@ -204,12 +254,15 @@ def _drawn(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, heads: 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=heads)
     for name in columns:
         table.add_column(Text(clean(name)), overflow="fold")
+    most = MAX_CELL_CHARACTERS if heads else MAX_FIELD_CHARACTERS
     for row in rows:
-        cells = (_cell(row.get(name)) for name in columns)
-        table.add_row(
-            *(Text((_short(cell) if heads else cell)[:MAX_CELL_CHARACTERS]) for cell in cells)
-        )
+        cells = (_seen(row.get(name)) for name in columns)
+        table.add_row(*(Text(_at_most(_short(cell) if heads else cell, most)) for cell in cells))
     return table
+
+
+def _at_most(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 @contextmanager

@@ -1,29 +1,57 @@
 """`strongroom scan`: the scanning engine over files and folders, without a server."""
 
 import os
+import stat
+import sys
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from strongroom.engines.scanning.findings import Report, Severity, Verdict
-from strongroom.engines.scanning.models import SeekableOpener, scan_files
+from strongroom.engines.scanning.models import scan_files
+from strongroom.engines.scanning.reading import SeekableOpener
 from strongroom.errors import UsageError
 from strongroom.faces.cli import output
+from strongroom.services.models.spotting import knowledge
 
 FINDINGS_EXIT_CODE = 6
 NEVER = "never"
 MAX_HANDLES = 32
 MAX_READ_BYTES = 2**24
+MAX_TOLD = 100
+PROGRESS_SECONDS = 0.5
 
 
-def run_scan(paths: list[Path], *, sarif: bool, fail_on: str, as_json: bool) -> int:
+def run_scan(
+    paths: list[Path],
+    *,
+    sarif: bool,
+    fail_on: str,
+    as_json: bool,
+    advisories: str = "",
+    allowed_licences: str = "",
+    denied_licences: str = "",
+) -> int:
     """Scan, show the report, and give the exit code: 6 from `fail_on` on, else 0."""
     threshold = _threshold(fail_on)
-    with closing(_Handles()) as handles:
-        report = scan_files(_files(paths, handles))
+    known = knowledge(
+        advisories=advisories,
+        cache=_cache(),
+        today=datetime.now(UTC).date(),
+        allowed_licences=allowed_licences,
+        denied_licences=denied_licences,
+    )
+    left_out: list[str] = []
+    with closing(_Handles()) as handles, closing(_Progress()) as progress:
+        files = _files(paths, handles, left_out)
+        report = scan_files(files, knowledge=known, progress=progress)
+    for line in left_out:
+        output.words(line)
     if sarif:
         output.data(report.to_sarif(version("strongroom")), as_json=True)
     elif as_json:
@@ -37,6 +65,12 @@ def run_scan(paths: list[Path], *, sarif: bool, fail_on: str, as_json: bool) -> 
         finding.severity >= threshold for finding in report.findings
     )
     return FINDINGS_EXIT_CODE if failed else 0
+
+
+def _cache() -> Path:
+    """Where the index of advisories is kept; the rest of a scan writes nothing."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "strongroom"
 
 
 def _threshold(name: str) -> Severity | None:
@@ -62,29 +96,81 @@ def _show(report: Report) -> None:
     ]
     if rows:
         output.data(rows, as_json=False)
+    for check in report.checks:
+        output.words(f"{check.name}: {check.state}: {output.clean(check.says)}")
 
 
-def _files(paths: Iterable[Path], handles: "_Handles") -> Iterator[tuple[str, SeekableOpener]]:
+def _files(
+    paths: Iterable[Path], handles: "_Handles", left_out: list[str]
+) -> Iterator[tuple[str, SeekableOpener]]:
     for path in paths:
         if path.is_file():
-            yield path.name, partial(_Opened, path, handles)
+            yield path.name, partial(_Opened, path.resolve(), handles)
         elif path.is_dir():
-            for file in sorted(_walk(path)):
+            for file in _walk(path, left_out):
                 yield file.relative_to(path).as_posix(), partial(_Opened, file, handles)
+        elif path.exists():
+            raise UsageError(f"`{path}` is neither a file nor a folder")
         else:
             raise UsageError(f"there is nothing at `{path}`")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Every file below, links not followed: they could lead out of the folder."""
-    for base, folders, names in os.walk(folder, followlinks=False):
+def _walk(folder: Path, left_out: list[str]) -> Iterator[Path]:
+    """Every file below in a stable order, links not followed: they could lead out of the folder.
+
+    Pipes and devices are not opened either: reading one may never end.
+    """
+    for base, folders, names in os.walk(folder, onerror=_stop, followlinks=False):
         folders.sort()
-        for name in names:
+        _tell_links(base, folders, left_out)
+        for name in sorted(names):
             file = Path(base) / name
-            if file.is_symlink():
-                output.words(f"left out, for it is a link: {output.clean(str(file))}")
-            elif file.is_file():
+            mode = file.lstat().st_mode
+            if stat.S_ISREG(mode):
                 yield file
+                continue
+            kind = "a link" if stat.S_ISLNK(mode) else "no ordinary file"
+            _tell(left_out, file, kind)
+
+
+def _tell_links(base: str, folders: list[str], left_out: list[str]) -> None:
+    for name in folders:
+        if (folder := Path(base) / name).is_symlink():
+            _tell(left_out, folder, "a link")
+
+
+def _tell(left_out: list[str], path: Path, kind: str) -> None:
+    if len(left_out) < MAX_TOLD:
+        left_out.append(f"left out, for it is {kind}: {output.clean(str(path))}")
+    elif len(left_out) == MAX_TOLD:
+        left_out.append("left out: more of such")
+
+
+def _stop(error: OSError) -> None:
+    """A folder that cannot be listed could hold anything."""
+    raise UsageError(f"`{error.filename}` cannot be read: {error.strerror}")
+
+
+class _Progress:
+    """Says on a terminal how far a long scan is."""
+
+    def __init__(self) -> None:
+        self._shown_at = time.monotonic()
+        self._has_shown = False
+
+    def __call__(self, done: int, count: int, name: str) -> None:
+        """Before each file."""
+        now = time.monotonic()
+        if now - self._shown_at < PROGRESS_SECONDS or not sys.stderr.isatty():
+            return
+        self._shown_at, self._has_shown = now, True
+        sys.stderr.write(f"\r\x1b[K{done:,} of {count:,}  {output.clean(name)[:60]}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Wipe the line."""
+        if self._has_shown:
+            sys.stderr.write("\r\x1b[K")
 
 
 class _Handles:
@@ -97,7 +183,12 @@ class _Handles:
         """A file descriptor of `path`, for reading at any place."""
         handle = self._open.pop(path, None)
         if handle is None:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # What was a file when it was listed may be a pipe now: opening it must not wait.
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+            handle = os.open(path, flags)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                os.close(handle)
+                raise OSError("no ordinary file any more")
         self._open[path] = handle
         if len(self._open) > MAX_HANDLES:
             os.close(self._open.popitem(last=False)[1])

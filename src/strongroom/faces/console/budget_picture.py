@@ -12,6 +12,7 @@ from strongroom.faces.console.pictures import Picture
 _LEFT, _TOP, _HIGH = 56.0, 20.0, 170.0
 _WIDE = WIDTH - _LEFT - 20
 _MAX_POINTS = 2_000
+_TWO_DAYS = 2 * 86_400.0
 
 
 def of_budget(answer: Mapping[str, Any]) -> Picture | None:
@@ -19,18 +20,22 @@ def of_budget(answer: Mapping[str, Any]) -> Picture | None:
     spends: Sequence[Mapping[str, Any]] = answer["spends"][::-1][-_MAX_POINTS:]
     if not spends:
         return None
-    moments = [datetime.fromisoformat(one["at"]).timestamp() for one in spends]
-    first, last = moments[0], max(moments[-1], moments[0] + 1)
+    moments = [_seconds(one["at"]) for one in spends]
+    refilled = _seconds(answer["period_began_at"])
+    first, last = moments[0], max(moments[-1], moments[0] + 1, refilled)
     top = max(float(answer["epsilon"]), *(float(one["spent"]) for one in spends))
 
     def place(moment: float, spent: float) -> tuple[float, float]:
         across = (moment - first) / (last - first)
         return _LEFT + _WIDE * across, _TOP + _HIGH * (1 - spent / top)
 
-    corners, before = [], 0.0
+    # Of many spends the oldest are not shown: then the curve begins where they have left it.
+    corners, before = [], 0.0 if spends[0]["number"] == 1 else float(spends[0]["spent"])
     for moment, one in zip(moments, spends, strict=True):
         corners += [place(moment, before), place(moment, float(one["spent"]))]
         before = float(one["spent"])
+    if refilled > moments[-1]:
+        corners += [place(refilled, before), place(refilled, 0.0)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
     _, limit = place(first, float(answer["epsilon"]))
     parts = [_gridline(place(first, top * part)[1], f"{top * part:.3g}") for part in (0, 0.5, 1)]
@@ -47,10 +52,11 @@ def of_budget(answer: Mapping[str, Any]) -> Picture | None:
     for x, moment, side in ((_LEFT, first, ""), (WIDTH - 20, last, " end")):
         parts.append(
             Markup('<text class="label soft{}" x="{}" y="{}">{}</text>').format(
-                side, x, _TOP + _HIGH + 18, f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
+                side, x, _TOP + _HIGH + 18, _said(moment, last - first)
             )
         )
-    said = f"{len(spends):,} spends; {float(spends[-1]['spent']):.4g} of epsilon {top:.4g} spent"
+    spent = "more" if answer["spent"] is None else f"{answer['spent']:.4g}"
+    said = f"{len(spends):,} spends; {spent} of epsilon {answer['epsilon']:.4g} spent"
     svg = Markup(
         '<svg class="picture" viewBox="0 0 {} {}" role="img" aria-label="Privacy budget over time: '
         '{}">{}</svg>'
@@ -60,6 +66,16 @@ def of_budget(answer: Mapping[str, Any]) -> Picture | None:
         "the table of spends holds the same figures."
     )
     return Picture(svg, caption)
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def _said(moment: float, length: float) -> str:
+    """A day, with the time where the whole picture is of a day or two."""
+    form = "%Y-%m-%d" if length > _TWO_DAYS else "%Y-%m-%d %H:%M UTC"
+    return f"{datetime.fromtimestamp(moment, UTC):{form}}"
 
 
 def _gridline(y: float, label: str) -> Markup:

@@ -31,12 +31,14 @@ class Verb:
     Attributes:
         states: in which the button makes sense.
         asks: whether the scan's findings must be accepted, where there are any.
+        fields: of the form, that the operation takes.
     """
 
     operation: str
     text: str
     states: tuple[str, ...]
     asks: bool = False
+    fields: tuple[str, ...] = ("comment",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,10 @@ KINDS = {
             "models", "Models", "Model", "model.ls", "model.show",
             ("name", "version", "state", "verdict", "serving", "reason", "registered_at"),
             verbs=(
-                Verb("model.approve", "Approve", ("checked",), asks=True),
+                Verb(
+                    "model.approve", "Approve", ("checked",), asks=True,
+                    fields=("comment", "accept_findings", "purpose"),
+                ),
                 Verb("model.reject", "Reject", ("quarantined", "checked")),
                 Verb("model.retire", "Retire", ("approved",)),
             ),
@@ -96,6 +101,8 @@ SHOWN_COLUMNS = {
                  "created_by"),
     "findings": ("severity", "rule_id", "title", "file", "says", "atlas"),
     "decisions": ("decision", "by", "at", "comment"),
+    "rules": ("rule", "is_met", "says", "next_step"),
+    "trained_on": ("name", "version", "view", "purpose", "state"),
     "files": ("path", "size", "sha256"),
     "spends": ("number", "at", "by", "kind", "purpose", "epsilon", "spent"),
     "raises": ("number", "state", "epsilon", "delta", "asked_by", "asked_at", "reason",
@@ -182,10 +189,13 @@ def _budget(
 def act(visit: Visit, workspace: str, kind: Kind, parts: list[str], verb: str,
         form: Mapping[str, str]) -> None:  # fmt: skip
     """Press a button of a thing's page."""
-    if verb not in {known.operation for known in kind.verbs}:
+    pressed = next((known for known in kind.verbs if known.operation == verb), None)
+    if pressed is None:
         raise NotFoundError("there is no such button")
-    fields = _named(visit, kind, parts)
-    visit.call(verb, workspace=workspace, **{**form, **fields})
+    # The buttons of a page share one form: what is for another of them is left out.
+    others = {name for known in kind.verbs for name in known.fields} - {*pressed.fields}
+    given = {name: text for name, text in form.items() if name not in others}
+    visit.call(verb, workspace=workspace, **{**given, **_named(visit, kind, parts)})
 
 
 def log(visit: Visit, workspace: str, query: Mapping[str, str]) -> Page:

@@ -4,7 +4,9 @@
 MLflow looks at a version.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -16,6 +18,8 @@ from strongroom.services.models.types import Checked, ModelFile, Provenance
 MAX_PARAMETERS = 80
 MAX_PARAMETER_CHARACTERS = 200
 MAX_DATASETS = 20
+MAX_METRICS = 80
+_COMMIT_TAG, _CODE_TAG = "mlflow.source.git.commit", "mlflow.source.git.repoURL"
 
 DIGEST_TAG = "strongroom.digest"
 """Tag of a run's input with the whole digest of the dataset; MLflow's own field is too short."""
@@ -61,7 +65,33 @@ def provenance(run: Foreign, *, experiment: str, source: str) -> Provenance:
             name: value[:MAX_PARAMETER_CHARACTERS]
             for name, value in sorted(run.data.params.items())[:MAX_PARAMETERS]
         },
+        metrics={
+            name: value
+            for name, value in sorted(run.data.metrics.items())[:MAX_METRICS]
+            if math.isfinite(value)
+        },
+        code_source=_without_login(str(run.data.tags.get(_CODE_TAG, "")))[
+            :MAX_PARAMETER_CHARACTERS
+        ],
+        code_commit=str(run.data.tags.get(_COMMIT_TAG, ""))[:MAX_PARAMETER_CHARACTERS],
+        started_at=_moment(run.info.start_time),
+        ended_at=_moment(run.info.end_time),
     )
+
+
+def _without_login(address: str) -> str:
+    """An address without the name and the secret that git remotes are given for signing in."""
+    scheme, separator, rest = address.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _moment(milliseconds: int | None) -> str:
+    """RFC 3339 of a time that a client gave; empty where it is none or out of range."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat() if milliseconds else ""
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def _dataset(given: Foreign) -> str:

@@ -1,6 +1,5 @@
 """What people do with endpoints: create, deploy, roll back, look, ask, delete."""
 
-import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,8 @@ from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Route, in_workspace, operation
 from strongroom.gate.operation import Call
-from strongroom.services.endpoints.runners import Batch, Live, Runner, Runners
+from strongroom.services.endpoints.loading import Loader, live_of
+from strongroom.services.endpoints.runners import Batch, Runners
 from strongroom.services.endpoints.schema import InputSchema
 from strongroom.services.endpoints.tables import DeploymentRow, EndpointRow
 from strongroom.services.endpoints.types import (
@@ -39,7 +39,7 @@ from strongroom.services.endpoints.types import (
     Range,
     ServableModels,
 )
-from strongroom.services.models.types import Servable
+from strongroom.services.models.parts import entity_of
 from strongroom.vault.database import Database
 
 
@@ -73,6 +73,7 @@ class EndpointOperations:
         """
         self._models = models
         self._runners = runners
+        self._loader = Loader(models, runners)
         self._clock = clock
 
     # ---- verbs ----
@@ -119,12 +120,14 @@ class EndpointOperations:
         When it does not verify or load, what answered before goes on answering.
         """
         with call.reading() as session:
+            about = entity_of(session, request.workspace, request.model, request.version)
+            call.require("deployModel", about)
             row = _existing(session, request.workspace, request.endpoint)
         servable = self._models.servable(request.workspace, request.model, request.version)
         runner = self._runners.load(servable)
         try:
             deployment_id = f"dep_{secrets.token_hex(12)}"
-            live = _live(row, deployment_id, servable, runner)
+            live = live_of(row, deployment_id, servable, runner)
             with call.transaction() as session:
                 row = _existing(session, request.workspace, request.endpoint)
                 deployed = DeploymentRow(
@@ -170,7 +173,10 @@ class EndpointOperations:
             before = session.get(DeploymentRow, current.previous) if current else None
         if current is None or before is None:
             raise StateError("there is no earlier deployment to go back to")
-        live = self._build(row, before)
+        with call.reading() as session:
+            about = entity_of(session, request.workspace, before.model, before.version)
+            call.require("deployModel", about)
+        live = self._loader.build(row, before)
         try:
             with call.transaction() as session:
                 row = _existing(session, request.workspace, request.endpoint)
@@ -277,34 +283,14 @@ class EndpointOperations:
     # ---- for the server ----
 
     def restore(self, database: Database) -> int:
-        """Load what is deployed, at the start of a server.
+        """Load what is deployed, at the start of a server; see `Loader.restore`."""
+        return self._loader.restore(database)
 
-        A model that does not verify or load leaves its endpoint without an answer (503), with the
-        reason in `fault`; the others are not touched by it.
-
-        Returns: how many endpoints answer.
-        """
-        with database.read() as session:
-            rows = session.scalars(select(EndpointRow).where(EndpointRow.live != "")).all()
-            pairs = [(row, session.get_one(DeploymentRow, row.live)) for row in rows]
-        return sum(self.load(row, deployed) for row, deployed in pairs)
-
-    def load(self, row: EndpointRow, deployed: DeploymentRow) -> bool:
-        """Verify and load one deployment and let it answer; whether it does, see `restore`."""
-        return self._runners.restore(
-            row.workspace, row.name, deployed.digest, lambda: self._build(row, deployed)
-        )
+    def load(self, database: Database, row: EndpointRow, deployed: DeploymentRow) -> bool:
+        """Verify and load one deployment and let it answer; see `Loader.load`."""
+        return self._loader.load(database, row, deployed)
 
     # ---- parts ----
-
-    def _build(self, row: EndpointRow, deployed: DeploymentRow) -> Live:
-        servable = self._models.servable(row.workspace, deployed.model, deployed.version)
-        runner = self._runners.load(servable)
-        try:
-            return _live(row, deployed.id, servable, runner)
-        except BaseException:
-            runner.close()
-            raise
 
     def _describe(self, row: EndpointRow, deployed: DeploymentRow | None) -> Endpoint:
         live = self._runners.get(row.workspace, row.name)
@@ -344,25 +330,6 @@ def batch_of_rows(schema: InputSchema, rows: Sequence[Sequence[Any]]) -> Batch:
     return schema.check_columns(list(zip(*rows, strict=True)))
 
 
-def _live(row: EndpointRow, deployment: str, servable: Servable, runner: Runner) -> Live:
-    schema = InputSchema.build(
-        servable.features,
-        servable.feature_types,
-        {
-            name: (_bound(low, -math.inf), _bound(high, math.inf))
-            for name, (low, high) in row.ranges.items()
-        },
-        # More rows than the bucket holds could never be admitted.
-        min(row.max_rows, row.rows_per_minute),
-        float_type=runner.float_type,
-        is_matrix=runner.is_matrix,
-    )
-    return Live(
-        row.workspace, row.name, deployment, servable, runner, schema, row.decimals,
-        row.rows_per_minute,
-    )  # fmt: skip
-
-
 def _existing(session: Session, workspace: str, endpoint: str) -> EndpointRow:
     row = session.get(EndpointRow, (workspace, endpoint))
     if row is None:
@@ -386,7 +353,3 @@ def _deployment(row: DeploymentRow) -> Deployment:
         deployed_by=row.deployed_by,
         deployed_at=row.deployed_at.timestamp(),
     )
-
-
-def _bound(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value

@@ -410,8 +410,8 @@ class Runners:
 
     def restore(
         self, workspace: str, endpoint: str, digest: str, build: Callable[[], Live]
-    ) -> bool:
-        """Load what is deployed; on failure note why, and keep what answers. Returns: loaded."""
+    ) -> StrongroomError | None:
+        """Load what is deployed; on failure note why, and keep what answers. Returns: why not."""
         try:
             live = build()
             if live.servable.digest != digest:
@@ -422,9 +422,17 @@ class Runners:
             with self._lock:
                 self._faults[workspace, endpoint] = f"{error.code}: {error.message}"
                 self._suspended.discard((workspace, endpoint))
-            return False
+            return error
         self.put(live)
-        return True
+        return None
+
+    def stand_in(self, live: Live) -> None:
+        """Let it answer in place of what is deployed there, whose fault stays in sight."""
+        place = (live.workspace, live.endpoint)
+        fault = f"{self.fault(*place)}; version {live.servable.version} answers in its place"
+        self.put(live)
+        with self._lock:
+            self._faults[place] = fault
 
     def close(self) -> None:
         """Close every model."""

@@ -138,6 +138,10 @@ class ServableModels(Protocol):
         """
         ...
 
+    def falls_back(self, workspace: str) -> bool:
+        """Whether an endpoint goes on with its former version when one was tampered with."""
+        ...
+
     def require_standing(self, session: Session, workspace: str, model: str, version: int) -> None:
         """Return if a version that was loaded may go on answering; reads no bytes of it.
 

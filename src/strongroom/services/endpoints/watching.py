@@ -77,7 +77,7 @@ class Watch:
             if self._missing.get(place) != deployed.id and not may_again:
                 missing[place] = deployed.id
             elif self._runners.may_load(*place):
-                self._endpoints.load(row, deployed)
+                self._endpoints.load(self._database, row, deployed)
         self._missing = missing
 
     def _wanted(self) -> tuple[dict[Place, tuple[EndpointRow, DeploymentRow]], dict[Place, str]]:
@@ -89,9 +89,16 @@ class Watch:
                 deployed = session.get_one(DeploymentRow, row.live)
                 place = (row.workspace, row.name)
                 try:
+                    live = self._runners.get(*place)
                     self._models.require_standing(
                         session, row.workspace, deployed.model, deployed.version
                     )
+                    if live is not None and live.deployment != deployed.id:
+                        # A former version that answers in its place.
+                        of_now = live.servable
+                        self._models.require_standing(
+                            session, row.workspace, of_now.model, of_now.version
+                        )
                 except StrongroomError as error:
                     stopped[place] = f"{error.code}: {error.message}"
                 else:

@@ -29,6 +29,7 @@ from strongroom.services.models import conversion
 from strongroom.services.models.conversion import ConversionReport
 from strongroom.services.models.files import ModelFiles
 from strongroom.services.models.registry import Registry
+from strongroom.services.models.spotting import knowledge_of_server
 from strongroom.services.models.statements import (
     ManifestFile,
     ModelKeys,
@@ -47,6 +48,7 @@ ONNX_KIND = "model-onnx"
 # Larger models are served by a confined worker: converting holds several copies in memory.
 _MAX_CONVERTED_BYTES = 512 << 20
 _MAX_REASON = 1_000
+_TOLD_EVERY = 1_000  # files, in the progress of the job
 _VERSION = installed_version("strongroom")
 
 Alarm = Callable[[ModelEntryRow], AbstractContextManager[None]]
@@ -119,7 +121,7 @@ class Checker:
                 self._registry.require_current(session, row)
                 self._registry.require_files(session, entry)
                 files = self._registry.files(session, entry)
-                facts = self._registry.facts(session, row)
+                facts = self._registry.shown_facts(session, row)
         with ModelFiles(context.database, self._blobs, files) as opened:
             found = self._look(context, opened, facts)
         with self._alarm(row):
@@ -134,12 +136,28 @@ class Checker:
         except TamperedError as error:
             return _Found(Report(()), (), facts, None, "", error.message)
         context.progress("scanning")
-        report = scan_files(files.openers())
+        report = self._scan(context, files)
         if report.verdict is not Verdict.CLEAN:
             return _Found(report, manifest, facts, None, "not converted: the scan is not clean")
         context.progress("converting")
         converted, reason = self._convert(files)
         return _Found(report, manifest, facts, converted, reason)
+
+    def _scan(self, context: JobContext, files: ModelFiles) -> Report:
+        settings = self._settings
+        known = knowledge_of_server(
+            advisories=settings.advisories,
+            cache=settings.home / "cache",
+            today=self._now().date(),
+            allowed_licences=settings.licences_allowed,
+            denied_licences=settings.licences_denied,
+        )
+
+        def tell(done: int, count: int, _name: str) -> None:
+            if done % _TOLD_EVERY == 0:
+                context.progress(f"scanning file {done + 1} of {count}")
+
+        return scan_files(files.openers(), knowledge=known, progress=tell)
 
     def _convert(self, files: ModelFiles) -> tuple[ConversionReport | None, str]:
         if files.total_bytes() > _MAX_CONVERTED_BYTES:

@@ -2,13 +2,13 @@
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from types import TracebackType
 from typing import Self
 
-from strongroom.engines.scanning.models import SeekableOpener
+from strongroom.engines.scanning.reading import SeekableOpener
 from strongroom.errors import TamperedError
 from strongroom.services.models.statements import ManifestFile
 from strongroom.services.models.tables import ModelFileRow
@@ -53,8 +53,11 @@ class ModelFiles:
     def _file(self, path: str) -> io.BufferedReader:
         return self.reader(path).file()
 
-    def manifest(self) -> list[ManifestFile]:
+    def manifest(self, pace: Callable[[int], None] | None = None) -> list[ManifestFile]:
         """Size and digest of each file, from its bytes.
+
+        Args:
+            pace: called with the size of each piece that was read.
 
         Raises:
             TamperedError: bytes are not what was sealed.
@@ -66,6 +69,8 @@ class ModelFiles:
             for chunk in reader.chunks():
                 hasher.update(chunk)
                 size += len(chunk)
+                if pace is not None:
+                    pace(len(chunk))
             digest = hasher.hexdigest()
             if digest != reader.sha256 or size != reader.size:
                 raise TamperedError(f"the file `{path}` is not what was stored")
@@ -81,8 +86,12 @@ class ModelFiles:
         """All files in memory."""
         return {path: b"".join(self.reader(path).chunks()) for path in self._rows}
 
-    def tar(self) -> Iterator[bytes]:
-        """All files as one tar (POSIX pax), piece by piece; every piece was verified."""
+    def tar(self, more: Mapping[str, bytes] | None = None) -> Iterator[bytes]:
+        """All files as one tar (POSIX pax), piece by piece; every piece was verified.
+
+        Args:
+            more: further files, by path.
+        """
         try:
             for path in self._rows:
                 reader = self.reader(path)
@@ -91,6 +100,11 @@ class ModelFiles:
                 yield info.tobuf(tarfile.PAX_FORMAT)
                 yield from reader.chunks()
                 yield bytes(-reader.size % _TAR_BLOCK)
+            for path, content in (more or {}).items():
+                info = tarfile.TarInfo(path)
+                info.size, info.mode = len(content), 0o644
+                yield info.tobuf(tarfile.PAX_FORMAT)
+                yield content + bytes(-len(content) % _TAR_BLOCK)
             yield bytes(2 * _TAR_BLOCK)
         finally:
             self.close()

@@ -2,19 +2,18 @@
 
 import json
 import secrets
+import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from strongroom.engines.crypto.floe import open_stream, seal_stream
 from strongroom.engines.crypto.wrapping import bind
-from strongroom.engines.scanning.archives import unsafe_name
-from strongroom.engines.scanning.reading import Limits
 from strongroom.errors import (
     ConflictError,
     NotFoundError,
@@ -22,9 +21,13 @@ from strongroom.errors import (
     TooLargeError,
     ValidationError,
 )
+from strongroom.services.data.catalog import Catalog
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.tables import JobRow
 from strongroom.services.jobs.types import JobState
+from strongroom.services.models.commitments import Commitments
+from strongroom.services.models.lineage import FACT, DataSource, Lineage
+from strongroom.services.models.registered_files import check_files
 from strongroom.services.models.tables import ModelEntryRow, ModelFileRow
 from strongroom.services.models.types import (
     MAX_FACTS_BYTES,
@@ -47,7 +50,6 @@ FILES_KIND = "model files"
 """Of the files that were registered, in the same journal: what is checked is what was sent."""
 CHECK_KIND = "models.check"
 _FACTS_PURPOSE = "model-facts"
-_MAX_FILES = 50_000
 
 
 class Registry:
@@ -58,6 +60,9 @@ class Registry:
     ) -> None:
         self._blobs = blobs
         self._keyring = keyring
+        catalog = Catalog(blobs, keyring)
+        self._commitments = Commitments(catalog, keyring)
+        self._lineage = Lineage(catalog)
         self._jobs = jobs
         self._now = now
 
@@ -85,8 +90,9 @@ class Registry:
             NotFoundError: a file's blob is not there.
         """
         reference = _checked_name(workspace, model, version)
-        self._check_files(session, workspace, files)
-        facts = json.dumps(provenance.facts(), sort_keys=True).encode()
+        check_files(session, workspace, files)
+        traced = self._lineage.traced(session, workspace, provenance.datasets)
+        facts = json.dumps({**provenance.facts(), FACT: traced}, sort_keys=True).encode()
         if len(facts) > MAX_FACTS_BYTES:
             raise TooLargeError(f"the provenance of a model may have {MAX_FACTS_BYTES} bytes")
         entry = f"mdl_{secrets.token_hex(12)}"
@@ -109,7 +115,8 @@ class Registry:
                 session.add(row)
         except IntegrityError:
             raise ConflictError(f"version {version} of `{model}` is there already") from None
-        session.add_all(ModelFileRow(entry=entry, path=f.path, blob=f.blob) for f in files)
+        rows = [{"entry": entry, "path": file.path, "blob": file.blob} for file in files]
+        session.execute(insert(ModelFileRow), rows)
         self.seal_state(session, row)
         seal_files(session, self._keyring.seals, entry)
         row.job = self.enqueue_check(session, row, actor)
@@ -118,22 +125,6 @@ class Registry:
     def enqueue_check(self, session: Session, row: ModelEntryRow, actor: str) -> str:
         """Ask for the checks of a quarantined version; the job's id."""
         return self._jobs.enqueue(session, CHECK_KIND, {"entry": row.id}, row.workspace, actor)
-
-    def _check_files(self, session: Session, workspace: str, files: Sequence[ModelFile]) -> None:
-        if not files:
-            raise ValidationError("a model has at least one file")
-        if len(files) > _MAX_FILES:
-            raise TooLargeError(f"a model may have {_MAX_FILES} files")
-        seen: set[str] = set()
-        for file in files:
-            why = unsafe_name(file.path, Limits())
-            if why is not None:
-                raise ValidationError(f"a file of the model {why}")
-            if file.path in seen:
-                raise ValidationError(f"two files of the model are called `{file.path}`")
-            seen.add(file.path)
-            if self._blobs.info(session, file.blob).workspace != workspace:
-                raise ValidationError("a file of the model lies in another workspace")
 
     def seal_state(self, session: Session, row: ModelEntryRow) -> None:
         """Note in the journal of sealed changes what the version is now; after each change."""
@@ -166,6 +157,10 @@ class Registry:
             TamperedError: they are others.
         """
         self._keyring.seals.require(session, FILES_KIND, entry, _files_digest(session, entry))
+
+    def files_digest(self, session: Session, entry: str) -> str:
+        """What the journal knows the registered files of a version by, in hex."""
+        return _files_digest(session, entry)
 
     # ---- finding ----
 
@@ -203,6 +198,14 @@ class Registry:
         facts: dict[str, Any] = json.loads(opened)
         return facts
 
+    def shown_facts(self, session: Session, row: ModelEntryRow) -> dict[str, Any]:
+        """The provenance as it may be shown and signed, see `Commitments`; raises as `facts`."""
+        return self._commitments.facts(session, row.workspace, self.facts(session, row))
+
+    def sources(self, session: Session, row: ModelEntryRow) -> list[DataSource]:
+        """The data that a version was trained on, as it stands now; raises as `facts`."""
+        return self._lineage.of(session, row.workspace, self.facts(session, row))
+
     def states(self, session: Session, entries: Sequence[str]) -> dict[str, Checked]:
         """How the checks of versions stand, by id; unknown ones are left out."""
         rows = session.scalars(select(ModelEntryRow).where(ModelEntryRow.id.in_(entries)))
@@ -212,6 +215,8 @@ class Registry:
         if not self.is_current(session, row):
             return Checked(CheckState.FAILED, "its state was changed outside the server")
         state = ModelState(row.state)
+        if row.deleted_at is not None:
+            return Checked(CheckState.FAILED, "its files were deleted")
         if state is ModelState.QUARANTINED:
             job = session.get(JobRow, row.job)
             if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
@@ -292,6 +297,7 @@ def _sealed_state(row: ModelEntryRow) -> str:
         "strongroom model state", 1, row.state, row.verdict, row.reason, row.digest,
         row.report or "", row.statement or "", row.onnx or "",
         sha256(row.approval or b"").hexdigest(),
+        *([] if row.deleted_at is None else ["deleted"]),
     )  # fmt: skip
     return f"{row.state}/{sha256(parts).hexdigest()}"
 
@@ -309,6 +315,10 @@ def _facts_context(entry: str) -> bytes:
 
 
 def _checked_name(workspace: str, model: str, version: int) -> ModelReference:
+    # What is not printable, or of two spellings, could pass for another model's name.
+    is_plain = model.isprintable() and model == unicodedata.normalize("NFC", model).strip()
+    if not is_plain:
+        raise ValidationError("a model's name holds nothing invisible, and no space at its ends")
     try:
         return ModelReference(workspace=workspace, name=model, version=version)
     except ValueError:
@@ -329,6 +339,7 @@ def describe(row: ModelEntryRow, *, is_current: bool = True) -> ModelVersion:
         serving=Serving(row.serving),
         digest=row.digest,
         is_tampered=row.tampered_at is not None or not is_current,
+        is_deleted=row.deleted_at is not None,
         registered_by=row.registered_by,
         registered_at=row.registered_at,
     )

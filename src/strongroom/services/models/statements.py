@@ -6,7 +6,6 @@ can check it without this server (docs/adr/0008-model-signatures.md).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -43,6 +42,7 @@ class SignedVersion:
     Attributes:
         digest: of the manifest, hex.
         onnx_sha256: of the converted model, hex; empty if there is none.
+        predicate: all that was claimed.
     """
 
     digest: str
@@ -51,6 +51,7 @@ class SignedVersion:
     features: tuple[str, ...]
     feature_types: tuple[str, ...]
     classes: tuple[str, ...]
+    predicate: Mapping[str, Any]
 
 
 def manifest_digest(files: Iterable[ManifestFile]) -> str:
@@ -132,22 +133,6 @@ def version_statement(
     )
 
 
-def approval_statement(
-    row: ModelEntryRow, approver: str, at: datetime, *, accepts_findings: bool, comment: str
-) -> Statement:
-    """What an approval claims; its subject is the manifest, so it holds for these bytes only."""
-    return Statement(
-        subjects=(Subject(f"{row.workspace}/{row.model}/{row.version}", row.digest),),
-        predicate_type=APPROVAL_TYPE,
-        predicate={
-            "approved_by": approver,
-            "approved_at": at.isoformat(),
-            "accepts_findings": accepts_findings,
-            "comment": comment,
-        },
-    )
-
-
 # ---- verifying ----
 
 
@@ -175,6 +160,7 @@ def read_version(envelope: bytes, key: VerifyingKey, row: ModelEntryRow) -> Sign
             features=tuple(str(name) for name in conversion["features"]),
             feature_types=tuple(str(name) for name in conversion["feature_types"]),
             classes=tuple(str(name) for name in conversion["classes"]),
+            predicate=predicate,
         )
     except (KeyError, TypeError, ValueError):
         raise TamperedError("the signed statement is not of this form") from None

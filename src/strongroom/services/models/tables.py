@@ -41,6 +41,10 @@ class ModelEntryRow(Base):
     tampered_reason: Mapped[str] = mapped_column(String(500), default="")
     registered_by: Mapped[str] = mapped_column(String(64))
     registered_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    """When every byte was last found to be as signed, or not; for the sweep."""
+    deleted_at: Mapped[datetime | None]
+    """Its bytes are gone; the row stays, so that the number is never another's."""
 
 
 class ModelFileRow(Base):
@@ -50,11 +54,11 @@ class ModelFileRow(Base):
 
     entry: Mapped[str] = mapped_column(ForeignKey("model_entries.id"), primary_key=True)
     path: Mapped[str] = mapped_column(String(1024), primary_key=True)
-    blob: Mapped[str] = mapped_column(String(32))
+    blob: Mapped[str] = mapped_column(String(32), index=True)
 
 
 class ModelDecisionRow(Base):
-    """What a person decided on a version; only ever added to."""
+    """What a person decided on a version, signed; only ever added to, see `decisions.py`."""
 
     __tablename__ = "model_decisions"
 
@@ -64,3 +68,18 @@ class ModelDecisionRow(Base):
     by: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
     comment: Mapped[str] = mapped_column(String(500))
+    envelope: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The signed statement; None in rows from before decisions were signed."""
+
+
+class ModelPolicyRow(Base):
+    """The rules by which a workspace admits versions, sealed; see `promotion_policies.py`."""
+
+    __tablename__ = "model_policies"
+
+    workspace: Mapped[str] = mapped_column(String(63), primary_key=True)
+    rules: Mapped[bytes] = mapped_column(LargeBinary)
+    rules_key: Mapped[bytes] = mapped_column(LargeBinary)
+    rules_key_version: Mapped[int]
+    set_by: Mapped[str] = mapped_column(String(64))
+    set_at: Mapped[datetime]

@@ -30,6 +30,16 @@ class ModelState(StrEnum):
     REJECTED = "rejected"
 
 
+class Decision(StrEnum):
+    """What a person decided on a version; an approval is one of several that are asked for."""
+
+    APPROVAL = "approval"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    RETIRED = "retired"
+    DELETED = "deleted"
+
+
 class CheckState(StrEnum):
     """How far the checks of a version are, for whoever waits for them."""
 
@@ -67,6 +77,10 @@ class ListModels(_Request):
 
     workspace: WorkspaceName
     name: str = Field(default="", max_length=256, description="only the versions of this model")
+    stale: bool = Field(
+        default=False, strict=False, description="only those trained on data since erased"
+    )
+    deleted: bool = Field(default=False, strict=False, description="those that were deleted too")
     limit: int = Field(default=100, ge=1, le=MAX_LISTED, strict=False)
 
 
@@ -77,6 +91,7 @@ class ApproveModel(ModelReference):
         default=False, strict=False, description="admit it although the scan asks for a person"
     )
     comment: str = Field(default="", max_length=500, description="why; kept with the approval")
+    purpose: str = Field(default="", max_length=200, description="what the model is for")
 
 
 class DecideModel(ModelReference):
@@ -89,6 +104,28 @@ class PullModel(ModelReference):
     """Files of a version: all of them as a tar, or one."""
 
     path: str = Field(default="", max_length=1_024, description="one file; all where none is named")
+    signature: bool = Field(
+        default=False, strict=False, description="put its signature into the tar, as model.sig"
+    )
+
+
+class ShowModelKey(_Request):
+    """The public key of model signatures."""
+
+    workspace: WorkspaceName
+
+
+class CardForm(StrEnum):
+    """How a model card is written."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+class ShowModelCard(ModelReference):
+    """The card of a version."""
+
+    form: CardForm = Field(default=CardForm.MARKDOWN, strict=False, description="how it is written")
 
 
 class FindingShown(_Answer):
@@ -106,7 +143,7 @@ class FindingShown(_Answer):
 class DecisionShown(_Answer):
     """What a person decided."""
 
-    decision: ModelState
+    decision: Decision
     by: str
     at: datetime
     comment: str
@@ -121,6 +158,38 @@ class FileShown(_Answer):
     blob: str
 
 
+class RuleShown(_Answer):
+    """One rule of promotion, and whether a version meets it.
+
+    Attributes:
+        rule: stable code.
+        warns: it is met, and somebody should look all the same.
+        says: how it is met, or why not.
+    """
+
+    rule: str
+    is_met: bool
+    warns: bool
+    says: str
+    next_step: str
+
+
+class SourceShown(_Answer):
+    """Data that a version was trained on.
+
+    Attributes:
+        version: 0 where it is not known.
+        view: how it was read: clear or masked; empty where it is not known.
+        state: present, erased since, or unknown: no dataset of this workspace.
+    """
+
+    name: str
+    version: int
+    view: str
+    purpose: str
+    state: str
+
+
 class ModelVersion(_Answer):
     """A version in a list.
 
@@ -128,6 +197,7 @@ class ModelVersion(_Answer):
         verdict: of the scan: clean, review, unreadable, malicious; empty before it.
         reason: why it is where it is, in a sentence; empty when all is well.
         digest: SHA-256 of its manifest; empty before the checks.
+        is_deleted: its bytes are gone.
     """
 
     workspace: str
@@ -139,6 +209,7 @@ class ModelVersion(_Answer):
     serving: Serving
     digest: str
     is_tampered: bool
+    is_deleted: bool
     registered_by: str
     registered_at: datetime
 
@@ -156,6 +227,10 @@ class ModelDetail(ModelVersion):
         serving_reason: why it is not served as ONNX; empty if it is.
         signed_by: id of the key that signed it; empty before.
         facts: provenance as recorded at registration.
+        approvals: ids of those who have approved it, while others are waited for.
+        rules: of the workspace, as this version meets them now; empty unless it is checked.
+        trained_on: the data, as it stands now.
+        is_stale: trained on data that was erased since.
     """
 
     serving_reason: str
@@ -167,6 +242,10 @@ class ModelDetail(ModelVersion):
     signed_by: str
     facts: dict[str, object]
     tampered_reason: str
+    approvals: list[str]
+    rules: list[RuleShown]
+    trained_on: list[SourceShown]
+    is_stale: bool
 
 
 class SignedStatement(_Answer):
@@ -206,8 +285,11 @@ class Provenance:
     """Where a version comes from, as recorded by whoever registers it; kept sealed and signed.
 
     Attributes:
-        datasets: digests of the datasets that its run has seen.
+        datasets: `name@digest` of the datasets that its run has seen.
         parameters: of its training.
+        metrics: what its run measured; finite.
+        code_source, code_commit: where the code lies, and its git commit, as the run says.
+        started_at, ended_at: of the run, RFC 3339; empty where they are not known.
     """
 
     run_id: str = ""
@@ -215,6 +297,11 @@ class Provenance:
     source: str = ""
     datasets: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    code_source: str = ""
+    code_commit: str = ""
+    started_at: str = ""
+    ended_at: str = ""
 
     def facts(self) -> dict[str, object]:
         """As JSON."""
@@ -224,6 +311,11 @@ class Provenance:
             "source": self.source,
             "datasets": list(self.datasets),
             "parameters": dict(self.parameters),
+            "metrics": dict(self.metrics),
+            "code_source": self.code_source,
+            "code_commit": self.code_commit,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
         }
 
 

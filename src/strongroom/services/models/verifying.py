@@ -65,8 +65,13 @@ class Verifier:
         self._log = log
         self._now = now
 
-    def verify(self, workspace: str, model: str, version: int) -> VerifiedVersion:
+    def verify(
+        self, workspace: str, model: str, version: int, pace: Callable[[int], None] | None = None
+    ) -> VerifiedVersion:
         """Verify signatures and every byte. Not inside a write of the same thread.
+
+        Args:
+            pace: called with the size of each piece that was read.
 
         Raises:
             NotFoundError: no such version.
@@ -78,7 +83,7 @@ class Verifier:
             row = self._registry.find(session, workspace, model, version)
         with self.alarm(row):
             signed, files, key_id = self._signed(row)
-            total = self._bytes(row, signed, files)
+            total = self._bytes(row, signed, files, pace)
         if row.tampered_at is not None:
             self._calm(row)
         return VerifiedVersion(row, signed, files, key_id, total)
@@ -132,6 +137,11 @@ class Verifier:
         state = ModelState(row.state)
         if state in (ModelState.QUARANTINED, ModelState.REJECTED):
             raise StateError(f"version {row.version} of `{row.model}` is {state} and not signed")
+        if row.deleted_at is not None:
+            with self._database.read() as session:
+                current = session.get_one(ModelEntryRow, row.id)
+                self._registry.require_current(session, current)
+            raise StateError(f"version {row.version} of `{row.model}` is deleted")
         if row.statement is None:
             raise TamperedError("the version is called checked, but nobody signed it")
         with self._database.read() as session:
@@ -148,9 +158,12 @@ class Verifier:
             raise TamperedError("the files of the version are not those that were signed")
         return signed, files, key.key_id
 
-    def _bytes(self, row: ModelEntryRow, signed: SignedVersion, files: list[ModelFileRow]) -> int:
+    def _bytes(
+        self, row: ModelEntryRow, signed: SignedVersion, files: list[ModelFileRow],
+        pace: Callable[[int], None] | None,
+    ) -> int:  # fmt: skip
         with ModelFiles(self._database, self._blobs, files) as opened:
-            found = {file.path: file for file in opened.manifest()}
+            found = {file.path: file for file in opened.manifest(pace)}
         for expected in signed.files:
             if found[expected.path] != expected:
                 raise TamperedError(f"the file `{expected.path}` is not what was signed")

@@ -175,7 +175,7 @@ def train(stage: Stage) -> dict[str, Any]:
 
 
 def check_and_approve(stage: Stage, version: int) -> None:
-    """Show what the registry did on its own, then approve as the ML engineer."""
+    """Show what the registry did on its own, then approve: two people, as the rules ask."""
     engineer = stage.cast[ENGINEER]
     shown = engineer.call("model.show", name=MODEL, version=version)
     stage.tell.fact(f"state {shown['state']}, scanned without loading it: {shown['verdict']}")
@@ -185,9 +185,16 @@ def check_and_approve(stage: Stage, version: int) -> None:
         lambda: stage.cast[SCIENTIST].call("model.approve", name=MODEL, version=version),
     )
     if shown["state"] != "approved":
-        engineer.call("model.approve", name=MODEL, version=version)
+        first = engineer.call("model.approve", name=MODEL, version=version)
+        if first["state"] != "approved":
+            [waits] = [rule["says"] for rule in first["rules"] if not rule["is_met"]]
+            stage.tell.fact(
+                f"approved by {people.PEOPLE[ENGINEER]}, and the rules ask for more: {waits}"
+            )
+            stage.cast[OWNER].call("model.approve", name=MODEL, version=version)
     shown = engineer.call("model.show", name=MODEL, version=version)
-    stage.tell.fact(f"approved by {ENGINEER}: state {shown['state']}")
+    approved = [it for it in shown["decisions"] if it["decision"].startswith("approv")]
+    stage.tell.fact(f"approved by {len(approved)} people: state {shown['state']}")
     smuggled = _run_scientist(stage, "smuggle")
     if not smuggled["refusal"] or smuggled["payload_ran"]:
         raise InternalError("a malicious model was not refused")

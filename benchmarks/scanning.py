@@ -1,0 +1,150 @@
+"""Scanning models against picklescan, modelscan and fickling, on the same files.
+
+In process: the median CPU milliseconds of each file. As commands: CPU seconds (user and system) of
+the whole child, ours and the peers', one after the other in each round. Peers run where
+`PEERS_PYTHON` names the interpreter of an environment that has them. Files caught and files flagged
+are counted by exit code.
+"""
+
+import io
+import os
+import pickle
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from tests.engines.scanning.made_files import hdf5, hdf5_link, node, saved_model, seven_zip
+from tests.engines.scanning.samples import samples
+
+from strongroom.engines.scanning.models import scan_files
+
+ROUNDS = 3
+LARGE_ITEMS = 1_200_000
+_PROGRAM = b"cos\nsystem\n(S'id'\ntR."
+PEERS: Mapping[str, tuple[str, ...]] = {
+    "picklescan": ("-m", "picklescan", "-p"),
+    "modelscan": ("-c", "import sys; from modelscan.cli import cli; sys.exit(cli())", "-p"),
+    "fickling": ("-m", "fickling", "--check-safety"),
+}
+
+
+def honest() -> dict[str, bytes]:
+    """Files that libraries wrote."""
+    x, y = load_breast_cancer(return_X_y=True)
+    models = {
+        "logistic.pkl": LogisticRegression(max_iter=5000).fit(x, y),
+        "boosting.pkl": GradientBoostingClassifier().fit(x, y),
+        "forest.pkl": RandomForestClassifier(50).fit(x, y),
+    }
+    files = {name: pickle.dumps(model) for name, model in models.items()}
+    buffer = io.BytesIO()
+    joblib.dump(models["forest.pkl"], buffer, compress=3)
+    return {**files, "forest.joblib": buffer.getvalue(), **samples()}
+
+
+def hostile() -> dict[str, bytes]:
+    """The same small attack in many wrappings, and attacks of other formats."""
+    array = io.BytesIO()
+    np.save(array, np.array([1, "a"], dtype=object))
+    packed = io.BytesIO()
+    joblib.dump([np.ones(9)], packed, compress=3)
+    return {
+        "plain.pkl": _PROGRAM,
+        "second.pkl": pickle.dumps([1]) + _PROGRAM,
+        "cut.pkl": _PROGRAM[:-1],
+        "gadget.pkl": b"cnumpy.f2py.crackfortran\ngetlincoef\n(S'1'\n}tR.",
+        "library.pkl": b"cpandas.io.pickle\nread_pickle\n(S'x'\ntR.",
+        "walk.pkl": b"csklearn.base\nwarnings.sys.modules\n.",
+        "archive.7z": seven_zip([("m.pkl", _PROGRAM)]),
+        "other.h5": hdf5(hdf5_link("x", 64, b"\x00/etc/passwd\x00/y\x00")),
+        "saved_model.pb": saved_model(node("WriteFile")),
+    }
+
+
+def large() -> bytes:
+    """A pickle of some 3.6 million opcodes."""
+    return pickle.dumps([(n % 250,) for n in range(LARGE_ITEMS)], 2)
+
+
+def in_process(files: Mapping[str, bytes]) -> None:
+    """The median CPU milliseconds of each file, and the large pickle."""
+    for name, data in files.items():
+        times = []
+        for _ in range(7):
+            began = time.process_time()
+            scan_files([(name, partial(io.BytesIO, data))])
+            times.append(1000 * (time.process_time() - began))
+        print(f"  {name:16} {len(data):>9,} bytes  {statistics.median(times):6.1f} ms")
+
+
+def child_seconds(command: list[str], folder: Path) -> tuple[float, int]:
+    """CPU seconds of a child and its exit code."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, check=False, cwd=folder, timeout=600)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return used, done.returncode
+
+
+def commands() -> dict[str, list[str]]:
+    """Our command and those of the peers that are there; a path is to follow."""
+    found = {"strongroom": [str(Path(sys.executable).with_name("strongroom")), "scan"]}
+    interpreter = os.environ.get("PEERS_PYTHON")
+    if interpreter:
+        found.update({name: [interpreter, *arguments] for name, arguments in PEERS.items()})
+    else:
+        print("  peers are not measured: PEERS_PYTHON is not set")
+    return found
+
+
+def as_commands(folder: Path) -> None:
+    """CPU seconds of each tool on a small and a large file, alternating."""
+    small, big = folder / "small.pkl", folder / "large.pkl"
+    small.write_bytes(honest()["logistic.pkl"])
+    big.write_bytes(large())
+    tools = commands()
+    for path, rounds in ((small, ROUNDS), (big, 1)):
+        times: dict[str, list[float]] = {name: [] for name in tools}
+        for _ in range(rounds):
+            for name, command in tools.items():
+                times[name].append(child_seconds([*command, str(path)], folder)[0])
+        ours = statistics.median(times["strongroom"])
+        for name, taken in times.items():
+            median = statistics.median(taken)
+            print(f"  {path.name:10} {name:12} {median:6.2f} s CPU   {median / ours:5.1f} of ours")
+
+
+def caught(folder: Path) -> None:
+    """How many hostile files each tool fails, and how many honest ones."""
+    tools = commands()
+    for kind, files in (("hostile caught", hostile()), ("honest flagged", honest())):
+        counts = dict.fromkeys(tools, 0)
+        for name, data in files.items():
+            path = folder / name
+            path.write_bytes(data)
+            for tool, command in tools.items():
+                counts[tool] += child_seconds([*command, str(path)], folder)[1] != 0
+        for tool, count in counts.items():
+            print(f"  {kind}: {tool:12} {count} of {len(files)}")
+
+
+def main() -> None:
+    """Run it and print."""
+    print("in process, median of 7")
+    in_process({**honest(), "large.pkl": large()})
+    with tempfile.TemporaryDirectory() as folder:
+        print("as commands")
+        as_commands(Path(folder))
+        print("by exit code")
+        caught(Path(folder))
