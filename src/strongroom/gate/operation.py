@@ -118,6 +118,11 @@ class Admission:
             self._relied.append((action, about))
         return allowed
 
+    def may_too(self, person: str) -> bool:
+        """Whether another person, by id, may do what this call does; for approvals given before."""
+        other = Principal(PrincipalKind.PERSON, person)
+        return self._gate.access.decide(other, self._event.action, self.entity).allowed
+
     def while_permitted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """`chunks` of an answer, until what it rests on is withdrawn; looked at each second.
 

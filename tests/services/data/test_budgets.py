@@ -236,6 +236,22 @@ def test_a_refusal_says_what_would_fit_and_that_fits() -> None:
         assert 0.97 < fitting.after <= 1.0
 
 
+def test_where_purposes_have_parts_what_is_said_to_fit_fits_into_the_part() -> None:
+    budget = Budget("patient", Terms(4.0, 1e-6), NOW, "usr_1", NOW, {"research": 1.0, "other": 3.0})
+    earlier = Tally(NOW).plus("research", Cost.pure(0.5)).plus("other", Cost.pure(1.0))
+    steps = []
+    for asked in (9.0, 0.9):  # more than the whole, and more than the part
+        new = NewSpend(Cost.pure(asked), "research", "usr_1", "query", "sha256:00", asked)
+        priced, _ = price(budget, earlier, new)
+        steps.append(refused(priced, new).next_step)
+        named = float(steps[-1].split("at most ")[1].split(",")[0])
+        assert named == pytest.approx(0.5, rel=0.02)
+        fitting, _ = price(budget, earlier, replace(new, cost=Cost.pure(named)))
+        assert fitting.refusal is None
+    assert "allot-budget" in steps[-1]  # a raise would leave the part as it is
+    assert "ask-raise" not in steps[-1]
+
+
 def test_a_delta_of_its_own_that_the_budget_does_not_have_is_refused(
     patients: DataRoom, officer: Principal
 ) -> None:
@@ -321,6 +337,21 @@ def test_a_raise_needs_two_people_and_neither_asked_for_it(
         settle(patients, patients.owner, 1)
     events = [e for e in patients.house.events() if e.operation == "data.approve_raise"]
     assert [str(e.outcome) for e in events].count("refused") == 2
+
+
+def test_an_approval_counts_as_long_as_who_gave_it_may_approve(
+    patients: DataRoom, officer: Principal
+) -> None:
+    second = patients.house.person("quinn", "Privacy Officer")
+    scientist = patients.house.person("dana", "Data Scientist")
+    set_budget(patients, officer, 1.0)
+    ask(patients, scientist, 3.0)
+    settle(patients, second, 1)
+    patients.house.revoke(second, "Privacy Officer")
+    settled = settle(patients, officer, 1)
+    assert (settled.state, settled.approved_by) == ("open", [officer.id])
+    assert budget_of(patients, officer).epsilon == 1.0
+    assert settle(patients, patients.owner, 1).state == "in force"
 
 
 def test_who_asks_does_not_approve(patients: DataRoom, officer: Principal) -> None:

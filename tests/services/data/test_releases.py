@@ -454,6 +454,12 @@ def test_an_answer_with_noise_is_released_and_paid_for(room: ReleaseRoom) -> Non
         assert abs(value - 30) < 100
     told = room.call(room.reader, "data.release_proof", room.reference(1))
     assert Cost.from_json(told.cost) == Cost.from_json(room.show(1).cost)
+    assert told.answer is not None
+    assert (told.answer.epsilon, told.answer.delta, told.answer.interval) == (0.5, 0.0, 0.95)
+    assert told.answer.noise in {"laplace", "gaussian"}
+    assert told.answer.neighbours == "tables that differ by all rows of one `id`"
+    assert "rows outside the keys and bins do not count" in told.answer.notes
+    assert room.show(1).answer == told.answer
     budget = budget_of(room.data, room.owner)
     assert budget.spent == pytest.approx(0.5, abs=1e-3)
     (spend,) = budget.spends

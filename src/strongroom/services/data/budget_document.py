@@ -7,7 +7,7 @@ asks, two others approve.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -222,8 +222,12 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             kept.remove(next(each for each in kept if each.state != OPEN))
         return msgspec.structs.replace(self, raises=(*kept, asked))
 
-    def approving(self, number: int, *, by: str, now: datetime) -> Self:
+    def approving(
+        self, number: int, *, by: str, now: datetime, may: Callable[[str], bool] = lambda _: True
+    ) -> Self:
         """With one approval more; in force with the second.
+
+        Earlier approvals of those who `may` no longer approve do not count, and are dropped.
 
         Raises:
             NotFoundError, StateError: there is no such raise, or it is settled.
@@ -244,7 +248,8 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "the budget was changed since the raise was asked for",
                 next_step="decline this raise, and ask for one from the terms of now",
             )
-        approved = msgspec.structs.replace(asked, approvals=(*asked.approvals, Approval(by, now)))
+        counting = tuple(each for each in asked.approvals if may(each.by))
+        approved = msgspec.structs.replace(asked, approvals=(*counting, Approval(by, now)))
         if len(approved.approvals) < APPROVALS:
             return self._with(approved)
         settled = self._with(msgspec.structs.replace(approved, state=IN_FORCE))

@@ -195,12 +195,17 @@ class BudgetOperations:
         limits=_CHANGES,
     )
     def approve_raise(self, call: Call, request: SettleRaise) -> RaiseShown:
-        """Approve a larger budget; it is in force when two people have, neither of whom asked."""
+        """Approve a larger budget; it is in force when two people have, neither of whom asked.
+
+        An earlier approval counts as long as who gave it may approve.
+        """
         _require_person(call)
         with call.transaction() as session:
             account = self._account(session, request)
             now = self._now()
-            changed = account.budget.approving(request.number, by=call.principal.id, now=now)
+            changed = account.budget.approving(
+                request.number, by=call.principal.id, now=now, may=call.may_too
+            )
             asked = _numbered(changed, request.number)
             call.note(
                 number=asked.number, state=asked.state, approvals=len(asked.approvals),

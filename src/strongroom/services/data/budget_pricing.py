@@ -81,6 +81,7 @@ class Priced:
         remaining: for its purpose, with it; 0 where it does not fit.
         refusal: why it does not fit; None: it does.
         fits: the largest factor by which its epsilon may be multiplied and fit, at most 1.
+        is_allotted: whether it is the part for its purpose that it does not fit into.
     """
 
     epsilon: float
@@ -89,6 +90,7 @@ class Priced:
     remaining: float
     refusal: str | None = None
     fits: float = 1.0
+    is_allotted: bool = False
 
 
 def price(budget: Budget, earlier: Tally, new: NewSpend) -> tuple[Priced, Tally]:
@@ -110,6 +112,8 @@ def price(budget: Budget, earlier: Tally, new: NewSpend) -> tuple[Priced, Tally]
     delta, rule, most = terms.delta, terms.composition, terms.epsilon
     alone = Composition.of(new.cost).epsilon(delta, rule)
     before, after = earlier.whole.epsilon(delta, rule), tally.whole.epsilon(delta, rule)
+    of_purpose = earlier.purposes.get(purpose, Composition())
+    allotted = budget.allotments.get(purpose, math.inf)
     if after > most:
         refusal = (
             f"with it {_figure(after)} would be spent, and the budget is {_figure(most)}"
@@ -117,19 +121,19 @@ def price(budget: Budget, earlier: Tally, new: NewSpend) -> tuple[Priced, Tally]
             else _without_epsilon(terms, earlier.whole, new.cost)
         )
         fits = earlier.whole.fitting(new.cost_at, most, delta, rule)
+        if budget.allotments:  # what is told to fit must fit into both
+            fits = min(fits, of_purpose.fitting(new.cost_at, allotted, delta, rule))
         return Priced(alone, before, after, 0.0, refusal, fits), tally
     remaining = most - after
     if budget.allotments:
-        allotted = budget.allotments[purpose]
         used = tally.purposes[purpose].epsilon(delta, rule)
         if used > allotted:
             refusal = (
                 f"with it {_figure(used)} would be spent for `{purpose}`, and "
                 f"{_figure(allotted)} is allotted to it"
             )
-            of_purpose = earlier.purposes.get(purpose, Composition())
             fits = of_purpose.fitting(new.cost_at, allotted, delta, rule)
-            return Priced(alone, before, after, 0.0, refusal, fits), tally
+            return Priced(alone, before, after, 0.0, refusal, fits, is_allotted=True), tally
         remaining = min(remaining, allotted - used)
     return Priced(alone, before, after, remaining), tally
 
@@ -155,11 +159,13 @@ def refused(priced: Priced, new: NewSpend) -> BudgetError:
     """The error for a spend that does not fit."""
     asked = priced.epsilon if new.asked is None else new.asked
     fitting = rounded_down(asked * priced.fits) if math.isfinite(asked) else 0.0
+    more = "ask for a raise with `strongroom data ask-raise`"
+    if priced.is_allotted:  # a raise leaves the parts as they are
+        more = "have more allotted to its purpose with `strongroom data allot-budget`"
     instead = (
-        f"ask for an epsilon of at most {fitting:g}, or ask for a raise with "
-        "`strongroom data ask-raise`"
+        f"ask for an epsilon of at most {fitting:g}, or {more}"
         if fitting
-        else "nothing of the kind fits any more: ask for a raise with `strongroom data ask-raise`"
+        else f"nothing of the kind fits any more: {more}"
     )
     return BudgetError(f"the privacy budget does not allow it: {priced.refusal}", next_step=instead)
 

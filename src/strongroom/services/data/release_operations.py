@@ -59,6 +59,7 @@ class ReleaseOperations(ReleaseAsking, ReleaseSynthetic, ReleaseReading):
             shown=self._shown(call, found),
             proof=found.record.proof,
             synthetic=found.record.synthetic,
+            answer=found.record.answer,
             composition=found.record.composition,
             cost=found.record.cost,
             # A recipe may hold values, in orders and hierarchies.

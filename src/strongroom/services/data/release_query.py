@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from strongroom.engines.privacy.dp.accounting import Composition
 from strongroom.engines.privacy.dp.answering import Answer, run
+from strongroom.engines.privacy.dp.document import plan_json
 from strongroom.engines.privacy.dp.planning import Plan
 from strongroom.errors import RefusedError, StrongroomError, ValidationError
 from strongroom.gate.audit.types import AuditClass
@@ -27,6 +28,7 @@ from strongroom.services.data.query_operations import QueryOperations
 from strongroom.services.data.release_checks import recipients_of
 from strongroom.services.data.release_record import ReleaseRecord
 from strongroom.services.data.release_types import (
+    AnswerProof,
     ReleaseKind,
     ReleaseQuery,
     ReleaseShown,
@@ -114,6 +116,7 @@ class ReleaseQueryOperations(QueryOperations):
                 expires_at=now + timedelta(days=request.expires_days),
                 recipe=asked,
                 cost=plan.cost.to_json(),
+                answer=_proof(plan),
             ))  # fmt: skip
             call.note(
                 number=release.number, readers=", ".join(readers), reader_roles=", ".join(roles),
@@ -160,6 +163,12 @@ def _require_apart(plan: Plan) -> None:
         raise ValidationError(
             "two columns of the release would have the same name", next_step="rename one with AS"
         )
+
+
+def _proof(plan: Plan) -> AnswerProof:
+    told = plan_json(plan)
+    wanted = {name: told[name] for name in AnswerProof.model_fields if name in told}
+    return AnswerProof.model_validate({**wanted, "epsilon": plan.terms.epsilon})
 
 
 def _table(answer: Answer) -> pa.Table:

@@ -95,6 +95,7 @@ class ReleaseReading(ReleaseRoom):
             recipe_digest=record.recipe_digest,
             proof=proof,
             synthetic=record.synthetic,
+            answer=record.answer,
             composition=record.composition,
             cost=record.cost,
         )

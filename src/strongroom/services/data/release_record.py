@@ -12,6 +12,7 @@ from strongroom.engines.crypto.floe import open_stream, seal_stream
 from strongroom.engines.crypto.wrapping import bind
 from strongroom.errors import TamperedError
 from strongroom.services.data.release_types import (
+    AnswerProof,
     CompositionShown,
     ProofShown,
     QualityShown,
@@ -72,6 +73,7 @@ class ReleaseRecord:
     composition: CompositionShown | None = None
     cost: str = ""
     synthetic: SyntheticProof | None = None
+    answer: AnswerProof | None = None
     quality: QualityShown | None = None
     format: int = field(default=FORMAT)
 

@@ -234,6 +234,22 @@ class SyntheticProof(_Answer):
     libraries: dict[str, str]
 
 
+class AnswerProof(_Answer):
+    """What was promised of an answer with noise, and how its values are to be read.
+
+    All of it was known before a row was read.
+    """
+
+    epsilon: float
+    delta: float
+    noise: str
+    neighbours: str = Field(description="between which tables nobody can tell")
+    interval: float = Field(
+        description="chance that an interval holds what the rows that count give without noise"
+    )
+    notes: list[str] = Field(description="what is left out, and what to be careful about")
+
+
 class QualityShown(_Answer):
     """How far made-up rows resemble the real ones. It looks at real rows and is not private."""
 
@@ -264,6 +280,7 @@ class ReleaseDetail(_Answer):
     shown: ReleaseShown
     proof: ProofShown | None
     synthetic: SyntheticProof | None = Field(description="the proof of made-up rows")
+    answer: AnswerProof | None = Field(description="the proof of an answer with noise")
     composition: CompositionShown | None
     cost: str = Field(description="of kind dp or synthetic: the privacy loss, as JSON")
     recipe: str = Field(description="TOML or JSON, for who may make releases; else empty")
@@ -284,6 +301,7 @@ class ReleaseProof(_Answer):
     recipe_digest: str
     proof: ProofShown | None
     synthetic: SyntheticProof | None = Field(description="the proof of made-up rows")
+    answer: AnswerProof | None = Field(description="the proof of an answer with noise")
     composition: CompositionShown | None
     cost: str = Field(description="of kind dp or synthetic: the privacy loss, as JSON")
 
