@@ -15,6 +15,8 @@ from strongroom.services.models.comparing_operations import ComparingOperations
 from strongroom.services.models.deciding_operations import DecidingOperations
 from strongroom.services.models.decisions import Decisions
 from strongroom.services.models.export_operations import ExportOperations
+from strongroom.services.models.import_operations import ImportOperations
+from strongroom.services.models.import_reuse import Reusable
 from strongroom.services.models.keeping_operations import KeepingOperations
 from strongroom.services.models.policy_operations import PolicyOperations
 from strongroom.services.models.promotion_cases import PromotionCases
@@ -23,6 +25,7 @@ from strongroom.services.models.registry import CHECK_KIND, Registry
 from strongroom.services.models.statements import ModelKeys
 from strongroom.services.models.sweeping import Sweep
 from strongroom.services.models.types import Checked, ModelFile, ModelState, Provenance, Servable
+from strongroom.services.models.uploads import Uploads
 from strongroom.services.models.verifying import Verifier
 from strongroom.settings import Settings
 from strongroom.vault.blobs import BlobStore
@@ -37,6 +40,7 @@ class ModelOperations(
     ByteOperations,
     KeepingOperations,
     ExportOperations,
+    ImportOperations,
 ):
     """The room of model versions.
 
@@ -66,6 +70,8 @@ class ModelOperations(
         self._keys = ModelKeys(keyring)
         self._now = now
         self._registry = Registry(blobs, keyring, jobs, now)
+        self._uploads = Uploads(blobs, now)
+        self._reusable = Reusable(blobs, self._registry)
         self._verifier = Verifier(database, blobs, self._registry, self._keys, log, now)
         self._policies = PromotionPolicies(keyring)
         self._decisions = Decisions(keyring, self._keys)
@@ -82,7 +88,7 @@ class ModelOperations(
         """What verifies approved versions again and again, to be started by the server."""
         return Sweep(
             self._database, self._verifier, self._now, hours=self._settings.model_sweep_hours,
-            bytes_per_second=self._settings.model_sweep_bytes, alarm=alarm,
+            bytes_per_second=self._settings.model_sweep_bytes, alarm=alarm, tidy=self._tidy,
         )  # fmt: skip
 
     def falls_back(self, workspace: str) -> bool:
@@ -94,6 +100,7 @@ class ModelOperations(
         """Make the signing key at the first start, and check again what a crash left unchecked."""
         with self._database.write() as session:
             self._keys.ensure(session)
+        self._tidy()
         with self._database.write() as session:
             for row in self._registry.unchecked(session):
                 row.job = self._registry.enqueue_check(session, row, row.registered_by)

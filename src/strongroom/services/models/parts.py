@@ -65,6 +65,23 @@ def rule_shown(judged: Judged) -> RuleShown:
     )  # fmt: skip
 
 
+def require_pullable(row: ModelEntryRow) -> None:
+    """Return if a version may leave the server.
+
+    Raises:
+        ModelRefusedError, StateError: it was rejected, or has not passed its checks.
+    """
+    if row.state == ModelState.REJECTED:
+        raise ModelRefusedError(f"version {row.version} was rejected: {row.reason}")
+    is_open = row.state in (ModelState.APPROVED, ModelState.RETIRED) or (
+        row.state == ModelState.CHECKED and row.verdict == "clean"
+    )
+    if not is_open:
+        raise StateError(
+            f"version {row.version} of `{row.model}` has not passed its checks: {row.state}"
+        )
+
+
 class ModelParts:
     """What `ModelOperations` is built of; the verbs stand in classes that come from this one."""
 
@@ -99,12 +116,4 @@ class ModelParts:
         self._registry.require_current(session, row)
 
     def _require_pullable(self, row: ModelEntryRow) -> None:
-        if row.state == ModelState.REJECTED:
-            raise ModelRefusedError(f"version {row.version} was rejected: {row.reason}")
-        is_open = row.state in (ModelState.APPROVED, ModelState.RETIRED) or (
-            row.state == ModelState.CHECKED and row.verdict == "clean"
-        )
-        if not is_open:
-            raise StateError(
-                f"version {row.version} of `{row.model}` has not passed its checks: {row.state}"
-            )
+        require_pullable(row)

@@ -32,7 +32,7 @@ def check_files(session: Session, workspace: str, files: Sequence[ModelFile]) ->
         raise ValidationError("a model has at least one file")
     if len(files) > MAX_FILES:
         raise TooLargeError(f"a model may have {MAX_FILES} files")
-    _check_names([file.path for file in files])
+    check_names([file.path for file in files])
     for some in _batches(sorted({file.blob for file in files})):
         rows = session.execute(select(BlobRow.id, BlobRow.workspace).where(BlobRow.id.in_(some)))
         found = {row.id: row.workspace for row in rows}
@@ -46,7 +46,12 @@ def _batches(blobs: list[str]) -> list[list[str]]:
     return [blobs[at : at + _ASKED_AT_ONCE] for at in range(0, len(blobs), _ASKED_AT_ONCE)]
 
 
-def _check_names(paths: Sequence[str]) -> None:
+def check_names(paths: Sequence[str]) -> None:
+    """Return if files of these paths may lie in one folder, wherever it is unpacked.
+
+    Raises:
+        ValidationError: two of one name, or a name that leaves the folder or hides what it is.
+    """
     seen: dict[str, str] = {}
     folders: set[str] = set()
     for path in paths:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, metadata
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +91,8 @@ def knowledge_of_server(
 
 def installed_licence(name: str) -> str:
     """SPDX expression of a distribution that is installed here; empty where it is not known."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
     from strongroom.engines.scanning.licences import licence_of
 
     try:

@@ -26,6 +26,7 @@ from strongroom.vault.database import Database
 
 _SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 600.0
+_TIDIED_EVERY = timedelta(hours=1)
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class Sweep:
         hours: float,
         bytes_per_second: int,
         alarm: Alarm | None = None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         """Nothing is read before `start`.
 
@@ -53,6 +55,7 @@ class Sweep:
             hours: in which every version is verified once; 0: never.
             bytes_per_second: read at most, in the mean.
             alarm: told of each version that is not what was signed.
+            tidy: called once an hour: takes away what imports have left.
         """
         self._database = database
         self._verifier = verifier
@@ -60,6 +63,8 @@ class Sweep:
         self._interval = timedelta(hours=hours)
         self._bytes_per_second = bytes_per_second
         self._alarm = alarm
+        self._tidy = tidy
+        self._tidied_at = now()
         self._looked_at: dict[str, datetime] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-sweep", daemon=True)
@@ -86,6 +91,7 @@ class Sweep:
         pause = _SHORTEST_PAUSE
         while not self._stopping.wait(pause):
             try:
+                self._tidy_hourly()
                 count = self.look()
             except StoppedError:
                 return
@@ -96,6 +102,11 @@ class Sweep:
                 count = 1
             spread = self._interval.total_seconds() / max(1, count)
             pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, spread / 2))
+
+    def _tidy_hourly(self) -> None:
+        if self._now() - self._tidied_at >= _TIDIED_EVERY:
+            self._tidied_at = self._now()
+            self._tidy()
 
     def _due(self) -> tuple[ModelEntryRow | None, int]:
         now = self._now()

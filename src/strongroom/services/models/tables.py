@@ -83,3 +83,29 @@ class ModelPolicyRow(Base):
     rules_key_version: Mapped[int]
     set_by: Mapped[str] = mapped_column(String(64))
     set_at: Mapped[datetime]
+
+
+class ModelImportRow(Base):
+    """A version that is being sent file by file, see `uploads.py`."""
+
+    __tablename__ = "model_imports"
+
+    id: Mapped[str] = mapped_column(String(28), primary_key=True)
+    workspace: Mapped[str] = mapped_column(String(63))
+    model: Mapped[str] = mapped_column(String(256))
+    begun_by: Mapped[str] = mapped_column(String(64), index=True)
+    begun_at: Mapped[datetime]
+    touched_at: Mapped[datetime] = mapped_column(index=True)
+    manifest: Mapped[str] = mapped_column(ForeignKey("blobs.id"))
+    version: Mapped[int] = mapped_column(default=0)
+    """That it became; 0 before."""
+
+
+class ModelImportFileRow(Base):
+    """One file that has come, and the blob that holds it."""
+
+    __tablename__ = "model_import_files"
+
+    upload: Mapped[str] = mapped_column(ForeignKey("model_imports.id"), primary_key=True)
+    path: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    blob: Mapped[str] = mapped_column(ForeignKey("blobs.id"), index=True)

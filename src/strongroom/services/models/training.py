@@ -31,6 +31,7 @@ from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.data.tables import DatasetRow
 from strongroom.services.jobs import sandbox
 from strongroom.services.jobs.trying import JobContext
+from strongroom.services.models.import_reuse import MODEL_FILE_KIND
 from strongroom.services.models.registry import Registry
 from strongroom.services.models.tables import ModelEntryRow
 from strongroom.services.models.types import ModelFile, Provenance
@@ -43,7 +44,6 @@ SOURCE = "strongroom training"
 """In the provenance of a version that was trained here."""
 MAX_MODEL_BYTES = 64 << 20
 _FUNCTION = "strongroom.services.models.confined_training:start"
-_BLOB_KIND = "model-file"
 _PIECE_BYTES = 4 << 20
 _LOOKED_AT = 100
 """Newest versions among which a job that is done again looks for its own."""
@@ -140,7 +140,7 @@ class Trainer:
         record = _record_of(files)
         with ExitStack() as stack:
             staged = {
-                name: stack.enter_context(self._blobs.put(workspace, _BLOB_KIND, [content]))
+                name: stack.enter_context(self._blobs.put(workspace, MODEL_FILE_KIND, [content]))
                 for name, content in files.items()
             }
             with context.database.write() as session:
