@@ -16,6 +16,7 @@ import fractions
 import io
 import pickle
 import sys
+import types
 import uuid
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -26,10 +27,15 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import scipy.interpolate
 import scipy.sparse
+import scipy.spatial
+import scipy.special
 import scipy.stats
+from scipy.stats._distr_params import distcont, distdiscrete
 from sklearn import (
     datasets,
+    feature_selection,
     gaussian_process,
     metrics,
     model_selection,
@@ -38,14 +44,16 @@ from sklearn import (
     preprocessing,
 )
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401 # they join all_estimators
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neighbors import BallTree, KDTree, KernelDensity, KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
+from sklearn.utils._param_validation import Options
 from sklearn.utils._test_common.instance_generator import _construct_instances
 
 from strongroom.engines.scanning.allowlist import STRICT_NAMES, canonical, use_of
@@ -162,6 +170,51 @@ def _fit(instance: Any, features: Any, targets: tuple[Any, ...]) -> Any:  # noqa
         except Exception:  # noqa: BLE001, S112 # it wants other data; try the next
             continue
     return None
+
+
+def options() -> Iterator[Any]:
+    """Every estimator under each word that its loss may be, and with the quantile that some ask for."""
+    x, y = datasets.load_breast_cancer(return_X_y=True)
+    x = preprocessing.StandardScaler().fit_transform(x[:60, :4])
+    targets = (y[:60], x[:, 0], np.abs(x[:, 0]) + 1)
+    few = {"n_estimators": 3, "n_init": 1, "max_iter": 20, "quantile": 0.5}
+    for _, cls in all_estimators():
+        for key in ("loss", "loss_function"):
+            allowed = getattr(cls, "_parameter_constraints", {}).get(key)
+            words = {
+                word for one in allowed if isinstance(one, Options) for word in one.options
+                if isinstance(word, str)
+            } if isinstance(allowed, list) else set()  # fmt: skip
+            for word in sorted(words):
+                try:
+                    known = cls().get_params()
+                    small = {name: value for name, value in few.items() if name in known}
+                    model = cls(**{**small, key: word})
+                except Exception:  # noqa: BLE001 # it needs other estimators; see composites
+                    break
+                for target in targets:
+                    fitted = _fit(model, np.abs(x), (target,))
+                    if fitted is not None:
+                        yield fitted
+
+
+def functions() -> Iterator[Any]:
+    """Functions and types that people give to estimators: named by the model, not called by it."""
+    yield [make_column_selector("^a", dtype_include=np.number), make_column_selector("b")]
+    yield [np.number, np.generic, np.integer, np.signedinteger, np.unsignedinteger, np.inexact,
+           np.floating, np.complexfloating, np.flexible, np.character]  # fmt: skip
+    yield [feature_selection.chi2, feature_selection.f_classif, feature_selection.f_regression,
+           feature_selection.r_regression, feature_selection.mutual_info_classif,
+           feature_selection.mutual_info_regression]  # fmt: skip
+    ends = ("_score", "_loss", "_error", "_deviance")
+    yield [getattr(metrics, name) for name in metrics.__all__ if name.endswith(ends)]
+    yield list(metrics.pairwise.PAIRWISE_KERNEL_FUNCTIONS.values())
+    yield [value for value in metrics.pairwise.PAIRWISE_DISTANCE_FUNCTIONS.values() if value]
+    yield [np.nan_to_num, np.round, np.ravel, np.reshape, np.transpose, np.squeeze, np.atleast_2d,
+           np.mean, np.median, np.std, np.var, np.sum, np.min, np.max, np.diff, np.cumsum, np.digitize,
+           np.hstack, np.vstack, np.column_stack, np.concatenate, np.real, np.imag, np.angle,
+           np.nanmean, np.nanmedian, np.argmax, np.argmin, np.sort, np.isclose]  # fmt: skip
+    yield [value for value in vars(scipy.special).values() if isinstance(value, np.ufunc)]
 
 
 def composites() -> Iterator[Any]:
@@ -300,7 +353,20 @@ def arrays() -> Iterator[Any]:
         yield getattr(scipy.sparse, f"{maker}_array")(np.eye(3))
     yield [scipy.stats.uniform(0, 1), scipy.stats.norm(), scipy.stats.randint(1, 5),
            scipy.stats.loguniform(1, 2), scipy.stats.expon(), scipy.stats.beta(1, 2)]  # fmt: skip
+    for name, arguments in distcont + distdiscrete:
+        if isinstance(name, str):
+            yield getattr(scipy.stats, name)(*arguments)
     x = np.linspace(0, 1, 5)
+    grid = np.random.default_rng(0).normal(size=(12, 2))
+    yield [
+        scipy.stats.gaussian_kde(grid.T),
+        scipy.spatial.cKDTree(grid),
+        scipy.spatial.KDTree(grid),
+    ]
+    yield [scipy.interpolate.interp1d(x, x), scipy.interpolate.RBFInterpolator(grid, grid[:, 0]),
+           scipy.interpolate.RegularGridInterpolator((x, x), np.outer(x, x)),
+           scipy.interpolate.NearestNDInterpolator(grid, grid[:, 0])]  # fmt: skip
+    yield scipy.interpolate.Akima1DInterpolator(x, x)
     yield scipy.interpolate.CubicSpline(x, x)
     yield scipy.interpolate.PchipInterpolator(x, x)
     yield scipy.interpolate.BSpline([0, 1, 2, 3], [1, 2], 1)
@@ -360,6 +426,7 @@ def plain() -> Iterator[Any]:
         range(3),
         slice(1, 2),
     ]
+    yield types.SimpleNamespace(a=1)
     yield [
         Counter("aab"),
         OrderedDict(a=1),
@@ -407,7 +474,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     np.random.seed(0)  # scikit-learn's default source of chance
     recorder = Recorder()
-    for values in (estimators(), composites(), arrays(), frames(), plain()):
+    for values in (estimators(), options(), functions(), composites(), arrays(), frames(), plain()):
         for value in values:
             try:
                 recorder.record(value)

@@ -79,7 +79,7 @@ def test_the_generated_part_is_as_the_code(page: str) -> None:
 def test_own_commands_are_on_the_page() -> None:
     from typer.main import get_command
 
-    from strongroom.faces.cli.main import app
+    from strongroom.faces.cli.app import app
 
     text = (DOCS / "cli.md").read_text("utf-8")
     for name in get_command(app).commands:  # type: ignore[attr-defined] # the root is a group

@@ -100,6 +100,11 @@ model.set_policy   Workspace    x   .   .   .   .   .   .   .   .   .
 model.waiting      Workspace    x   x   x   x   x   .   x   x   .   .
 model.history      Model        x   x   x   x   x   .   x   x   .   .
 model.export       ModelVersion x   x   .   x   x   .   .   .   .   .
+model.begin_import Model        x   x   .   x   x   .   .   .   .   .
+model.imports      Workspace    x   x   .   x   x   .   .   .   .   .
+model.send_file    Model        x   x   .   x   x   .   .   .   .   .
+model.finish_import Model       x   x   .   x   x   .   .   .   .   .
+model.drop_import  Model        x   x   .   x   x   .   .   .   .   .
 model.compare      ModelVersion x   x   x   x   x   .   x   x   .   .
 model.rm           ModelVersion x   .   .   .   .   .   .   .   .   .
 model.prune        Workspace    x   .   .   .   .   .   .   .   .   .
@@ -134,7 +139,6 @@ deleteExperiment   Experiment x   x   .   x   .   .   .   .   .   .
 readArtifact       Experiment x   x   .   x   x   .   .   .   .   .
 writeArtifact      Experiment x   x   .   x   .   .   .   .   .   .
 readModel          Model      x   x   x   x   x   .   x   x   .   .
-registerModel      Model      x   x   .   x   x   .   .   .   .   .
 deleteModel        Model      x   x   .   .   .   .   .   .   .   .
 deployModel        ModelVersion x   x   .   x   x   .   .   .   .   .
 readApiKey         Account    .   .   .   .   .   .   .   .   x   .

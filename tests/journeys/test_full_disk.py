@@ -18,7 +18,12 @@ from strongroom.errors import StorageFullError
 
 MODEL = "iris"
 ROW = [[5.1, 3.5, 1.4, 0.2]]
-PEOPLE = {"dan": "Data Scientist", "emma": "ML Engineer", "aldo": "Auditor"}
+PEOPLE = {
+    "olga": "Owner",
+    "dan": "Data Scientist",
+    "emma": "ML Engineer",
+    "aldo": "Auditor",
+}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Self
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from strongroom.engines.scanning.pickle_machine import PickleMachine
@@ -164,6 +164,7 @@ PHRASES = st.sampled_from(
 @pytest.mark.parametrize("unpickler", [pickle._Unpickler, pickle.Unpickler])
 @settings(max_examples=1500, deadline=None, print_blob=True)
 @given(st.lists(st.one_of(OPCODES, OPCODES, PHRASES), max_size=25), st.booleans())
+@example([b"\x95\x02\0\0\0\0\0\0\0", b"cos\nos\n"], False)
 def test_nothing_that_is_imported_or_called_is_missed(
     unpickler: type[pickle.Unpickler], opcodes: list[bytes], has_stop: bool
 ) -> None:

@@ -5,6 +5,7 @@ arXiv 2508.15987; The Art of Hide and Seek, arXiv 2508.19774; ShadowPickle, arXi
 advisories on scanners. Each is put into programs made here; nothing is ever loaded.
 """
 
+import collections
 import marshal
 import pickle
 from collections.abc import Callable
@@ -129,6 +130,36 @@ def test_a_function_of_ones_own_says_what_it_names() -> None:
     assert report.verdict is Verdict.REVIEW
     assert rules(report) == {"SR-PKL-016"}
     assert any("`mean`" in finding.says for finding in report.findings)
+
+
+class Flavor:
+    """What people hand to mlflow.pyfunc: a class of one's own, which has its class from `type`."""
+
+    nothing: type = type(None)
+
+    def predict(self, context: object, model_input: float) -> float:
+        return harmless(model_input)
+
+
+Pair = collections.namedtuple("Pair", "a b")  # noqa: PYI024 # as people write it
+
+
+@pytest.mark.parametrize("value", [Flavor(), Pair(1, 2)], ids=["class", "tuple"])
+def test_a_class_of_ones_own_goes_to_a_person_not_to_the_police(value: object) -> None:
+    type(value).__module__ = harmless.__module__ = "__main__"
+    report = scan(cloudpickle.dumps(value))
+    assert report.verdict is Verdict.REVIEW, report.findings
+    assert "SR-PKL-016" in rules(report)
+
+
+def test_the_class_of_none_and_classes_made_while_loading() -> None:
+    assert scan(pickle.dumps(type(None))).verdict is Verdict.REVIEW
+    several: list[tuple[object, ...]] = [(1,), ("X", (), {}), (None, (), {})]
+    for arguments in several:
+        call = b"cbuiltins\ntype\n" + pickle.dumps(arguments, 1)[:-1] + b"R."
+        for program in (call, b"cbuiltins\ntype\n(NtR0" + call):
+            report = assert_malicious(program, "SR-PKL-001")
+            assert any("calls `builtins.type(" in finding.says for finding in report.findings)
 
 
 @pytest.mark.parametrize("function", [harmful, evaluating, nested])

@@ -4,7 +4,8 @@ import io
 import pickle
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -12,14 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import scipy.special
+import scipy.stats
 import skl2onnx
 import skops.io
 from sklearn import datasets
 from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 # lets it be imported
+from sklearn.feature_selection import SelectKBest, mutual_info_classif
+from sklearn.impute import IterativeImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.metrics import make_scorer, mean_pinball_loss
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils import all_estimators
@@ -102,6 +109,25 @@ def test_pipelines() -> None:
             assert_clean(pickle.dumps(estimator, protocol))
 
 
+def test_what_people_set_beside_the_defaults() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    models: list[Any] = [
+        GradientBoostingRegressor(loss="huber", n_estimators=2).fit(x, x[:, 0]),
+        HistGradientBoostingRegressor(loss="quantile", quantile=0.5, max_iter=2).fit(x, x[:, 0]),
+        IterativeImputer(max_iter=1).fit(x),
+        make_column_selector("^age", dtype_include=np.number),
+        SelectKBest(mutual_info_classif, k=1),
+        FunctionTransformer(np.nan_to_num),
+        FunctionTransformer(scipy.special.expit),
+        RandomizedSearchCV(LogisticRegression(), {"C": scipy.stats.gamma(2.0)}),
+        make_scorer(mean_pinball_loss),
+        SimpleNamespace(columns=["a"]),
+    ]
+    for model in models:
+        for protocol in (0, 2, 5):
+            assert_clean(pickle.dumps(model, protocol))
+
+
 def test_values_that_models_carry() -> None:
     rng = np.random.default_rng(1)
     values: list[Any] = [
@@ -115,6 +141,7 @@ def test_values_that_models_carry() -> None:
         {"set": {1}, "bytes": b"\x00" * 500, "range": range(3), "big": 1 << 200},
         np.random.RandomState(3),
         rng,
+        [PurePosixPath("a/b"), PureWindowsPath("c:/d"), Path("/e")],
     ]
     for value in values:
         for protocol in range(6):

@@ -386,3 +386,10 @@ def test_a_canary_in_the_file_does_not_fire(protocol: int) -> None:
     assert CANARY == []
     pickle.loads(data)
     assert CANARY.pop() == 1  # it would have fired
+
+
+@pytest.mark.parametrize("command", ["id", "id" * 200])
+def test_a_pickle_in_a_bytes_value_however_short(command: str) -> None:
+    inner = b"\x80\x02cos\nsystem\n" + pickle.dumps((command,), 2)[2:-1] + b"R."
+    for protocol in (3, 4, 5):
+        assert_malicious(pickle.dumps({"kept": inner}, protocol))

@@ -16,7 +16,7 @@ from tests.faces.serving import Switch
 from strongroom import errors
 from strongroom.faces.api.app import build
 from strongroom.faces.api.openapi import every_error
-from strongroom.faces.cli import main, options, rooms
+from strongroom.faces.cli import app, main, options, rooms
 from strongroom.faces.cli.derive import is_secret
 from strongroom.faces.client.profiles import Profile
 from strongroom.gate.declaration import DECLARED
@@ -242,7 +242,7 @@ def test_each_error_ends_with_its_exit_code_and_next_step(
     def fail(**_: object) -> None:
         raise error
 
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     code, out, err = run("x")
     assert (code, out) == (error.exit_code, "")
     assert error.next_step in err
@@ -256,7 +256,7 @@ def test_a_fault_of_ours_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch
     def fail(**_: object) -> None:
         raise RuntimeError("row 17: Jane Roe")
 
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     code, _, err = run("x")
     assert code == 1
     assert "Jane" not in err

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from strongroom.faces.cli import main, scan
+from strongroom.engines.scanning.findings import Finding
+from strongroom.faces.cli import main, scan, scan_options
 from strongroom.services.models.spotting import (
     installed_licence,
     knowledge_of_server,
@@ -323,12 +325,31 @@ def test_pipes_devices_and_links_are_left_out(run: Run, model: Path) -> None:
     os.mkfifo(model / "pipe.pkl")
     (model / "socket.pkl").symlink_to("/dev/zero")
     (model / "up").symlink_to(model.resolve().parent)
-    code, _, err = run("model")
-    assert code == 0
-    for name in ("pipe.pkl", "socket.pkl", "up"):
-        assert f"model/{name}" in err
+    (model / "nowhere").symlink_to("nowhere")
+    code, out, _ = run("model", "--json")
+    report = json.loads(out)
+    assert (code, report["verdict"]) == (6, "unreadable")
+    told = {finding["file"] for finding in report["findings"] if finding["rule_id"] == "SR-FMT-004"}
+    assert told == {"pipe.pkl", "socket.pkl", "up", "nowhere"}
     assert run(str(model / "pipe.pkl"))[0] == 2
     assert run("/dev/null")[0] == 2
+
+
+def test_a_link_to_what_is_scanned_beside_it_is_no_finding(run: Run, model: Path) -> None:
+    (model / "latest").symlink_to(".")
+    for file in list(model.iterdir()):
+        if file.is_file():
+            (model / f"again-{file.name}").symlink_to(file.name)
+    assert run("model")[0] == 0
+
+
+def test_many_links_are_told_by_their_first(run: Run, model: Path) -> None:
+    for number in range(scan.MAX_TOLD + 50):
+        (model / f"{number}.pkl").symlink_to("/dev/zero")
+    code, out, _ = run("model", "--json")
+    findings = json.loads(out)["findings"]
+    assert (code, len(findings)) == (6, scan.MAX_TOLD + 1)
+    assert "so were more" in findings[-1]["says"]
 
 
 def test_a_file_that_became_a_pipe_does_not_hang(
@@ -336,7 +357,7 @@ def test_a_file_that_became_a_pipe_does_not_hang(
 ) -> None:
     real = scan._walk
 
-    def swapped(folder: Path, left_out: list[str]) -> list[Path]:
+    def swapped(folder: Path, left_out: list[Finding]) -> list[Path]:
         files = list(real(folder, left_out))
         files[0].unlink()
         os.mkfifo(files[0])
@@ -403,3 +424,89 @@ def test_progress_is_for_terminals(run: Run, model: Path, monkeypatch: pytest.Mo
     progress = scan._Progress()
     progress(0, 7, "a\x1b.pkl")
     progress.close()
+
+
+# ---- the light way to read the options ----
+
+PLAIN = [
+    ["a.pkl"],
+    ["a.pkl", "b"],
+    ["--json", "a.pkl"],
+    ["a.pkl", "--sarif", "--fail-on", "high"],
+    ["--advisories", "osv", "--allow-licences", "MIT,BSD-3-Clause", "a.pkl"],
+    ["a.pkl", "--deny-licences", "AGPL-3.0-only", "--json"],
+]
+
+
+def _given_to_the_scan(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, *, plainly: bool
+) -> dict[str, object]:
+    taken: dict[str, object] = {}
+
+    def take(paths: list[Path], **others: object) -> int:
+        taken.update(others, paths=paths)
+        return 6
+
+    monkeypatch.setattr(scan, "run_scan", take)
+    monkeypatch.setattr(sys, "argv", ["strongroom", "scan", *arguments])
+    if not plainly:
+        monkeypatch.setattr(scan_options, "plainly_given", lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 6
+    return taken
+
+
+@pytest.mark.parametrize("environment", ["", "from-outside"], ids=["bare", "environment"])
+@pytest.mark.parametrize("arguments", PLAIN, ids=[str(n) for n in range(len(PLAIN))])
+def test_both_ways_read_the_same(
+    arguments: list[str], environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ADVISORIES", "LICENCES_ALLOWED", "LICENCES_DENIED"):
+        monkeypatch.setenv(f"STRONGROOM_{name}", environment)
+    assert scan_options.plainly_given(arguments) is not None
+    quick = _given_to_the_scan(arguments, monkeypatch, plainly=True)
+    assert quick == _given_to_the_scan(arguments, monkeypatch, plainly=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--json"],
+        ["--help"],
+        ["a.pkl", "--help"],
+        ["a.pkl", "--unknown"],
+        ["a.pkl", "--fail-on"],
+        ["a.pkl", "--fail-on", "--json"],
+        ["a.pkl", "--fail-on=high"],
+        ["a.pkl", "--json", "--json"],
+        ["a.pkl", "--", "-x"],
+        ["a.pkl", "-"],
+        ["a.pkl", ""],
+    ],
+    ids=str,
+)
+def test_anything_else_is_read_with_care(arguments: list[str]) -> None:
+    assert scan_options.plainly_given(arguments) is None
+
+
+def test_completion_is_not_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_STRONGROOM_COMPLETE", "complete_bash")
+    assert scan_options.plainly_given(["a.pkl"]) is None
+
+
+def test_a_small_model_needs_little(tmp_path: Path) -> None:
+    """What takes long to load stays out: the reader of all commands, YAML, validation."""
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps([1, 2]))
+    code = (
+        "import sys\nfrom strongroom.faces.cli import main\n"
+        "sys.argv = ['strongroom', 'scan', 'm.pkl']\n"
+        "try:\n    main.run()\nexcept SystemExit as ended:\n    print(ended.code)\n"
+        "print(sorted({'typer', 'pydantic', 'yaml', 'rich', 'importlib.metadata', 'jinja2', "
+        "'sqlalchemy', 'packaging', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split("\n")[:2] == ["0", "[]"]

@@ -14,6 +14,7 @@ Never by module: libraries hold functions that write files or reach `os` beside 
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from strongroom.engines.scanning.allowed_callables import ALLOWED
 from strongroom.engines.scanning.allowed_frameworks import FRAMEWORKS
@@ -29,6 +30,8 @@ from strongroom.engines.scanning.symbols import (
 )
 
 _UNKNOWN_USE = "SR-PKL-005"
+# No name on a list comes near it; what is longer is not kept for the next time either.
+_LONGEST_KNOWN = 250
 _SHOWN_ARGUMENTS = 8
 # Calls that protocols 0 to 2 make for bytes, whose results are plain again.
 _PLAIN_RESULTS = frozenset(("_codecs.encode", "builtins.bytes", "builtins.bytearray"))
@@ -111,7 +114,9 @@ def use_of(call: Call) -> str:
     if call.args is None:
         return f"{call.how}(?)"
     kinds = [kind_of(argument) for argument in call.args[:_SHOWN_ARGUMENTS]]
-    kinds = [_TORCH_KIND.sub("@torch.*", kind) for kind in kinds]
+    kinds = [
+        "@torch.*" if kind[:7] == "@torch." and _TORCH_KIND.match(kind) else kind for kind in kinds
+    ]
     if len(call.args) > _SHOWN_ARGUMENTS:
         kinds.append("…")
     return f"{call.how}({','.join(kinds)})"
@@ -119,6 +124,13 @@ def use_of(call: Call) -> str:
 
 def uses(symbol: Symbol) -> frozenset[str] | None:
     """Allowed uses of a global, or None if it is on no list."""
+    if len(symbol.module) + len(symbol.name) > _LONGEST_KNOWN:
+        return None
+    return _uses(symbol)
+
+
+@lru_cache(maxsize=1024)
+def _uses(symbol: Symbol) -> frozenset[str] | None:
     symbol = canonical(symbol)
     key = f"{symbol.module}:{symbol.name}"
     found = ALLOWED.get(symbol.module, {}).get(symbol.name)
@@ -305,6 +317,13 @@ def _defaultdict(call: Call) -> str | None:
     return "makes its values by something unusual"
 
 
+def _path(call: Call) -> str | None:
+    """A path made of texts, kept beside a model. Making one touches no file."""
+    if call.how == "call" and call.args and all(isinstance(part, str) for part in call.args):
+        return None
+    return "is used for more than naming a path"
+
+
 def _plain_type(call: Call) -> str | None:
     """A built-in type called on plain values, at most three of them."""
     if call.how == "call" and call.args is not None and len(call.args) <= 3:  # as range and slice
@@ -329,6 +348,11 @@ _STRICT: dict[str, Callable[[Call], str | None]] = {
     "_codecs:encode": _encode,
     "functools:partial": _partial,
     "collections:defaultdict": _defaultdict,
+    **{
+        f"{module}:{name}": _path
+        for module in ("pathlib", "pathlib._local")
+        for name in ("PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath")
+    },
     **{
         f"builtins:{name}": _plain_type
         for name in [

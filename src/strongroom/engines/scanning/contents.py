@@ -6,19 +6,21 @@ checked, never as clean.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from strongroom.engines.scanning.findings import Check, FileReport, Finding
+from strongroom.engines.scanning.parts import Ahead
 from strongroom.engines.scanning.personal import (
     MAX_CHARACTERS,
     PersonalTally,
     may_hold_personal,
 )
 from strongroom.engines.scanning.problems import Problem
-from strongroom.engines.scanning.reading import Opener, Stream
+from strongroom.engines.scanning.reading import Opener, Reader, Spans, Stream
 from strongroom.engines.scanning.secrets import (
     Spotter,
     find_secrets,
@@ -99,7 +101,9 @@ class ContentCheck:
         self._packages: PackageCheck | None = None
         self.findings: list[Finding] = []
 
-    def look(self, name: str, opener: Opener, format_: str, size: int) -> list[Problem]:
+    def look(
+        self, name: str, opener: Opener, format_: str, size: int, numbers: Spans = ()
+    ) -> list[Problem]:
         """What a file carries; members of an archive are shown before it.
 
         Args:
@@ -107,6 +111,7 @@ class ContentCheck:
             opener: opens it anew.
             format_: what it was recognised as.
             size: in bytes.
+            numbers: where it is numbers, so that there are no texts to look for.
         """
         looked = self._looked
         archive, _, inner = name.rpartition("!/")
@@ -119,7 +124,7 @@ class ContentCheck:
         looked.files += 1
         problems = self._requirements(base, opener)
         if format_ not in _NOT_LOOKED_INTO:
-            problems += self._texts(base, opener, format_, size)
+            problems += self._texts(base, opener, format_, size, numbers)
         if format_ in _TABLE_FORMATS or base.lower().endswith(_TABLES):
             problems += self._table(opener, format_, size)
         return problems
@@ -162,14 +167,16 @@ class ContentCheck:
 
     # ---- texts ----
 
-    def _texts(self, base: str, opener: Opener, format_: str, size: int) -> list[Problem]:
+    def _texts(
+        self, base: str, opener: Opener, format_: str, size: int, numbers: Spans
+    ) -> list[Problem]:
         spot = self._knowledge.spot_personal
         tally = PersonalTally(base, spot) if spot and not _NOT_PERSONAL.fullmatch(base) else None
         problems: list[Problem] = []
         seen = characters = 0
         first: int | None = None
         strings = not _is_text(format_)
-        for piece in _pieces(opener, format_, size):
+        for piece in _pieces(opener, format_, numbers):
             text = _UNDECODED.sub("\n", piece.text)
             for secret in find_secrets(text, self._knowledge.spot_secrets, strings=strings):
                 seen += 1
@@ -187,6 +194,7 @@ class ContentCheck:
             problems.append(Problem("SR-SEC-001", says))
         self._looked.secrets += seen
         limit = _TEXT_BYTES if _is_text(format_) else _BINARY_BYTES
+        size -= sum(min(end, size) - start for start, end in numbers if start < size)
         self._looked.cut += size > limit or characters > MAX_CHARACTERS
         if tally is not None and tally.found_any:
             self._looked.personal += 1
@@ -258,15 +266,23 @@ def _chunks(stream: Stream, limit: int) -> Iterator[bytes]:
         yield data
 
 
-def _pieces(opener: Opener, format_: str, size: int) -> Iterator[Texts]:
+def _pieces(opener: Opener, format_: str, numbers: Spans) -> Iterator[Texts]:
     """The texts of a file in pieces."""
     if _is_text(format_):
         yield from _text_pieces(opener())
-    else:
-        limit = min(size, _BINARY_BYTES) if size else _BINARY_BYTES
-        # Torch and others pack pickles under names of their own.
-        is_pickle = format_ not in _NO_PICKLES
-        yield from texts_of(opener(), limit, is_pickle=is_pickle)
+        return
+    # Torch and others pack pickles under names of their own.
+    is_pickle = format_ not in _NO_PICKLES
+    reader, left = Reader(opener()), _BINARY_BYTES
+    for start, end in (*numbers, (sys.maxsize, sys.maxsize)):
+        begin = reader.offset
+        reader.end = start
+        yield from texts_of(Ahead(reader), left, is_pickle=is_pickle, base=begin)
+        reader.end = None
+        left -= reader.offset - begin
+        if end == sys.maxsize or left <= 0:
+            return
+        reader.skip(end - reader.offset)
 
 
 def _text_pieces(stream: Stream) -> Iterator[Texts]:

@@ -7,6 +7,7 @@ the whole dotted path, so that `sklearn.utils.os.system` is found whichever modu
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from strongroom.engines.scanning.symbols import Symbol
 
@@ -19,6 +20,8 @@ class Danger:
     does: str
 
 
+# Longer names are not kept for the next time: a file may be made of them.
+_KEPT_CHARS = 250
 _RUNS = "SR-PKL-001"
 _REACHES = "SR-PKL-002"
 _LOADS = "SR-PKL-003"
@@ -220,6 +223,12 @@ _STEPS = frozenset(
 
 def danger(symbol: Symbol) -> Danger | None:
     """Why importing or calling this name is dangerous, or None if it is not known to be."""
+    if len(symbol.module) + len(symbol.name) > _KEPT_CHARS:
+        return _danger(symbol)
+    return _kept_danger(symbol)
+
+
+def _danger(symbol: Symbol) -> Danger | None:
     full = f"{symbol.module}.{symbol.name}"
     for name in (full, _public(full)):
         if name in _NAMES:
@@ -238,6 +247,9 @@ def danger(symbol: Symbol) -> Danger | None:
             return Danger(_RUNS, f"reaches the module `{step}` through another module")
     rule = _ENDS.get(steps[-1])
     return Danger(rule, _WORDS[rule]) if rule else None
+
+
+_kept_danger = lru_cache(maxsize=1024)(_danger)
 
 
 def _public(full: str) -> str:

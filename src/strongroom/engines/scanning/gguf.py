@@ -51,7 +51,7 @@ def check_gguf(reader: Reader, limits: Limits) -> list[Problem]:
         raise LimitError("more GGUF tensors than the limit")
     end = max((_tensor_end(reader) for _ in range(tensors)), default=0)
     reader.skip(-reader.offset % alignment if tensors else 0)
-    reader.skip(end)
+    reader.skip_numbers(end)
     return problems
 
 

@@ -43,7 +43,16 @@ def read_array(wrapper: Made, reader: Reader, nested: Callable[[], None]) -> Non
         reader.skip(reader.take(1)[0])
     if count * itemsize > _MAX_BYTES:
         raise MalformedError("an array larger than any file")
-    reader.skip(count * itemsize)
+    if _is_numbers(attributes.get("dtype")):
+        reader.skip_numbers(count * itemsize)
+    else:
+        reader.skip(count * itemsize)
+
+
+def _is_numbers(dtype: object) -> bool:
+    name = dtype.args[0] if isinstance(dtype, Made) and dtype.args else None
+    found = _NAMED.match(name) if isinstance(name, str) else None
+    return found is not None and found[1] not in _FLEXIBLE
 
 
 def _count(shape: object) -> int:

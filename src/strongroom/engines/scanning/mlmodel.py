@@ -5,8 +5,6 @@ Source: mlflow 3.17, `mlflow/models/model.py`, `mlflow/pyfunc/__init__.py`.
 
 from dataclasses import dataclass, field
 
-import yaml
-
 from strongroom.engines.scanning.archives import unsafe_name
 from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import Limits, MalformedError
@@ -125,6 +123,9 @@ def _pickles(flavor: str, settings: dict[object, object]) -> list[str]:
 
 
 def _load_yaml(data: bytes) -> object:
+    # Only here, for most of what is scanned has no YAML.
+    import yaml
+
     try:
         return yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeError, TypeError) as error:

@@ -13,6 +13,8 @@ _DOMAINS = frozenset(
     ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training", "ai.onnx.training")
 ) | {"com.microsoft"}
 _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
+# Of a tensor: float_data, int32_data, int64_data, raw_data, double_data, uint64_data.
+_NUMBERS = frozenset((4, 5, 7, 9, 10, 11))
 # Operators of ONNX Runtime that call Python functions of the process that runs the model.
 _PYTHON_OPERATORS = frozenset((("com.microsoft", "PythonOp"), ("com.microsoft", "PythonOpGrad")))
 
@@ -109,7 +111,9 @@ class _Walk(ProtobufWalk):
 
     def tensor(self, length: int, depth: int) -> None:
         for number, wire, value in self.each(self.reader.offset + length, depth):
-            if number == 13 and wire == 2:  # external_data
+            if number in _NUMBERS and wire == 2:
+                self.reader.skip_numbers(value)
+            elif number == 13 and wire == 2:  # external_data
                 self.external_entry(value, depth + 1)
 
     def external_entry(self, length: int, depth: int) -> None:

@@ -43,18 +43,26 @@ class SeekableRegion:
         return self._at
 
 
-class Behind:
-    """A stream from some byte on."""
+class Ahead:
+    """What a reader has ahead of it, as a stream."""
 
-    def __init__(self, stream: Stream, offset: int) -> None:
-        self._reader = Reader(stream)
-        self._reader.skip(offset)
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes."""
+        """Up to `size` bytes; none beyond the reader's own end."""
         data = self._reader.peek(size)
         self._reader.skip(len(data))
         return data
+
+
+class Behind(Ahead):
+    """A stream from some byte on."""
+
+    def __init__(self, stream: Stream, offset: int) -> None:
+        reader = Reader(stream)
+        reader.skip(offset)
+        super().__init__(reader)
 
 
 class First:

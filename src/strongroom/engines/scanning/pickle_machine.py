@@ -14,7 +14,8 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from typing import Protocol
 
-from strongroom.engines.scanning.pickle_stack import PickleStack, drop, whole
+from strongroom.engines.scanning.pickle_plain import PlainRun
+from strongroom.engines.scanning.pickle_stack import drop, whole
 from strongroom.engines.scanning.reading import (
     FrameError,
     LimitError,
@@ -25,6 +26,7 @@ from strongroom.engines.scanning.reading import (
 from strongroom.engines.scanning.symbols import Call, How, Items, Made, Opaque, Persistent, Symbol
 
 _NO_FRAME = sys.maxsize
+_CHECK_EVERY = 1024
 _STOP = ord(".")
 _WRAPPER = Symbol("joblib.numpy_pickle", "NumpyArrayWrapper")
 _RECONSTRUCTOR = Symbol("copyreg", "_reconstructor")
@@ -58,7 +60,7 @@ class Watcher(Protocol):
         """A joblib array follows in the stream; reads exactly what joblib would read."""
 
 
-class PickleMachine(PickleStack):
+class PickleMachine(PlainRun):
     """One run over one pickle stream.
 
     Args:
@@ -89,9 +91,13 @@ class PickleMachine(PickleStack):
         """
         reader, handlers = self._reader, self._handlers
         next_opcode = reader.opcode
-        count = 0
+        count, next_check = 0, _CHECK_EVERY
         try:
             while True:
+                count += self.run_plain(self._frame_end)
+                if count >= next_check:
+                    self._check(count, opcodes_left)
+                    next_check = count + _CHECK_EVERY
                 code = next_opcode()
                 if reader.opcode_at >= self._frame_end:
                     if reader.opcode_at > self._frame_end:
@@ -104,8 +110,6 @@ class PickleMachine(PickleStack):
                     raise MalformedError(f"no opcode has the byte {code:#04x}")
                 handler()
                 count += 1
-                if not count & 0x3FF:
-                    self._check(count, opcodes_left)
         except MalformedError as error:
             # The last opcode was read across the end of its frame, by this machine or that.
             if reader.offset > self._frame_end and not isinstance(error, FrameError):
@@ -148,7 +152,7 @@ class PickleMachine(PickleStack):
             elif module in IMPORT_MAPPING:
                 module = IMPORT_MAPPING[module]
         symbol = Symbol(module, name)
-        self._held += 160
+        self._held += 160 + len(module) + len(name)
         self._watcher.on_global(symbol, self._reader.opcode_at)
         self._push(symbol)
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from strongroom.engines.scanning.reading import MalformedError, Reader
 from strongroom.engines.scanning.symbols import Call, How, Items, Made, Opaque, Persistent, Symbol
 
-_KEPT_CHARS = 1024
+KEPT_CHARS = 1024
 _LINE_LIMIT = 1 << 20
 
 _I4 = struct.Struct("<i")
@@ -138,7 +138,7 @@ class PickleStack(ABC):
         return int(_U8.unpack(self._reader.take(8))[0])
 
     def _push_text(self, text: str) -> None:
-        if len(text) > _KEPT_CHARS:
+        if len(text) > KEPT_CHARS:
             self._push(Opaque("str", len(text)))
         else:
             self._held += 56 + len(text)
@@ -146,7 +146,7 @@ class PickleStack(ABC):
 
     def _text(self, size: int) -> None:
         """A UTF-8 text of `size` bytes."""
-        if size > _KEPT_CHARS:
+        if size > KEPT_CHARS:
             self._reader.skip(size)
             self._push(Opaque("str", size))
             return
@@ -158,7 +158,7 @@ class PickleStack(ABC):
             raise MalformedError("a text that is not UTF-8") from None
 
     def _bytes(self, size: int, kind: str = "bytes") -> None:
-        if size <= 64:  # shorter than any pickle worth hiding; kept by value
+        if size <= 16:  # shorter than any pickle that calls something; kept by value
             data = self._reader.take(size)
             self._held += 40 + size
             self._push(data if kind == "bytes" else Opaque(kind, size))
@@ -177,7 +177,7 @@ class PickleStack(ABC):
         """A Python 2 byte string: `str` after decoding as ASCII, which a name can be."""
         if size < 0:
             raise MalformedError("a text of negative length")
-        if size > _KEPT_CHARS:
+        if size > KEPT_CHARS:
             self._reader.skip(size)
             self._push(Opaque("str", size))
             return

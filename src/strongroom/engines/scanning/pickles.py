@@ -5,11 +5,12 @@ A file with joblib's arrays is read twice: as joblib reads it, arrays between th
 """
 
 import re
+import sys
 from functools import partial
 
 from strongroom.engines.scanning.allowlist import may_be_named, may_be_text, objection
 from strongroom.engines.scanning.code_objects import described, is_code_type, is_function_maker
-from strongroom.engines.scanning.dangers import danger
+from strongroom.engines.scanning.dangers import Danger, danger
 from strongroom.engines.scanning.findings import Finding, Verdict
 from strongroom.engines.scanning.joblib_arrays import read_array
 from strongroom.engines.scanning.pickle_machine import PickleMachine
@@ -33,6 +34,8 @@ _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _TORCH_STREAMS = 5
 _NAME = re.compile(r"[^\W\d][\w.]*(?: \d+)?|\?")
 _FILE_INPUTS = ("filename", "file")
+# cloudpickle names these for every class it brings along; only a call of one does something.
+_ONLY_CALLED = frozenset(("builtins.type", "builtins.map"))
 
 
 def starts_as_pickle(head: bytes) -> bool:
@@ -104,7 +107,7 @@ class _Watch:
         if name in self._named or self._is_script_class(symbol):
             return
         self._named[name] = len(self.findings)
-        why = danger(symbol)
+        why = None if name in _ONLY_CALLED else danger(symbol)
         if why is not None and not may_be_named(symbol):
             self.add(why.rule_id, f"refers to `{name}`, which {why.does}", offset, name)
         elif not may_be_named(symbol):
@@ -123,9 +126,9 @@ class _Watch:
                 says = f"changes `{target}` itself for everyone in the process"
                 self.add("SR-PKL-007", says, call.offset, str(target))
                 return
-            why = danger(target)
+            why = None if _is_type_of_none(call) else danger(target)
             if why is not None and not may_be_named(target):
-                self._tell_call(target, call, why.does)
+                self._tell_call(target, call, why)
                 return
         else:
             self.acted = True
@@ -154,15 +157,15 @@ class _Watch:
         target = call.target.target if isinstance(call.target, Made) else call.target
         return isinstance(target, Symbol) and not may_be_named(target)
 
-    def _tell_call(self, target: Symbol, call: Call, does: str) -> None:
+    def _tell_call(self, target: Symbol, call: Call, why: Danger) -> None:
         """Replaces the finding on the name by one that tells with what it is called."""
         shown = ", ".join(_show(argument) for argument in (call.args or ())[:3])
-        says = f"calls `{target}({shown})`, which {does}"
+        says = f"calls `{target}({shown})`, which {why.does}"
         for index, finding in enumerate(self.findings):
             if finding.subject == printable(str(target)):
                 if finding.says.startswith(self._inside + "refers"):
                     self.findings[index] = Finding(
-                        finding.rule_id,
+                        why.rule_id,
                         finding.file,
                         call.offset,
                         printable(self._inside + says),
@@ -240,6 +243,7 @@ def scan_pickle(
     torch: bool = False,
     script: bool = False,
     plainly: bool = False,
+    numbers: list[tuple[int, int]] | None = None,
 ) -> tuple[str, list[Finding]] | None:
     """Scans a file as a pickle.
 
@@ -252,14 +256,20 @@ def scan_pickle(
         torch: persistent ids are expected, as in a torch archive.
         script: it is TorchScript's, whose classes its own code defines.
         plainly: its loader is said to be `pickle`: it must be a whole pickle to that, too.
+        numbers: takes the spans of the file that are numbers.
 
     Returns: the format (`pickle`, `joblib` or `torch-legacy`) and the findings.
     """
     watch = _Watch(file, limits, torch=torch, script=script)
     watch.trial = not surely
-    kind = _streams(watch, Reader(opener()))
+    reader = Reader(opener())
+    kind = _streams(watch, reader)
     if kind is None:
         return None
+    if numbers is not None:
+        numbers.extend(reader.numbers)
+        if kind == "torch-legacy":
+            numbers.append((reader.offset, sys.maxsize))
     if watch.saw_array_at is None:
         return kind, watch.findings
     if plainly:
@@ -338,6 +348,11 @@ def printable(text: str) -> str:
     """Text from a hostile file, safe to show on a terminal and in a log: at most 200 characters."""
     shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text[:200])
     return shown[:200]
+
+
+def _is_type_of_none(call: Call) -> bool:
+    """`type(None)`: how every pickler writes the class of None."""
+    return call.how == "call" and str(call.target) == "builtins.type" and call.args == (None,)
 
 
 def _plausible(symbol: Symbol) -> bool:

@@ -78,6 +78,7 @@ class PlainFormats:
             reader = Reader(opener())
             check = partial(check_safetensors, reader, self._state.limits)
             self._state.checked(name, "SR-STS-001", check)
+            self._state.holds_numbers(name, reader.numbers)
             return "safetensors", True
         if head[0] == 0x08:  # a number in the first field, as in models of ONNX and TensorFlow
             found = self._protobuf(name, opener)
@@ -145,9 +146,11 @@ class PlainFormats:
         try:
             header = read_npy_header(reader)
             if not header.holds_objects:
-                reader.skip(header.data_bytes)
+                skip = reader.skip_numbers if header.is_numbers else reader.skip
+                skip(header.data_bytes)
                 if reader.peek(1):
                     raise MalformedError("bytes behind the array")
+                self._state.holds_numbers(name, reader.numbers)
                 return "npy", True
         except MalformedError as error:
             self._state.add("SR-NPY-001", name, f"is malformed: {error}")
@@ -157,8 +160,9 @@ class PlainFormats:
         return "npy+pickle", False
 
     def _gguf(self, name: str, opener: Opener, _size: int | None) -> tuple[str, bool]:
-        check = partial(check_gguf, Reader(opener()), self._state.limits)
-        self._state.checked(name, "SR-GUF-001", check)
+        reader = Reader(opener())
+        self._state.checked(name, "SR-GUF-001", partial(check_gguf, reader, self._state.limits))
+        self._state.holds_numbers(name, reader.numbers)
         return "gguf", True
 
     def _hdf5(self, name: str, opener: Opener, size: int | None) -> tuple[str, bool]:
@@ -230,10 +234,12 @@ class PlainFormats:
 
     def _onnx(self, name: str, opener: Opener) -> bool:
         state = self._state
+        reader = Reader(opener())
         try:
-            problems, external = check_onnx(Reader(opener()), state.limits)
+            problems, external = check_onnx(reader, state.limits)
         except MalformedError:
             return False
+        state.holds_numbers(name, reader.numbers)
         state.add_all(name, problems)
         folder = PurePosixPath(name).parent
         for path in external:

@@ -1,11 +1,16 @@
 """Reading hostile bytes forwards in bounded memory, within limits."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 _CHUNK = 1 << 18
+# From so many bytes on it is cheaper to jump, where a stream can.
+_JUMP = 1 << 20
+# Arrays smaller than this are searched for texts all the same: it costs nothing.
+_FEW_NUMBERS = 1 << 12
+_MAX_SPANS = 10_000
 
 
 class Stream(Protocol):
@@ -25,6 +30,8 @@ class SeekableStream(Stream, Protocol):
 # Opens the same bytes anew at each call, positioned at their start.
 Opener = Callable[[], Stream]
 SeekableOpener = Callable[[], SeekableStream]
+# Parts of a file, sorted and apart: first byte, and the one behind the last.
+Spans = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class Reader:
     """A forward reader with a window, an absolute offset and an optional end.
 
     `end` bounds a region (a member, a nested pickle); reads beyond it fail as at end of file.
+    `numbers` are the spans that a format holds to be numbers, where no text needs to be looked for.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -96,6 +104,7 @@ class Reader:
         self._base = 0
         self.end: int | None = None
         self.opcode_at = 0
+        self.numbers: list[tuple[int, int]] = []
 
     @property
     def offset(self) -> int:
@@ -114,6 +123,18 @@ class Reader:
             self._at = at + 1
             return self._window[at]
         return self._take_slowly(1)[0]
+
+    def ahead(self, end: int) -> tuple[bytes, int, int]:
+        """What lies ready: the window, where in it the next byte is, and where it stops.
+
+        It stops at the latest at the absolute offset `end`, and where `self.end` forbids more.
+        """
+        until = end if self.end is None else min(end, self.end)
+        return self._window, self._at, min(len(self._window), until - self._base)
+
+    def consumed(self, count: int) -> None:
+        """Passes over `count` bytes of what `ahead` gave."""
+        self._at += count
 
     def take(self, count: int) -> bytes:
         """Exactly `count` bytes.
@@ -176,12 +197,31 @@ class Reader:
         self._base += len(self._window)
         self._window, self._at = b"", 0
         left = count - have
+        seek = getattr(self._stream, "seek", None) if left >= _JUMP else None
+        if seek is not None:
+            place = seek(0, io.SEEK_CUR)
+            if seek(0, io.SEEK_END) < place + left:
+                raise MalformedError("ends too early")
+            seek(place + left)
+            self._base += left
+            return
         while left > 0:
             chunk = self._stream.read(min(left, 16 * _CHUNK))
             if not chunk:
                 raise MalformedError("ends too early")
             self._base += len(chunk)
             left -= len(chunk)
+
+    def skip_numbers(self, count: int) -> None:
+        """Passes over `count` bytes that are numbers, and remembers where they are.
+
+        Raises:
+            MalformedError: if fewer are left.
+        """
+        start = self.offset
+        self.skip(count)
+        if count >= _FEW_NUMBERS and len(self.numbers) < _MAX_SPANS:
+            self.numbers.append((start, start + count))
 
     def line(self, limit: int) -> bytes:
         """Bytes up to and without the next newline, or to the end of the file.

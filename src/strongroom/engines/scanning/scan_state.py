@@ -17,6 +17,7 @@ from strongroom.engines.scanning.reading import (
     MalformedError,
     Opener,
     SeekableOpener,
+    Spans,
     Stream,
 )
 
@@ -41,6 +42,7 @@ class ScanState:
         self.names: frozenset[str] = frozenset()
         self.only = ""
         self.pickles: frozenset[str] = frozenset()
+        self._numbers: dict[str, Spans] = {}
 
     def add(
         self, rule_id: str, file: str, says: str, offset: int | None = None, subject: str = ""
@@ -64,7 +66,12 @@ class ScanState:
 
     def look(self, name: str, opener: Opener, format_: str, size: int) -> None:
         """Keeps what a recognised file carries beside its program."""
-        self.add_all(name, self._content.look(name, opener, format_, size))
+        numbers = self._numbers.pop(name, ())
+        self.add_all(name, self._content.look(name, opener, format_, size, numbers))
+
+    def holds_numbers(self, name: str, spans: Spans) -> None:
+        """Where a file is numbers: no texts are looked for there when it is looked at."""
+        self._numbers[name] = spans
 
     def report(self) -> Report:
         """What was found, when every file was scanned."""
@@ -100,11 +107,20 @@ class ScanState:
         plainly: bool = False,
     ) -> str:
         """Scans a file that is a pickle for sure; its format."""
+        numbers: list[tuple[int, int]] = []
         found = scan_pickle(
-            name, opener, self.limits, surely=True, torch=torch, script=script, plainly=plainly
+            name,
+            opener,
+            self.limits,
+            surely=True,
+            torch=torch,
+            script=script,
+            plainly=plainly,
+            numbers=numbers,
         )
         if found is None:
             raise MalformedError("not a pickle")
+        self.holds_numbers(name, numbers)
         self.findings.extend(found[1])
         return found[0]
 

@@ -51,9 +51,11 @@ _WORD = re.compile(
     r"passw(?:or)?d|passphrase|secret|credential|pwd"
     r"|(?:api|access|account|auth|private|encryption|signing|shared|storage)[_.-]?key"
     r"|(?P<token>(?:access|auth|api|bearer|refresh|session|hf|hub|github|gitlab|bot|sas|oauth"
-    r"|personal|registry|tracking)[_.-]?token)",
-    re.IGNORECASE,
+    r"|personal|registry|tracking)[_.-]?token)"
 )
+# Each of those words holds one of these and is no longer than that: only there it is looked for.
+_STEMS = ("passw", "passphrase", "secret", "credential", "pwd", "key", "token")
+_AROUND_STEM = 16
 _IS = r"[\"'\]\\]{0,4}\s{0,8}(?:=>|:=|[:=])\s{0,8}(?:[rbufRBUF]{0,2}\\{0,2}[\"'])?"
 _REST = r"(?P<rest>[\w.-]{0,40})"
 _TEXT = r"(?P<value>[^\s\"'`,;#&<>(){}\[\]\\]{6,400})(?P<behind>[\s\"'(\[]?)"
@@ -64,18 +66,21 @@ _BEFORE_WORD = 40
 # Without one of these, in lower case, nothing is found by its place: far cheaper than patterns.
 _HINTS = ("passw", "passphrase", "secret", "credential", "pwd", "key", "token", "://",
           "authorization", "machine")  # fmt: skip
-_PLACES: tuple[tuple[re.Pattern[str], str, bool], ...] = (
+# What each pattern has in it in lower case, what it finds, whether that is a private key.
+_PLACES: tuple[tuple[re.Pattern[str], str, str, bool], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
                 r"(?=(?:\s|\\[rn]){1,8}(?:[A-Za-z0-9+/]{16}|Proc-Type|DEK-Info|Version|Comment))"),
-     "a private key", True),
-    (re.compile(r"PuTTY-User-Key-File-\d:|AGE-SECRET-KEY-1[A-Z0-9]{50}"), "a private key", True),
+     "-----begin", "a private key", True),
+    (re.compile(r"PuTTY-User-Key-File-\d:"), "putty-user-key", "a private key", True),
+    (re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]{50}"), "age-secret-key-1", "a private key", True),
     (re.compile(r"://[^\s:/@\"'<>]{0,100}:([^\s/@\"'<>]{3,200})@[\w\[]"),
-     "a password in an address", False),
+     "://", "a password in an address", False),
     (re.compile(r"(?i)\bmachine\s{1,8}\S{1,200}\s{1,8}login\s{1,8}\S{1,200}\s{1,8}"
                 r"password\s{1,8}(\S{1,200})"),
-     "a password of a .netrc", False),
+     "machine", "a password of a .netrc", False),
     (re.compile(r"(?i)authorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:basic|bearer|token)\s{1,8}"
-                r"([A-Za-z0-9+/=._~-]{12,2000})"), "an authorization header", False),
+                r"([A-Za-z0-9+/=._~-]{12,2000})"), "authorization",
+     "an authorization header", False),
 )  # fmt: skip
 _NOT_ONE = re.compile(
     r"(?i)[$%]\{?[A-Z_a-z{]|\{\{|^(?:none|null|nil|true|false|str|string|bytes|optional|any|int|self"
@@ -100,12 +105,14 @@ def find_secrets(text: str, spotter: Spotter | None, *, strings: bool = False) -
         strings: it is the strings of a binary file, where a value stands behind its name.
     """
     found: list[Secret] = []
-    lower = text.lower()
+    # Letters beyond ASCII are in none of the words; without them a search is far faster.
+    lower = text.encode("ascii", "replace").decode("ascii").lower()
     if any(hint in lower for hint in _HINTS):
-        found.extend(_by_place(text))
-        found.extend(_assigned(text, _VALUE))
+        found.extend(_by_place(text, lower))
+        words = list(_words(lower))
+        found.extend(_assigned(text, words, _VALUE))
         if strings:
-            found.extend(_assigned(text, _BEHIND))
+            found.extend(_assigned(text, words, _BEHIND))
     if spotter is not None and may_hold_token(text):
         for start, end, kind in spotter(text):
             if kind in _KINDS:
@@ -118,9 +125,8 @@ def may_hold_token(text: str) -> bool:
     """Whether a text holds anything that could be a token at all; cheap, and sees too many."""
     if "-----BEGIN" in text or "$2" in text or "eyJ" in text:
         return True
-    if not any(len(word) >= _SHORTEST_TOKEN for word in text.split()):
-        return False
-    return any(not _HEX.match(one[0]) for one in _TOKEN.finditer(text))
+    words = {word for word in text.split() if len(word) >= _SHORTEST_TOKEN}
+    return any(not _HEX.match(one[0]) for word in words for one in _TOKEN.finditer(word))
 
 
 def veiled(secret: str) -> str:
@@ -137,9 +143,9 @@ def without_secrets(text: str, spotter: Spotter | None) -> str:
     return text
 
 
-def _by_place(text: str) -> Iterator[Secret]:
-    for pattern, what, is_key in _PLACES:
-        for found in pattern.finditer(text):
+def _by_place(text: str, lower: str) -> Iterator[Secret]:
+    for pattern, mark, what, is_key in _PLACES:
+        for found in pattern.finditer(text) if mark in lower else ():
             group = 1 if pattern.groups else 0
             value = found[group]
             if is_key:
@@ -148,10 +154,30 @@ def _by_place(text: str) -> Iterator[Secret]:
                 yield Secret(*found.span(group), f"{what} ({veiled(value)})", is_key)
 
 
-def _assigned(text: str, value_of: re.Pattern[str]) -> Iterator[Secret]:
+def _words(lower: str) -> Iterator[re.Match[str]]:
+    """Names of secrets, in order."""
+    stems: list[int] = []
+    for stem in _STEMS:
+        at = lower.find(stem)
+        while at >= 0:
+            stems.append(at)
+            at = lower.find(stem, at + 1)
+    stems.sort()
+    index = 0
+    while index < len(stems):
+        start = stems[index] - _AROUND_STEM
+        while index + 1 < len(stems) and stems[index + 1] - stems[index] <= 2 * _AROUND_STEM:
+            index += 1
+        yield from _WORD.finditer(lower, max(0, start), stems[index] + _AROUND_STEM)
+        index += 1
+
+
+def _assigned(
+    text: str, words: Iterable[re.Match[str]], value_of: re.Pattern[str]
+) -> Iterator[Secret]:
     """Values that are assigned to names of secrets: `name = value`, `"name": "value"`."""
     behind = 0
-    for word in _WORD.finditer(text):
+    for word in words:
         if word.start() < behind:
             continue
         found = value_of.match(text, word.end())

@@ -35,11 +35,12 @@ _CODECS = {2: "utf-16-le", 4: "utf-32-le"}
 _SECOND = re.compile(rb"[\x00-\x05]*")
 _ZEROS = re.compile(rb"\x00*")
 # Opcodes of pickle that would look like letters of the text behind them: SHORT_BINUNICODE with
-# its length, and the small numbers that stand behind the words of a vocabulary.
+# its length, and the small numbers that stand behind the words of a vocabulary. Each pattern
+# begins with the byte it looks for, and only then looks behind it: that is far faster.
 _OPCODES = (
-    (re.compile(rb"(?<![\xc2-\xef])\x8c[ -~]"), b"\n\n"),
-    (re.compile(rb"(?<=[^\xc2-\xef]\x94)M..", re.DOTALL), b"\n\n\n"),
-    (re.compile(rb"(?<=[^\xc2-\xef]\x94)K.", re.DOTALL), b"\n\n"),
+    (re.compile(rb"\x8c(?<![\xc2-\xef]\x8c)[ -~]"), b"\n\n"),
+    (re.compile(rb"M(?<=[^\xc2-\xef]\x94M)..", re.DOTALL), b"\n\n\n"),
+    (re.compile(rb"K(?<=[^\xc2-\xef]\x94K).", re.DOTALL), b"\n\n"),
 )
 _CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), "\n")
 
@@ -63,14 +64,15 @@ class Texts(NamedTuple):
         return self.offset + len(self.text[:character].encode("utf-8", "surrogateescape"))
 
 
-def texts_of(stream: Stream, limit: int, *, is_pickle: bool) -> Iterator[Texts]:
+def texts_of(stream: Stream, limit: int, *, is_pickle: bool, base: int = 0) -> Iterator[Texts]:
     """Parts of a file that hold texts; among numbers only those of twelve characters or more.
 
     Args:
         limit: bytes that are looked at.
         is_pickle: lengths before its strings are no part of them.
+        base: where in the file the stream begins.
     """
-    base, window, left = 0, b"", limit
+    window, left = b"", limit
     while True:
         data = stream.read(min(WINDOW, left)) if left > 0 else b""
         left -= len(data)

@@ -27,6 +27,8 @@ _KEPT: dict[str, tuple[str, ...]] = {
     "_raw_data": ("sklearn.cluster.",),
     "cluster_centers_": ("sklearn.cluster._affinity_propagation.",),
 }
+_LIBRARY = "sklearn."
+"""All of them are of one library: objects of others need not be gone through."""
 _NOWHERE = ("\0",)
 _RECONSTRUCT = "multiarray._reconstruct"
 # As pandas 3 names it, and as the versions before.
@@ -74,6 +76,8 @@ def kept_rows(call: Call) -> list[KeptRows]:
         return _frame(state)
     if name.endswith(_RECONSTRUCT):
         return _objects(state)
+    if not name.startswith(_LIBRARY):
+        return []
     found = []
     for attribute, value in _attributes(state):
         if name.startswith(_KEPT.get(attribute, _NOWHERE)):

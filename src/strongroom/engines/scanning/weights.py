@@ -13,6 +13,7 @@ from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import LimitError, Limits, MalformedError, Reader
 
 _NUMPY_HEADER_MAX = 1 << 16
+_NUMBERS = frozenset("?bBiufcmM")
 _SAFETENSORS_HEADER_MAX = 100_000_000  # the format's own limit
 _SAFETENSORS_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1,
@@ -28,6 +29,7 @@ class ArrayHeader:
 
     holds_objects: bool
     data_bytes: int
+    is_numbers: bool
 
 
 def read_npy_header(reader: Reader) -> ArrayHeader:
@@ -62,7 +64,9 @@ def read_npy_header(reader: Reader) -> ArrayHeader:
     for length_ in shape:
         count = min(count * length_, 1 << 60)
     itemsize, has_object = _descr(header["descr"], 0)
-    return ArrayHeader(has_object, 0 if has_object else count * itemsize)
+    descr = header["descr"]
+    is_numbers = isinstance(descr, str) and descr.lstrip("<>=|")[:1] in _NUMBERS
+    return ArrayHeader(has_object, 0 if has_object else count * itemsize, is_numbers)
 
 
 def _descr(descr: object, depth: int) -> tuple[int, bool]:
@@ -128,7 +132,7 @@ def check_safetensors(reader: Reader, limits: Limits) -> list[Problem]:
         if start != at:
             raise MalformedError("safetensors data with gaps or overlaps")
         at = end
-    reader.skip(at)
+    reader.skip_numbers(at)
     if reader.peek(1):
         raise MalformedError("bytes behind the last tensor")
     return []

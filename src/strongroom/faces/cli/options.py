@@ -1,6 +1,5 @@
 """Options that many commands share, and what they stand for."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,8 +90,3 @@ def secret(name: str, file: str | None) -> str:
     import getpass
 
     return getpass.getpass(f"{name.replace('_', ' ')}: ", stream=sys.stderr)
-
-
-def wants_json(arguments: list[str]) -> bool:
-    """Whether `--json` was given, for errors that come before the options are understood."""
-    return "--json" in arguments or bool(os.environ.get("STRONGROOM_JSON"))

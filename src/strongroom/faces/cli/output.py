@@ -54,6 +54,11 @@ def error(met: StrongroomError, *, as_json: bool) -> None:
         words(f"  recorded as entry {met.entry} of the log")
 
 
+def wants_json(arguments: list[str]) -> bool:
+    """Whether `--json` was given, for errors that come before the options are understood."""
+    return "--json" in arguments or bool(os.environ.get("STRONGROOM_JSON"))
+
+
 def clean(text: str) -> str:
     """`text` without characters that would steer a terminal."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -22,11 +22,14 @@ class Room:
 
     Attributes:
         further: modules beside the first, where a word has rooms of their own.
+        written: second words of commands that no operation declares, and the modules that have
+            them as `command`.
     """
 
     module: str
     help: str
     further: tuple[str, ...] = ()
+    written: tuple[tuple[str, str], ...] = ()
 
 
 ROOMS = {
@@ -46,6 +49,7 @@ ROOMS = {
         "strongroom.services.models.operations",
         "Model versions and their checks; training with privacy.",
         ("strongroom.services.models.training_operations",),
+        (("import", "strongroom.faces.cli.model_import_command"),),
     ),
     "endpoint": Room("strongroom.services.endpoints.operations", "Serving approved models."),
     "job": Room("strongroom.services.jobs.operations", "Work in the background."),
@@ -97,6 +101,8 @@ def load(word: str) -> Any:  # noqa: ANN401 # Typer's command type is private
         home.command(words[-1], short_help=declared.summary)(run)
         if words[-1] in SAME:
             home.command(SAME[words[-1]], hidden=True)(run)
+    for second, module in ROOMS[word].written:
+        app.command(second)(importlib.import_module(module).command)
     if not single:
         app.callback()(_nothing)
     return typer.main.get_command(app)

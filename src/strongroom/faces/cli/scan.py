@@ -7,12 +7,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
-from strongroom.engines.scanning.findings import Report, Severity, Verdict
+from strongroom.engines.scanning.findings import Finding, Report, Severity, Verdict
 from strongroom.engines.scanning.models import scan_files
 from strongroom.engines.scanning.reading import SeekableOpener
 from strongroom.errors import UsageError
@@ -46,13 +46,16 @@ def run_scan(
         allowed_licences=allowed_licences,
         denied_licences=denied_licences,
     )
-    left_out: list[str] = []
+    left_out: list[Finding] = []
     with closing(_Handles()) as handles, closing(_Progress()) as progress:
         files = _files(paths, handles, left_out)
         report = scan_files(files, knowledge=known, progress=progress)
-    for line in left_out:
-        output.words(line)
+    if left_out:
+        report = replace(report, findings=(*report.findings, *left_out))
     if sarif:
+        # Only here, for it takes as long to load as a small model to scan.
+        from importlib.metadata import version
+
         output.data(report.to_sarif(version("strongroom")), as_json=True)
     elif as_json:
         output.data(report.to_json(), as_json=True)
@@ -101,7 +104,7 @@ def _show(report: Report) -> None:
 
 
 def _files(
-    paths: Iterable[Path], handles: "_Handles", left_out: list[str]
+    paths: Iterable[Path], handles: "_Handles", left_out: list[Finding]
 ) -> Iterator[tuple[str, SeekableOpener]]:
     for path in paths:
         if path.is_file():
@@ -115,35 +118,45 @@ def _files(
             raise UsageError(f"there is nothing at `{path}`")
 
 
-def _walk(folder: Path, left_out: list[str]) -> Iterator[Path]:
+def _walk(folder: Path, left_out: list[Finding]) -> Iterator[Path]:
     """Every file below in a stable order, links not followed: they could lead out of the folder.
 
-    Pipes and devices are not opened either: reading one may never end.
+    Pipes and devices are not opened either: reading one may never end. What is left out could be
+    anything to who loads the folder, so each is a finding; but not a link to what is scanned here
+    under its own name.
     """
     for base, folders, names in os.walk(folder, onerror=_stop, followlinks=False):
         folders.sort()
-        _tell_links(base, folders, left_out)
+        for name in folders:
+            if (below := Path(base) / name).is_symlink():
+                _leave_out(left_out, folder, below)
         for name in sorted(names):
             file = Path(base) / name
-            mode = file.lstat().st_mode
-            if stat.S_ISREG(mode):
+            if stat.S_ISREG(file.lstat().st_mode):
                 yield file
-                continue
-            kind = "a link" if stat.S_ISLNK(mode) else "no ordinary file"
-            _tell(left_out, file, kind)
+            else:
+                _leave_out(left_out, folder, file)
 
 
-def _tell_links(base: str, folders: list[str], left_out: list[str]) -> None:
-    for name in folders:
-        if (folder := Path(base) / name).is_symlink():
-            _tell(left_out, folder, "a link")
+def _leave_out(left_out: list[Finding], folder: Path, path: Path) -> None:
+    if len(left_out) > MAX_TOLD:
+        return
+    says = "is no ordinary file, and was left out"
+    if path.is_symlink():
+        if _stays_in(folder, path):
+            return
+        says = "is a link out of the folder, and was not followed"
+    if len(left_out) == MAX_TOLD:
+        says += "; so were more"
+    name = output.clean(path.relative_to(folder).as_posix())
+    left_out.append(Finding("SR-FMT-004", name, None, says))
 
 
-def _tell(left_out: list[str], path: Path, kind: str) -> None:
-    if len(left_out) < MAX_TOLD:
-        left_out.append(f"left out, for it is {kind}: {output.clean(str(path))}")
-    elif len(left_out) == MAX_TOLD:
-        left_out.append("left out: more of such")
+def _stays_in(folder: Path, link: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # it leads nowhere, or in a circle
+        return False
 
 
 def _stop(error: OSError) -> None:

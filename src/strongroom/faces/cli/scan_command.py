@@ -1,52 +1,38 @@
 """The command `strongroom scan`: its arguments and options."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from strongroom.faces.cli.options import Json
+from strongroom.faces.cli.scan_options import (
+    ADVISORIES,
+    ALLOWED,
+    DENIED,
+    FAIL_ON,
+    JSON,
+    SARIF,
+    ScanOption,
+)
+
+
+def _option(option: ScanOption) -> Any:  # noqa: ANN401 # what Typer's own function gives
+    return typer.Option(
+        option.name, metavar=option.metavar or None, envvar=option.envvar, help=option.help
+    )
+
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")]
-Advisories = Annotated[
-    str,
-    typer.Option(
-        "--advisories",
-        metavar="PATH",
-        envvar="STRONGROOM_ADVISORIES",
-        help="Folder or zip of OSV advisories, to look up requirements in.",
-    ),
-]
-Allowed = Annotated[
-    str,
-    typer.Option(
-        "--allow-licences",
-        metavar="SPDX,...",
-        envvar="STRONGROOM_LICENCES_ALLOWED",
-        help="Licences that requirements may have; all others go to a person.",
-    ),
-]
-Denied = Annotated[
-    str,
-    typer.Option(
-        "--deny-licences",
-        metavar="SPDX,...",
-        envvar="STRONGROOM_LICENCES_DENIED",
-        help="Licences that they may not have.",
-    ),
-]
 
 
 def scan(
     paths: Paths,
-    sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
-    fail_on: Annotated[
-        str, typer.Option("--fail-on", help="Exit 6 from this severity on.", metavar="SEVERITY")
-    ] = "medium",
-    advisories: Advisories = "",
-    allow_licences: Allowed = "",
-    deny_licences: Denied = "",
-    as_json: Json = False,
+    sarif: Annotated[bool, _option(SARIF)] = False,
+    fail_on: Annotated[str, _option(FAIL_ON)] = FAIL_ON.default,
+    advisories: Annotated[str, _option(ADVISORIES)] = ADVISORIES.default,
+    allow_licences: Annotated[str, _option(ALLOWED)] = ALLOWED.default,
+    deny_licences: Annotated[str, _option(DENIED)] = DENIED.default,
+    as_json: Annotated[bool, _option(JSON)] = False,
 ) -> None:
     """Scan model files for code that would run when they are loaded, without loading them.
 
