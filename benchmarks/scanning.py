@@ -38,7 +38,7 @@ OVER_TIME = 124
 _PROGRAM = b"cos\nsystem\n(S'id'\ntR."
 PEERS: Mapping[str, tuple[str, ...]] = {
     "picklescan": ("-c", "import sys; from picklescan.cli import main; sys.exit(main())", "-p"),
-    "modelscan": ("-c", "import sys; from modelscan.cli import cli; sys.exit(cli())", "-p"),
+    "modelscan": ("-c", "from modelscan.cli import main; main()", "-p"),
     "fickling": ("-m", "fickling", "--check-safety"),
 }
 
@@ -114,15 +114,29 @@ def child_seconds(command: list[str], folder: Path) -> tuple[float, int]:
     return used, code
 
 
-def commands() -> dict[str, list[str]]:
-    """Our command and those of the peers that are there; a path is to follow."""
+def commands(folder: Path) -> dict[str, list[str]]:
+    """Our command and those of the peers that work; a path is to follow."""
     found = {"strongroom": [str(Path(sys.executable).with_name("strongroom")), "scan"]}
     interpreter = os.environ.get("PEERS_PYTHON")
-    if interpreter:
-        found.update({name: [interpreter, *arguments] for name, arguments in PEERS.items()})
-    else:
+    if not interpreter:
         print("  peers are not measured: PEERS_PYTHON is not set")
+        return found
+    for name, arguments in PEERS.items():
+        command = [interpreter, *arguments]
+        if _tells_apart(command, folder):
+            found[name] = command
+        else:
+            print(f"  {name} is not measured: it fails a list of numbers or passes `os.system`")
     return found
+
+
+def _tells_apart(command: list[str], folder: Path) -> bool:
+    """Whether a tool passes a harmless pickle and fails a harmful one; a broken one does not."""
+    harmless, harmful = folder / "harmless.pkl", folder / "harmful.pkl"
+    harmless.write_bytes(pickle.dumps([1, 2, 3]))
+    harmful.write_bytes(_PROGRAM)
+    codes = [child_seconds([*command, str(path)], folder)[1] for path in (harmless, harmful)]
+    return codes[0] == 0 and codes[1] not in (0, OVER_TIME)
 
 
 def as_commands(folder: Path) -> None:
@@ -134,7 +148,7 @@ def as_commands(folder: Path) -> None:
     forest.write_bytes(files["forest.pkl"])
     big.write_bytes(large())
     wordy.write_bytes(texts())
-    tools = commands()
+    tools = commands(folder)
     for path, rounds in ((small, ROUNDS), (forest, ROUNDS), (big, 1), (wordy, 1)):
         times: dict[str, list[float]] = {name: [] for name in tools}
         ended_early = set()
@@ -156,7 +170,7 @@ def as_commands(folder: Path) -> None:
 
 def caught(folder: Path) -> None:
     """How many hostile files each tool fails, and how many honest ones."""
-    tools = commands()
+    tools = commands(folder)
     for kind, files in (("hostile caught", hostile()), ("honest flagged", honest())):
         counts = dict.fromkeys(tools, 0)
         for name, data in files.items():

@@ -100,6 +100,18 @@ def test_most_gadgets_are_known_for_what_they_are() -> None:
     assert known >= 0.85 * len(GADGETS), (known, len(GADGETS))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yaml.unsafe_load", "torch.utils.model_zoo.load_url", "numpy.ctypeslib.load_library",
+        "_frozen_importlib_external.SourceFileLoader", "uuid._get_command_stdout",
+        "platform._syscmd_file", "logging.FileHandler", "pandas.DataFrame.to_pickle",
+    ],
+)  # fmt: skip # a block of names
+def test_what_surely_attacks_is_called_so(name: str) -> None:
+    assert_malicious("c{}\n{}\n(S'id'\ntR.".format(*split(name)).encode())
+
+
 def harmless(x: float) -> float:
     return float(np.mean(x))
 

@@ -91,9 +91,10 @@ def test_a_link_out_of_the_folder_is_not_followed(run: Run, tmp_path: Path) -> N
     folder.mkdir()
     (folder / "notes.txt").write_text("hello\n")
     (folder / "link.pkl").symlink_to(tmp_path / "outside.pkl")
-    code, _, err = run("scan", "model")
-    assert code == 0
-    assert "link.pkl" in err
+    code, out, err = run("scan", "model")
+    assert code == 6
+    assert "link.pkl" in out + err
+    assert "SR-PKL-001" not in out
 
 
 # ---- verify ----

@@ -255,6 +255,14 @@ def test_signatures_are_not_exchanged(run: Run, tmp_path: Path) -> None:
     code, _, err = run("verify", "first", *by)
     assert code == 5
     assert "changed: `w.bin`" in err
+    # No server is in this: nothing has to be restored, whatever is wrong with a signature.
+    _, other = keys(tmp_path, "other")
+    (tmp_path / "cut.sig").write_bytes((tmp_path / "second.sig").read_bytes()[:-9])
+    for signature, key in (("second.sig", other), ("cut.sig", public)):
+        code, _, err = run("verify", "second", "--signature", signature, "--public-key", key)
+        assert code == 5
+        assert "get the signature again" in " ".join(err.split())
+        assert "backup" not in err
 
 
 def test_a_signed_statement_about_files_is_verified_against_them(run: Run, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from strongroom.services.data.release_types import (
     WithdrawRelease,
 )
 from strongroom.services.jobs.tables import JobRow
+from strongroom.services.jobs.trying import JobContext
 from strongroom.services.jobs.types import JobState
 
 DOMAIN = """
@@ -231,10 +232,10 @@ def test_what_was_paid_for_and_fails_is_spent_and_no_release(
     """Beyond the sandbox's limits, a fault, cancelled, withdrawn, given up: each says so."""
     answers = [ask(room, epsilon=0.5) for _ in range(5)]
     jobs = [one.release.job for one in answers if one.release is not None]
-    faults = iter([SandboxError("killed"), OSError("p7,27"), AssertionError("not reached")])
+    faults = {jobs[0]: SandboxError("killed"), jobs[1]: OSError("p7,27")}
 
-    def broken(*_: object) -> None:
-        raise next(faults)
+    def broken(_work: Synthesizing, context: JobContext, _worker: object) -> None:
+        raise faults[context.job_id]  # whichever of the jobs is taken first
 
     monkeypatch.setattr(Synthesizing, "make", broken)
     with room.data.house.database.write() as session:

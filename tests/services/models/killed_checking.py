@@ -1,6 +1,8 @@
-"""Registers a model and dies by SIGKILL at a chosen moment of its checks; run by `test_crashes.py`.
+"""Registers a model and dies by SIGKILL at each of some moments of its checks.
 
-python -m tests.services.models.killed_checking FOLDER MOMENT
+Run by `test_crashes.py`; as `killed_registering`, it forks for each death:
+
+python -m tests.services.models.killed_checking FOLDER
 """
 
 import os
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.services.models.deaths import one_after_the_other
 from tests.services.models.modelroom import PLAIN, modelroom
 
 from strongroom.services.models.checking import Checker
@@ -50,7 +53,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
 }
 
 
-def main(folder: Path, moment: str) -> None:
+def _die(folder: Path, moment: str) -> None:
     """Register and check until death."""
     with modelroom(folder, start_jobs=False) as room:
         files = room.seal(PLAIN)
@@ -60,8 +63,7 @@ def main(folder: Path, moment: str) -> None:
         room.jobs.start()
         room.wait(entry)
         time.sleep(60)
-    sys.exit("it was meant to die")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    one_after_the_other(Path(sys.argv[1]), MOMENTS, _die)

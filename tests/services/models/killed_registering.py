@@ -1,8 +1,10 @@
-"""Registers a model that converts and dies by SIGKILL at a chosen moment.
+"""Registers a model that converts and dies by SIGKILL, at each of some moments.
 
 Run by `test_registering_killed.py`:
 
-python -m tests.services.models.killed_registering FOLDER MOMENT
+python -m tests.services.models.killed_registering FOLDER
+
+One process after the other works and dies, each in a folder of its own.
 """
 
 import os
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
+from tests.services.models.deaths import one_after_the_other
 from tests.services.models.modelroom import honest_pickle, mlflow_folder, modelroom
 
 from strongroom.services.jobs.queue import Jobs
@@ -79,16 +82,17 @@ DECIDED = frozenset(list(MOMENTS)[-2:])
 """The decision stands when it died then; in between the checks are done again."""
 
 
-def main(folder: Path, moment: str) -> None:
-    """Register until death."""
-    with modelroom(folder) as room:
-        MOMENTS[moment]()
-        entry = room.register(mlflow_folder(honest_pickle()))
-        (folder / "acknowledged").write_text(entry)
-        room.wait(entry)
-        time.sleep(60)  # the job's last step may come a moment after its end is seen
-    sys.exit("it was meant to die")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    # Fitted once, before the first of them is born.
+    FILES = mlflow_folder(honest_pickle())
+
+    def _die(folder: Path, moment: str) -> None:
+        """Register until death."""
+        with modelroom(folder) as room:
+            MOMENTS[moment]()
+            entry = room.register(FILES)
+            (folder / "acknowledged").write_text(entry)
+            room.wait(entry)
+            time.sleep(60)  # the job's last step may come a moment after its end is seen
+
+    one_after_the_other(Path(sys.argv[1]), MOMENTS, _die)

@@ -1,31 +1,29 @@
 """Killed at each durable step of registration: nothing acknowledged is lost, nothing half done."""
 
-import signal
-import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.services.models.deaths import folders_of_deaths
 from tests.services.models.killed_checking import MOMENTS
 from tests.services.models.modelroom import PLAIN, modelroom, reference
 
 from strongroom.services.models.tables import ModelEntryRow
 from strongroom.services.models.types import ListModels
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.timeout(900)  # the first test waits for all the deaths
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The folder that each death left, by its moment."""
+    folder = tmp_path_factory.mktemp("deaths")
+    return folders_of_deaths("tests.services.models.killed_checking", folder, MOMENTS)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed(tmp_path: Path, moment: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.services.models.killed_checking", str(tmp_path), moment],
-        cwd=REPOSITORY,
-        capture_output=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
-    with modelroom(tmp_path) as room:
+def test_killed(deaths: Mapping[str, Path], moment: str) -> None:
+    with modelroom(deaths[moment]) as room:
         listed = room.call(room.engineer, "model.ls", ListModels(workspace="clinic")).versions
         if moment == "registering, not committed":
             assert listed == []

@@ -1,13 +1,12 @@
 """Killed at each durable step of a registration: all of it is there afterwards, or nothing."""
 
-import signal
-import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from sqlalchemy import select
+from tests.services.models.deaths import folders_of_deaths
 from tests.services.models.killed_registering import DECIDED, MOMENTS, NEVER_REGISTERED
 from tests.services.models.modelroom import (
     ModelRoom,
@@ -23,22 +22,24 @@ from strongroom.vault.blobs import BlobRow
 
 CHECKED_ONCE = {*NEVER_REGISTERED, "registered, not acknowledged", "after the job's end"}
 Row = TypeVar("Row")
-REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for all the deaths
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The folder that each death left, by its moment."""
+    folder = tmp_path_factory.mktemp("deaths")
+    return folders_of_deaths("tests.services.models.killed_registering", folder, MOMENTS)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed(tmp_path: Path, moment: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.services.models.killed_registering", str(tmp_path), moment],
-        cwd=REPOSITORY,
-        capture_output=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
-    said = tmp_path / "acknowledged"
+def test_killed(deaths: Mapping[str, Path], moment: str) -> None:
+    left = deaths[moment]
+    said = left / "acknowledged"
     acknowledged = said.read_text() if said.exists() else ""
-    with modelroom(tmp_path) as room:
+    with modelroom(left) as room:
         (entry,) = entries(room) or [""]
         assert bool(entry) == (moment not in NEVER_REGISTERED)
         assert acknowledged in {"", entry}

@@ -60,7 +60,8 @@ _MODULES: Mapping[str, Danger] = _table(
             "numexpr sympy.core.sympify sympy.parsing cffi ctypes _ctypes gc inspect atexit "
             "sched threading _thread sys faulthandler site joblib.externals.loky "
             "logging.config logging.handlers tkinter turtle "
-            "sklearn.externals.array_api_extra.testing"
+            "sklearn.externals.array_api_extra.testing numpy.ctypeslib _frozen_importlib "
+            "_frozen_importlib_external"
         ),
     ),
     (
@@ -80,7 +81,7 @@ _MODULES: Mapping[str, Danger] = _table(
             "socket _socket ssl _ssl http urllib urllib2 urllib3 httplib ftplib smtplib "
             "poplib imaplib telnetlib nntplib xmlrpc socketserver webbrowser requests httpx "
             "aiohttp paramiko fsspec s3fs gcsfs boto3 botocore huggingface_hub torch.hub "
-            "select selectors sklearn.datasets._openml"
+            "torch.utils.model_zoo select selectors sklearn.datasets._openml"
         ),
     ),
     (
@@ -114,7 +115,9 @@ _NAMES: Mapping[str, Danger] = _table(
             "pandas.eval pandas.DataFrame.eval pandas.DataFrame.query "
             "pandas.core.frame.DataFrame.eval pandas.core.frame.DataFrame.query "
             "joblib.parallel.Parallel joblib.parallel.BatchedCalls torch.jit.load "
-            "torch.ops.load_library sklearn.utils._param_validation.validate_params"
+            "torch.ops.load_library sklearn.utils._param_validation.validate_params "
+            "uuid._get_command_stdout platform._syscmd_file platform._syscmd_ver platform.popen "
+            "yaml.load yaml.load_all yaml.unsafe_load yaml.unsafe_load_all"
         ),
     ),
     (
@@ -129,7 +132,8 @@ _NAMES: Mapping[str, Danger] = _table(
             "sklearn.datasets._base.load_files sklearn.datasets.load_files "
             "sklearn.datasets._svmlight_format_io.load_svmlight_file "
             "sklearn.datasets.fetch_openml sklearn.datasets._base._fetch_remote "
-            "torch.from_file torch.save joblib.dump joblib.Memory"
+            "torch.from_file torch.save joblib.dump joblib.Memory logging.FileHandler "
+            "pandas.DataFrame.to_pickle pandas.core.generic.NDFrame.to_pickle"
         ),
     ),
     (

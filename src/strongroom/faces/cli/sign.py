@@ -6,7 +6,8 @@ and what `model_signing sign` makes is verified here.
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -128,13 +129,16 @@ def run_verify_signature(
     if public_key is not None:
         key = VerifyingKey.from_pem(_public(public_key))
         signer = f"key {key.key_id[:16]}"
-        if model_signature.is_bundle(content):
-            manifest = model_signature.verify_by_key(content, key)
-        else:
-            manifest = _stated(dsse.verify(content, [key]))
+        with _advice():
+            if model_signature.is_bundle(content):
+                manifest = model_signature.verify_by_key(content, key)
+            else:
+                manifest = _stated(dsse.verify(content, [key]))
     else:
         roots = Roots(b"\n".join(_public(chain) for chain in chains))
-        manifest, who = model_signature.verify_by_certificates(content, roots, _moment(moment))
+        at = _moment(moment)
+        with _advice():
+            manifest, who = model_signature.verify_by_certificates(content, roots, at)
         signer = who.name
     folder = _compare(path, manifest, _paths_inside(path, [*ignored, signature]), follows_links)
     name = output.clean(folder.name)
@@ -151,6 +155,21 @@ def run_verify_signature(
         },
         as_json=as_json,
     )
+
+
+@contextmanager
+def _advice() -> Iterator[None]:
+    """A signature that is not good says nothing of a server: there is no backup to go back to."""
+    try:
+        yield
+    except TamperedError as error:
+        if error.next_step != TamperedError.next_step:
+            raise
+        raise TamperedError(
+            error.message,
+            next_step="get the signature again from where the model comes from, and make sure that "
+            "the key or certificate is its signer's",
+        ) from None
 
 
 # ---- comparing ----
