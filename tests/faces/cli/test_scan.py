@@ -373,7 +373,7 @@ def test_names_that_steer_a_terminal(run: Run, model: Path) -> None:
     names = [b"a\x1b[2J.txt", "b\u202etxt.exe".encode(), b"c\xff\xfe.txt", b"d\n.txt"]
     for name in names:
         path = os.path.join(os.fsencode(model), name)  # noqa: PTH118 # names that are no text
-        with open(path, "wb") as file:  # noqa: PTH123
+        with open(path, "wb") as file:  # noqa: PTH123 # a text or a path
             file.write(b"text\n")
     for form in ((), ("--json",), ("--sarif",)):
         code, out, err = run("model", *form)

@@ -46,7 +46,7 @@ ILLNESSES = ("flu", "gout")
 
 
 def recipe(
-    *, k: int = 3, l: int = 2, suppression: float = 0.0, steps: str = "10, 20",  # noqa: E741
+    *, k: int = 3, l: int = 2, suppression: float = 0.0, steps: str = "10, 20",  # noqa: E741 # l-diversity's l
     zip: str = "quasi",  # noqa: A002 # the column
 ) -> str:  # fmt: skip
     """A recipe for the patients."""

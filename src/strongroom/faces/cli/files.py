@@ -223,3 +223,20 @@ def stdin_file(limits: WalkLimits) -> BinaryIO:
         held.write(piece)
     held.seek(0)
     return held
+
+
+def one_file(path: str) -> Iterator[tuple[BinaryIO, str]]:
+    """What is read of a command's one file, or of standard input: open bytes and their name.
+
+    Raises:
+        UsageError: it is a folder, or cannot be read.
+    """
+    if path == STDIN:
+        yield stdin_file(WalkLimits()), STDIN_SHOWN
+        return
+    if Path(path).is_dir():
+        raise UsageError(f"`{path}` is a folder", next_step="give a file")
+    for one in walk([Path(path)], WalkLimits(files=1)):
+        if isinstance(one, NotRead):
+            raise UsageError(f"`{path}`: {one.reason}")
+        yield one.handle, one.inside.name

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import pyarrow as pa
@@ -43,7 +41,7 @@ from strongroom.errors import (
 )
 from strongroom.faces.cli import output
 from strongroom.faces.cli.drafts import ending_cleanly
-from strongroom.faces.cli.files import STDIN, STDIN_SHOWN, NotRead, WalkLimits, stdin_file, walk
+from strongroom.faces.cli.files import one_file
 from strongroom.faces.cli.study import MAX_HELD_BYTES, StudyOptions, tables_of
 
 _PLACEHOLDER = Bounds(0.0, 1.0)
@@ -117,25 +115,13 @@ def _usage() -> Iterator[None]:
 @contextmanager
 def _opened(path: str, options: QueryOptions) -> Iterator[ReadTable]:
     """The only table of a file, its rows not yet read."""
-    for file, name in _files(path):
+    for file, name in one_file(path):
         found = tables_of(file, name, options.study)
         table = next(found, None)
         if table is None:
             raise ChoiceError(f"`{path}` holds no table")
         yield table
         return
-
-
-def _files(path: str) -> Iterator[tuple[BinaryIO, str]]:
-    if path == STDIN:
-        yield stdin_file(WalkLimits()), STDIN_SHOWN
-        return
-    if Path(path).is_dir():
-        raise UsageError(f"`{path}` is a folder", next_step="give a file")
-    for one in walk([Path(path)], WalkLimits(files=1)):
-        if isinstance(one, NotRead):
-            raise UsageError(f"`{path}`: {one.reason}")
-        yield one.handle, one.inside.name
 
 
 def _used(query: Query, options: QueryOptions) -> list[str]:

@@ -1,10 +1,8 @@
 """`strongroom train`: a model with differential privacy from a file; without a server."""
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +24,7 @@ from strongroom.engines.privacy.dp.training.trainer_audits import audit_trainer
 from strongroom.errors import ChoiceError, InternalError, TooLargeError, UsageError
 from strongroom.faces.cli import output
 from strongroom.faces.cli.drafts import draft, ending_cleanly, require_free
-from strongroom.faces.cli.files import STDIN, STDIN_SHOWN, NotRead, WalkLimits, stdin_file, walk
+from strongroom.faces.cli.files import STDIN, one_file
 from strongroom.faces.cli.study import MAX_HELD_BYTES, StudyOptions, small_text, tables_of
 
 _FILES = ("model.additive.json", ONNX_NAME, "privacy.json")
@@ -137,7 +135,7 @@ def _audit(wish: Wish) -> None:
 
 def whole_table(path: str, study: StudyOptions) -> pa.Table:
     """The only table of a file, whole. Raises: ChoiceError, TooLargeError, UsageError."""
-    for file, name in _files(path):
+    for file, name in one_file(path):
         batches, held, schema = [], 0, None
         with output.working("reading") as tell:
             for table in tables_of(file, name, study):
@@ -156,18 +154,6 @@ def whole_table(path: str, study: StudyOptions) -> pa.Table:
         if schema is not None:
             return pa.Table.from_batches(batches, schema)
     raise ChoiceError(f"`{path}` holds no table")
-
-
-def _files(path: str) -> Iterator[tuple[BinaryIO, str]]:
-    if path == STDIN:
-        yield stdin_file(WalkLimits()), STDIN_SHOWN
-        return
-    if Path(path).is_dir():
-        raise UsageError(f"`{path}` is a folder", next_step="give a file")
-    for one in walk([Path(path)], WalkLimits(files=1)):
-        if isinstance(one, NotRead):
-            raise UsageError(f"`{path}`: {one.reason}")
-        yield one.handle, one.inside.name
 
 
 def _draft(table: pa.Table, to: Path, options: TrainOptions) -> None:

@@ -102,7 +102,7 @@ class Anonymizing:
                 for one in found.pop("breaches")
             ]
             composition = CompositionShown(against=list(against), breaches=breaches, **found)
-            culprits = [against[int(one)] for one in answer["culprits"]]  # type: ignore[attr-defined]
+            culprits = [against[int(one)] for one in answer["culprits"]]  # type: ignore[attr-defined] # JSON
             self._proof = ProofShown.model_validate(answer["proof"])
             is_safe_alone = bool(answer["alone"])
             self._suppressed = int(str(answer["suppressed"]))

@@ -22,7 +22,7 @@ def sample(values: list[str], name: str = "study code") -> ColumnSample:
 @pytest.mark.parametrize(("checksum", "module"), [("luhn", luhn), ("verhoeff", verhoeff)])
 def test_a_check_digit_is_seen(checksum: str, module: object) -> None:
     bodies = [f"{CHANCE.randrange(10**7):07}" for _ in range(60)]
-    values = [f"KT {body}{module.calc_check_digit(body)}" for body in bodies]  # type: ignore[attr-defined]
+    values = [f"KT {body}{module.calc_check_digit(body)}" for body in bodies]  # type: ignore[attr-defined] # untyped
     found = suggest_type(sample(values))
     assert found is not None
     assert found.type.checksum == checksum

@@ -127,7 +127,7 @@ def test_too_many_groups_and_aggregates() -> None:
     {"bins": {"age": (1.0, 1.0)}}, {"bins": {"age": (0.0, float("inf"))}},
     {"keys": {"age": (1,)}, "bins": {"age": (0.0, 1.0)}},
 ])  # fmt: skip
-def test_keys_and_bins_that_are_none(known: dict) -> None:  # type: ignore[type-arg]
+def test_keys_and_bins_that_are_none(known: dict) -> None:  # type: ignore[type-arg] # any
     with pytest.raises(DpQueryError):
         Terms(1.0, **known)
 
@@ -137,7 +137,7 @@ def test_keys_and_bins_that_are_none(known: dict) -> None:  # type: ignore[type-
     ({"day": ("soon",)}, {}), ({"nothing": ("a",)}, {}), ({}, {"ward": (0.0, 1.0)}),
     ({"cost": (1,)}, {}),
 ])  # fmt: skip
-def test_keys_and_bins_of_another_kind(keys: dict, bins: dict) -> None:  # type: ignore[type-arg]
+def test_keys_and_bins_of_another_kind(keys: dict, bins: dict) -> None:  # type: ignore[type-arg] # any
     column = next(iter(keys or bins))
     with pytest.raises(DpColumnError):
         plan_query(Query((Aggregate(Function.COUNT, "n"),), (column,)),
@@ -207,7 +207,7 @@ def test_a_plan_says_what_it_rests_on() -> None:
     assert by_name["n"]["half_width"] > 0
     assert by_name["a"]["half_width_times_rows"] > 0
     assert by_name["m"]["ranks"] > 0
-    alone = " ".join(plan_json(planned("SELECT COUNT(*) FROM t"))["notes"])  # type: ignore[arg-type]
+    alone = " ".join(plan_json(planned("SELECT COUNT(*) FROM t"))["notes"])  # type: ignore[arg-type] # JSON
     assert "for each row" in alone
 
 

@@ -74,7 +74,7 @@ CONDITIONS = st.recursive(leaves(), lambda inner: st.one_of(
 def holds(condition: Predicate, row: dict[str, Any]) -> bool | None:
     """By SQL's logic of three values, in Python's exact numbers."""
 
-    def value(column: str) -> Any:  # noqa: ANN401
+    def value(column: str) -> Any:  # noqa: ANN401 # as rows hold
         found = row[column]
         return None if isinstance(found, float) and math.isnan(found) else found
 

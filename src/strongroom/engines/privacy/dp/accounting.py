@@ -202,7 +202,7 @@ def _counted(costs: Iterable[Cost]) -> tuple[Event, ...]:
 
 def _check(event: Event) -> None:
     """Each parameter in its range, or ValidationError."""
-    ranges = _RANGES.get(event.kind)  # type: ignore[call-overload]
+    ranges = _RANGES.get(event.kind)  # type: ignore[call-overload] # any text may come
     if ranges is None or len(ranges) != len(event.values):
         message = f"no event {event.kind[:40]!r} with {len(event.values)} parameters"
         raise ValidationError(message)

@@ -221,7 +221,7 @@ def _epsilon_of(rho: float, delta: float) -> float:
     return float(dp.combinators.make_zCDP_to_approxDP(adding).map(1.0).epsilon(delta))
 
 
-def _fitted(first: float, loss_of: Any, most: float) -> tuple[float, float]:  # noqa: ANN401
+def _fitted(first: float, loss_of: Any, most: float) -> tuple[float, float]:  # noqa: ANN401 # OpenDP's
     """The first scale from `first` on that costs at most `most`."""
     scale = first
     for _ in range(_NUDGES):

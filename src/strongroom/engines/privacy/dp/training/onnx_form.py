@@ -40,7 +40,7 @@ class _Graph:
         self.constants.append(made)
         return name
 
-    def node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:  # noqa: ANN401
+    def node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:  # noqa: ANN401 # ONNX's
         """A node; the name of its output."""
         from onnx import helper
 

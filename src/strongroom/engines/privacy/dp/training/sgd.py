@@ -103,7 +103,7 @@ def check_installed() -> None:
 
 def _torch() -> Any:  # noqa: ANN401 # an optional library
     try:
-        import opacus  # noqa: F401
+        import opacus  # noqa: F401 # is it there?
         import torch
     except ImportError:
         raise _missing() from None
@@ -249,7 +249,7 @@ def _as_model(
     domain: Domain,
     places: tuple[int, ...],
     blocks: tuple[Block, ...],
-    network: Any,  # noqa: ANN401
+    network: Any,  # noqa: ANN401 # an optional library
 ) -> NetworkModel:
     first, _, last = network
     weights = np.array([block.weight for block in blocks], np.float64)
