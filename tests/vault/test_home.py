@@ -92,6 +92,22 @@ def test_a_folder_open_to_others_is_refused(tmp_path: Path) -> None:
     assert "chmod 700" in caught.value.next_step
 
 
+def test_what_a_death_while_writing_left_is_taken_away(tmp_path: Path) -> None:
+    Home.create(tmp_path / "home")
+    drafts = [
+        tmp_path / "home" / ".anchor.9e17d96a0e659ca0",
+        tmp_path / "home" / "tls" / ".server.key.0123456789abcdef",
+    ]
+    foreign = tmp_path / "home" / ".anchor.txt"
+    for file in (*drafts, foreign):
+        file.write_bytes(b"half")
+    Home.look(tmp_path / "home")
+    assert all(draft.exists() for draft in drafts)
+    Home.open(tmp_path / "home").close()
+    assert not any(draft.exists() for draft in drafts)
+    assert foreign.exists()
+
+
 def test_a_lost_folder_is_named(tmp_path: Path) -> None:
     Home.create(tmp_path / "home")
     (tmp_path / "home" / "blobs").rmdir()

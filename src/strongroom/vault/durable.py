@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from sqlalchemy.orm import Session, SessionTransaction
 from strongroom.errors import StorageFullError, UnavailableError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+_DRAFT = re.compile(r"\.[\w.-]+\.[0-9a-f]{16}")
+"""Names that `replace_file` gives to what it has not put in place yet."""
 
 
 def sync_file(descriptor: int) -> None:
@@ -62,6 +66,22 @@ def replace_file(path: Path, content: bytes) -> None:
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise write_error(error) from error
+
+
+def remove_drafts(folder: Path) -> None:
+    """Take away what a death within `replace_file` left in `folder`, which nobody may write now.
+
+    Raises:
+        OSError: it could not be read or written.
+    """
+    with os.scandir(folder) as entries:
+        drafts = [
+            entry.path
+            for entry in entries
+            if _DRAFT.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+        ]
+    for draft in drafts:
+        os.unlink(draft)  # noqa: PTH108 - scandir's own form
 
 
 def write_error(error: OSError) -> StorageFullError | UnavailableError:

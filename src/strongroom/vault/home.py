@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from strongroom.errors import HomeError, HomeInUseError, HomeNewerError, StorageFullError
-from strongroom.vault.durable import replace_file
+from strongroom.vault.durable import remove_drafts, replace_file
 
 FORMAT = 2
 """The form of the folder that this version writes; it reads no newer one. Form 1 has no anchor."""
@@ -102,6 +102,8 @@ class Home:
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            for folder in (path, path / "tls"):
+                remove_drafts(folder)
         except OSError as error:
             os.close(descriptor)
             raise HomeError(f"`{path}` cannot be written: {error.strerror}") from error
