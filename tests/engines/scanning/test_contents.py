@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder
 from sklearn.svm import SVC
 from tests.engines.scanning.scan_bytes import rules, scan
@@ -149,6 +150,17 @@ def test_models_that_are_their_training_rows(keepers: dict[str, Any], place: str
         assert finding.length is not None
         assert finding.length > 10_000
         assert "% of the file)" in finding.says
+
+
+def test_rows_in_a_skops_file() -> None:
+    import skops.io
+
+    for rows, rules_ in ((1_500, ["SR-PII-003"]), (20, [])):
+        model = make_pipeline(KNeighborsClassifier(algorithm="brute")).fit(*table(rows))
+        report = scan(skops.io.dumps(model), "model.skops")
+        assert [finding.rule_id for finding in report.findings] == rules_
+        for finding in report.findings:
+            assert "keeps 1,500 rows of 4 columns" in finding.says
 
 
 def test_few_rows_are_no_news() -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from tests.engines.scanning.scan_bytes import (
 )
 
 from strongroom.engines.scanning.findings import Verdict
+from strongroom.engines.scanning.reading import LimitError
+from strongroom.engines.scanning.weights import load_json
 
 # ---- ONNX ----
 
@@ -319,3 +322,89 @@ def test_skops_of_a_later_protocol_is_unreadable() -> None:
     data = zipped(schema_dot_json=b'{"__loader__": "JsonNode", "protocol": 99}')
     report = scan(data)
     assert rules(report) == {"SR-SKP-002"}
+
+
+def test_names_that_some_disks_take_for_one() -> None:
+    composed, decomposed = "\u00e9.txt", "e\u0301.txt"
+    for first, second in ((composed, decomposed), ("a/Model.txt", "a/model.txt")):
+        report = scan_folder({first: b"one", second: b"two"})
+        (found,) = report.findings
+        assert (found.rule_id, found.file) == ("SR-FMT-008", second)
+        assert report.verdict is Verdict.REVIEW
+    assert scan_folder({"a/model.txt": b"one", "b/model.txt": b"two"}).findings == ()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("Readme.txt", "one")
+        archive.writestr("README.txt", "two")
+    assert rules(scan(buffer.getvalue(), "a.zip")) == {"SR-FMT-008"}
+
+
+# ---- rows of the training table ----
+
+
+def test_rows_in_tensors_by_their_name() -> None:
+    entry = {"dtype": "F32", "shape": [1200, 3], "data_offsets": [0, 14_400]}
+    report = scan(safetensors({"model.support_vectors_": entry}, bytes(14_400)))
+    (finding,) = report.findings
+    assert (finding.rule_id, finding.subject) == ("SR-PII-003", "support_vectors_")
+    assert "keeps 1,200 rows of 3 columns" in finding.says
+    assert_clean(safetensors({"encoder.weight": entry}, bytes(14_400)))
+    few = {"dtype": "F32", "shape": [12, 3], "data_offsets": [0, 144]}
+    assert_clean(safetensors({"_fit_X": few}, bytes(144)))
+
+
+def gguf_tensor(name: str, *lengths: int) -> bytes:
+    key = struct.pack("<Q", len(name)) + name.encode()
+    shape = struct.pack(f"<I{len(lengths)}QIQ", len(lengths), *lengths, 0, 0)
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + key + shape
+    return head + bytes(-len(head) % 32 + 4 * int(np.prod(lengths)))
+
+
+def test_rows_in_gguf() -> None:
+    report = scan(gguf_tensor("X_train_", 3, 1200))  # the fastest dimension stands first
+    (finding,) = report.findings
+    assert finding.rule_id == "SR-PII-003"
+    assert "keeps 1,200 rows of 3 columns" in finding.says
+    assert_clean(gguf_tensor("blk.0.ffn_up.weight", 3, 1200))
+
+
+def kept_in_onnx(rows: int) -> bytes:
+    """A comparison with every row of a table, as converters write neighbours' models."""
+    table = helper.make_tensor(
+        "rows", TensorProto.FLOAT, [rows, 3], np.zeros(rows * 3, np.float32).tobytes(), raw=True
+    )
+    nodes = [
+        helper.make_node("CDist", ["x", "rows"], ["d"], domain="com.microsoft"),
+        helper.make_node("TopK", ["d", "k"], ["v", "i"]),
+    ]
+    shape = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3])
+    graph = helper.make_graph(nodes, "g", [shape], [], [table])
+    return bytes(helper.make_model(graph).SerializeToString())
+
+
+def machine_in_onnx(rows: int) -> bytes:
+    node = helper.make_node(
+        "SVMClassifier", ["x"], ["y"], domain="ai.onnx.ml",
+        support_vectors=[0.5] * (3 * rows), vectors_per_class=[rows // 2, rows - rows // 2],
+    )  # fmt: skip
+    graph = helper.make_graph([node], "g", [], [])
+    return bytes(helper.make_model(graph).SerializeToString())
+
+
+@pytest.mark.parametrize("made", [kept_in_onnx, machine_in_onnx])
+def test_rows_in_onnx(made: Callable[[int], bytes]) -> None:
+    (finding,) = scan(made(1200), "m.onnx").findings
+    assert finding.rule_id == "SR-PII-003"
+    assert "keeps 1,200 rows of 3 columns" in finding.says
+    assert_clean(made(20), "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [(b"[]", 3_000_000), (b'{"a":1}', 1_200_000), (b"1", 6_000_000)],
+    ids=["lists", "objects", "numbers"],
+)
+def test_json_of_too_many_values_is_not_held(value: bytes, count: int) -> None:
+    with pytest.raises(LimitError):
+        load_json(b"[" + b",".join([value] * count) + b"]")
+    assert len(json.dumps(load_json(b"[" + b",".join([value] * 100) + b"]"))) > 100

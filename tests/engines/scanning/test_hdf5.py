@@ -1,6 +1,7 @@
 """HDF5: what a file reaches for, and structures that no library writes."""
 
 import struct
+import zlib
 
 import pytest
 from tests.engines.scanning.made_files import UNDEFINED, hdf5, hdf5_link, hdf5_text
@@ -133,3 +134,100 @@ def test_limits_of_the_walk() -> None:
     assert rules(report) == {"SR-FMT-005"}
     with pytest.raises(MalformedError):
         walk_hdf5(BytesIO(b"no"), 2, Limits())
+
+
+# ---- chunks ----
+
+BYTES = (0x03, b"\x15\x00\x00\x00" + struct.pack("<I", 1))
+NUMBERS = (0x03, b"\x10\x00\x00\x00" + struct.pack("<I", 8))
+PACKED = (0x0B, b"\x02\x02" + struct.pack("<HHH", 1, 0, 0) + struct.pack("<HHH", 3, 0, 0))
+SHUFFLED = (0x0B, b"\x02\x01" + struct.pack("<HHH", 2, 0, 0))
+LZF = (0x0B, b"\x02\x01" + struct.pack("<HHHH", 32000, 0, 0, 0))
+
+
+def node(level: int, *entries: tuple[int, int, int]) -> bytes:
+    """A node of a B-tree of chunks: size, filter mask and address of each child."""
+    head = b"TREE\x01" + struct.pack("<BH", level, len(entries)) + UNDEFINED * 2
+    return head + b"".join(
+        struct.pack("<IIQQQ", size, mask, 0, 0, address) for size, mask, address in entries
+    )
+
+
+def chunked(
+    *chunks: bytes, messages: tuple[tuple[int, bytes], ...] = (BYTES,), element: int = 1
+) -> bytes:
+    """A file with one dataset, its chunks behind the tree that lists them."""
+
+    def layout(address: int) -> tuple[int, bytes]:
+        return 0x08, b"\x03\x02\x02" + struct.pack("<QII", address, 8, element)
+
+    at = len(hdf5(*messages, layout(0)))
+    place = at + len(node(0, *[(0, 0, 0)] * len(chunks)))
+    entries = []
+    for chunk in chunks:
+        entries.append((len(chunk), 0, place))
+        place += len(chunk)
+    return hdf5(*messages, layout(at)) + node(0, *entries) + b"".join(chunks)
+
+
+def with_tree(tree: bytes, tail: bytes = b"") -> bytes:
+    whole = chunked(b"")
+    return whole[: whole.find(b"TREE")] + tree + tail
+
+
+def test_programs_in_chunks() -> None:
+    assert_malicious(chunked(PROGRAM[:9], PROGRAM[9:]), "SR-PKL-001", "m.h5")
+    packed = [zlib.compress(part) + b"sum!" for part in (PROGRAM[:9], PROGRAM[9:])]
+    assert_malicious(chunked(*packed, messages=(BYTES, PACKED)), "SR-PKL-001", "m.h5")
+    single = b"\x04\x02\x00\x02\x01" + b"\x08\x01" + b"\x01"
+    at = len(hdf5(BYTES, (0x08, single + bytes(8))))
+    program = PROGRAM[:8]
+    for message in (BYTES, NUMBERS):
+        whole = hdf5(message, (0x08, single + struct.pack("<Q", at))) + program
+        assert_clean(whole, "m.h5")  # in its place, and no program yet
+        assert rules(scan(whole[:-1], "m.h5")) == {"SR-HDF-003"}
+
+
+@pytest.mark.parametrize(
+    "messages", [(BYTES, LZF), (BYTES, SHUFFLED)], ids=["other filter", "shuffled"]
+)
+def test_bytes_that_are_not_looked_into(messages: tuple[tuple[int, bytes], ...]) -> None:
+    report = scan(chunked(PROGRAM, messages=messages, element=4), "m.h5")
+    assert rules(report) == {"SR-HDF-004"}
+    assert report.verdict is Verdict.CLEAN
+
+
+@pytest.mark.parametrize("index", [2, 3, 4, 5])
+def test_other_indices_of_chunks(index: int) -> None:
+    made_with = {2: b"", 3: b"\x0a", 4: bytes(5), 5: bytes(6)}[index]
+    layout = b"\x04\x02\x00\x02\x01\x08\x01" + bytes([index]) + made_with
+    inside, outside = struct.pack("<Q", 48), struct.pack("<Q", 1 << 40)
+    assert rules(scan(hdf5(BYTES, (0x08, layout + inside)))) == {"SR-HDF-004"}
+    wide = layout[:6] + b"\x08" + layout[7:]  # eight bytes each
+    assert_clean(hdf5(NUMBERS, (0x08, wide + inside)))
+    assert_clean(hdf5(BYTES, (0x08, layout + UNDEFINED)))
+    assert rules(scan(hdf5(NUMBERS, (0x08, layout + outside)))) == {"SR-HDF-003"}
+
+
+def test_numbers_in_chunks() -> None:
+    assert_clean(chunked(bytes(64), bytes(64), messages=(NUMBERS,), element=8), "m.h5")
+
+
+def test_hostile_chunks() -> None:
+    at = chunked(b"").find(b"TREE")
+    hostile = {
+        "out of the file": with_tree(node(0, (8, 0, 1 << 40))),
+        "beyond its end": with_tree(node(0, (80, 0, at))),
+        "on each other": with_tree(node(0, (8, 0, at), (8, 0, at + 4)), bytes(9)),
+        "empty": with_tree(node(0, (0, 0, at))),
+        "nowhere": with_tree(node(0, (8, 0, (1 << 64) - 1))),
+        "a circle": with_tree(node(1, (8, 0, at))),
+        "not a tree": with_tree(b"XXXX" + bytes(60)),
+        "a group's tree": with_tree(b"TREE\x00" + bytes(60)),
+        "a cut tree": with_tree(node(0, (8, 0, at))[:-4]),
+        "large chunks": hdf5(BYTES, (0x08, b"\x03\x02\x03" + UNDEFINED + b"\xff" * 8 + bytes(4))),
+        "no size": hdf5(BYTES, (0x08, b"\x04\x02\x00\x02\x00")),
+        "no index": hdf5(BYTES, (0x08, b"\x04\x02\x00\x02\x01\x08\x01\x09" + bytes(8))),
+    }
+    for name, data in hostile.items():
+        assert rules(scan(data, "m.h5")) == {"SR-HDF-003"}, name

@@ -16,7 +16,6 @@ import scipy.sparse
 import scipy.special
 import scipy.stats
 import skl2onnx
-import skops.io
 from sklearn import datasets
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer, make_column_selector
@@ -30,7 +29,6 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils import all_estimators
-from skops.io.exceptions import UnsupportedTypeException
 from tests.engines.scanning.scan_bytes import assert_clean, rules, scan, scan_folder
 
 from strongroom.engines.scanning.findings import Verdict
@@ -79,6 +77,9 @@ def test_every_estimator_through_joblib(models: list[BaseEstimator]) -> None:
 
 
 def test_every_estimator_through_skops(models: list[BaseEstimator]) -> None:
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
     for model in models:
         try:
             data = skops.io.dumps(model)

@@ -8,7 +8,6 @@ import zipfile
 import joblib
 import numpy as np
 import pytest
-import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +20,8 @@ SEEDS: dict[str, bytes] = {}
 
 
 def setup_module() -> None:
+    import skops.io  # goes through all of scikit-learn
+
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     for protocol in range(6):
         SEEDS[f"pickle{protocol}"] = pickle.dumps(model, protocol)

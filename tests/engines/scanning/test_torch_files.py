@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import struct
 import tarfile
 import warnings
 import zipfile
@@ -159,6 +160,59 @@ def test_the_tar_of_old_torch() -> None:
             tar.addfile(info, io.BytesIO(data))
     report = assert_malicious(buffer.getvalue(), "SR-PKL-001")
     assert report.files[0].format == "torch-tar"
+
+
+def test_a_file_of_before_1_6_that_breaks_off() -> None:
+    state = {f"layer{n}": torch.ones(40, dtype=torch.float64) for n in range(3)}
+    state["half"] = torch.ones(7, dtype=torch.bfloat16)
+    whole = saved(legacy, state)
+    assert scan(whole, "m.pt").findings == ()
+    for length in range(len(whole) - 1100, len(whole), 9):
+        assert scan(whole[:length], "m.pt").verdict is Verdict.UNREADABLE, length
+    assert rules(scan(whole + b"x", "m.pt")) == {"SR-PKL-012"}
+    longer = whole.replace(struct.pack("<q", 40), struct.pack("<q", 1 << 40))
+    assert rules(scan(longer, "m.pt")) == {"SR-PKL-010"}
+
+
+def test_many_storages_of_before_1_6() -> None:
+    # More keys than the machine keeps of one list.
+    state = {str(n): torch.ones(n % 3 + 1, dtype=torch.float16) for n in range(600)}
+    whole = saved(legacy, state)
+    assert scan(whole, "m.pt").findings == ()
+    assert rules(scan(whole[:-1], "m.pt")) == {"SR-PKL-010"}
+
+
+def old_tar(**parts: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in parts.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def old_parts() -> dict[str, bytes]:
+    """A tensor of six floats as torch wrote it before 0.1.10, from its loader."""
+    kind = torch.FloatStorage
+    storages = pickle.dumps(1, 2) + pickle.dumps((11, "cpu", kind), 2)
+    storages += struct.pack("<q", 6) + bytes(24) + pickle.dumps([], 2)
+    tensors = pickle.dumps(1, 2) + pickle.dumps((12, 11, torch.FloatTensor), 2)
+    tensors += struct.pack("<ii5q", 2, 0, 2, 3, 3, 1, 0)
+    info, program = pickle.dumps({"protocol_version": 1000}, 2), b"\x80\x02}X\x01\0\0\0wP12\ns."
+    return {"sys_info": info, "pickle": program, "storages": storages, "tensors": tensors}
+
+
+def test_the_tar_of_old_torch_whole_and_broken_off() -> None:
+    parts = old_parts()
+    report = scan(old_tar(**parts), "m.pt")
+    assert (report.findings, report.files[0].format) == ((), "torch-tar")
+    for name in ("storages", "tensors"):
+        for length in range(0, len(parts[name]), 3):
+            cut = {**parts, name: parts[name][:length]}
+            assert scan(old_tar(**cut), "m.pt").verdict is not Verdict.CLEAN, (name, length)
+        more = {**parts, name: parts[name] + b"x"}
+        assert rules(scan(old_tar(**more), "m.pt")) == {"SR-PKL-010"}
 
 
 def exported(target: str) -> bytes:

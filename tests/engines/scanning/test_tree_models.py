@@ -77,6 +77,31 @@ def test_deep_ubjson_stops() -> None:
         check_ubjson(Reader(BytesIO(b"[" * 100_000)))
 
 
+@pytest.mark.parametrize("name", ["xgboost.json", "lightgbm.model"])
+def test_texts_that_break_off(name: str) -> None:
+    whole = samples()[name]
+    assert_clean(whole, name)
+    for length in range(len(whole) - 300, len(whole)):
+        found = rules(scan(whole[:length], name))
+        # What stops behind the parameters is a whole model of LightGBM's own command.
+        is_whole = name == "lightgbm.model" and whole[:length].rstrip().endswith(b"of parameters")
+        assert found == (set() if is_whole and whole[length - 1] == 10 else {"SR-TRE-001"}), length
+    trees = whole.find(b"end of trees")
+    for length in range(trees + 13, trees + 300, 9):
+        assert rules(scan(whole[:length], name)) == {"SR-TRE-001"}, length
+
+
+def test_json_whole_or_not() -> None:
+    for good in (b'{"learner":{}}', b' {"version":[3,2,0],"learner":{"a":["}\\"]"]}} \n'):
+        assert_clean(good, "m.json")
+    for bad in (b'{"learner":{}}x', b'{"learner":{}}{', b'{"learner":{}}"x"', b'{"learner":"a\\'):
+        assert rules(scan(bad, "m.json")) == {"SR-TRE-001"}, bad
+    # A text and an escape across the pieces in which it is read.
+    for place in range(3):
+        text = b"a" * ((1 << 18) - 14 + place) + b'\\"}'
+        assert_clean(b'{"learner":"' + text + b'"}', "m.json")
+
+
 def catboost(root: dict[int, object], tail: bytes = b"") -> bytes:
     core = flatbuffer(root, b"")  # type: ignore[arg-type] # texts only
     return b"CBM1" + struct.pack("<I", len(core)) + core + tail
@@ -90,3 +115,15 @@ def test_catboost() -> None:
     for length in range(5, len(whole)):
         report = scan(whole[:length], "m.cbm")
         assert report.verdict is Verdict.UNREADABLE, length
+
+
+def test_catboost_with_categories() -> None:
+    def table(size: int) -> bytes:
+        return struct.pack("<I", size) + bytes(size)
+
+    tables = struct.pack("<I", 2) + table(40) + struct.pack("<IQ", 0xFFFFFFFF, 24) + bytes(24)
+    root: dict[int, object] = {0: "v1", 3: ["static_provider_v1"]}
+    assert_clean(catboost(root, tables), "m.cbm")
+    for length in range(len(tables)):
+        assert rules(scan(catboost(root, tables[:length]), "m.cbm")) == {"SR-TRE-001"}, length
+    assert rules(scan(catboost(root, tables + b"x"), "m.cbm")) == {"SR-TRE-001"}

@@ -76,6 +76,12 @@ _BY_HAND: dict[str, frozenset[str]] = {
         f"torch.jit._pickle:build_{kind}list": frozenset({"call(list)"})
         for kind in ("int", "tensor", "double", "bool")
     },
+    # The types of tensors in torch's archives of before 0.1.10, named and never called.
+    **{
+        f"{module}:{kind}Tensor": frozenset()
+        for module in ("torch", "torch.cuda")
+        for kind in ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte")
+    },
     "torch.jit._pickle:build_tensor_from_id": frozenset({"call(int)"}),
     "torch.jit._pickle:restore_type_tag": frozenset(
         f"call({kind},str)" for kind in ("list", "dict", "object")

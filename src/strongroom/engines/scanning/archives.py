@@ -1,6 +1,7 @@
 """Members of archives: how they are opened, and names that would do harm when unpacked."""
 
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from strongroom.engines.scanning.compressed import Decompressed
@@ -39,6 +40,9 @@ def check_names(names: list[str], limits: Limits) -> list[Problem]:
     """Members that would land outside the folder, hide, or overwrite each other."""
     problems = []
     seen: set[str] = set()
+    for name, other in names_that_meet(names):
+        says = f"has `{other}` and `{name}`, which some disks take for one file"
+        problems.append(Problem("SR-FMT-008", says, None, name))
     for name in names:
         why = unsafe_name(name, limits)
         if why is not None:
@@ -49,6 +53,16 @@ def check_names(names: list[str], limits: Limits) -> list[Problem]:
             problems.append(Problem("SR-ARC-003", says, None, name))
         seen.add(folded)
     return problems
+
+
+def names_that_meet(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names that differ in case or in Unicode form only, each with an earlier one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", name).casefold().rstrip("/")
+        other = seen.setdefault(folded, name)
+        if other.rstrip("/") != name.rstrip("/"):
+            yield name, other
 
 
 def unsafe_name(name: str, limits: Limits) -> str | None:

@@ -15,10 +15,12 @@ from strongroom.engines.scanning.arrow_streams import ArrowStream
 from strongroom.engines.scanning.compressed import Decompressed, can_open
 from strongroom.engines.scanning.keras_config import check_keras_config
 from strongroom.engines.scanning.parts import SeekableRegion
+from strongroom.engines.scanning.pickles import TorchPart
 from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import (
     MalformedError,
     Opener,
+    Reader,
     SeekableOpener,
     SeekableStream,
     Stream,
@@ -29,11 +31,18 @@ from strongroom.engines.scanning.seven_zip import Entry, Folder, open_folder, re
 from strongroom.engines.scanning.skops_schema import check_skops_schema
 from strongroom.engines.scanning.tar_reading import read_tar
 from strongroom.engines.scanning.torchscript import check_exported_graph, check_torchscript
+from strongroom.engines.scanning.training_rows import skops_rows
+from strongroom.engines.scanning.weights import load_json, read_npy_header
 from strongroom.engines.scanning.zip_kinds import tar_is_torch, zip_kind
 from strongroom.engines.scanning.zip_reading import read_zip
 
 _TORCH_PICKLES = ("data.pkl", "constants.pkl", "traced_inputs.pkl")
-_TORCH_TAR_PICKLES = ("sys_info", "pickle", "storages", "tensors")
+_TORCH_TAR_PICKLES: dict[str, TorchPart] = {
+    "sys_info": "",
+    "pickle": "",
+    "storages": "storages",
+    "tensors": "tensors",
+}
 _PACKED_AND_DATA = ("skops", "npz", "zip", "keras")
 
 
@@ -65,7 +74,30 @@ class Containers:
         kind, skipped = zip_kind(names)
         chosen = [member for member in members if member.name not in skipped]
         inner_data_only = self._members(name, kind, seekable, chosen, depth)
+        if kind == "skops":
+            by_name = {member.name: member for member in members}
+            state.guard(name, partial(self._kept_rows, name, seekable, by_name))
         return kind, kind in _PACKED_AND_DATA and inner_data_only
+
+    def _kept_rows(self, name: str, seekable: SeekableOpener, members: dict[str, Member]) -> None:
+        """Rows of the training table that a skops model keeps in arrays of its archive."""
+        state = self._state
+
+        def opened(member: str) -> Stream:
+            return open_member(seekable(), members[member], state.limits, state.budget)
+
+        def shape_of(member: str) -> tuple[tuple[int, ...], int]:
+            if member not in members or not member.endswith(".npy"):
+                return (), 0
+            header = read_npy_header(Reader(opened(member)))
+            return header.shape, header.item_bytes
+
+        try:
+            schema = load_json(whole(opened("schema.json"), state.limits.header_bytes))
+            for rows in skops_rows(schema, shape_of):
+                state.add_all(name, [rows.problem()])
+        except MalformedError:
+            return  # told where the schema and its arrays are looked at
 
     def zip_behind(self, name: str, opener: Opener, size: int | None, depth: int) -> None:
         """Scans the members of a zip that a format allows behind itself."""
@@ -203,9 +235,10 @@ class Containers:
         """Members whose meaning the container fixes; False for any other."""
         state = self._state
         base = member.name.rpartition("/")[2]
-        if (kind in ("torch", "torchscript") and base in _TORCH_PICKLES) or (
-            kind == "torch-tar" and base in _TORCH_TAR_PICKLES
-        ):
+        if kind == "torch-tar" and base in _TORCH_TAR_PICKLES:
+            state.pickle(inner, opener, torch=True, part=_TORCH_TAR_PICKLES[base])
+            return True
+        if kind in ("torch", "torchscript") and base in _TORCH_PICKLES:
             state.pickle(inner, opener, torch=True, script=kind == "torchscript")
             return True
         if kind == "torch-export" and "/models/" in member.name and base.endswith(".json"):

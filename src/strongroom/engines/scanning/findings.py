@@ -119,6 +119,7 @@ RULES: Mapping[str, Rule] = _rules(
     ("SR-HDF-001", "HDF5 reaches into other files", _HIGH, _MALICIOUS, UNSAFE_ARTIFACT),
     ("SR-HDF-002", "HDF5 needs a plugin or a person", _MEDIUM, _REVIEW, UNSAFE_ARTIFACT),
     ("SR-HDF-003", "HDF5 cannot be walked", _MEDIUM, _UNREADABLE, UNSAFE_ARTIFACT),
+    ("SR-HDF-004", "HDF5 bytes that are not looked into", _LOW, _CLEAN, UNSAFE_ARTIFACT),
     ("SR-TFM-001", "graph reaches files or network", _CRITICAL, _MALICIOUS, EMBEDDED_MALWARE),
     ("SR-TFM-002", "graph calls Python", _HIGH, _REVIEW, EMBEDDED_MALWARE),
     ("SR-TFM-003", "operators that are not TensorFlow's own", _MEDIUM, _REVIEW, SUPPLY_SOFTWARE),
@@ -158,6 +159,7 @@ RULES: Mapping[str, Rule] = _rules(
     ("SR-FMT-005", "scan over its limits", _MEDIUM, _UNREADABLE, DENIAL),
     ("SR-FMT-006", "hostile file name", _HIGH, _MALICIOUS, MASQUERADING),
     ("SR-FMT-007", "two formats in one file", _HIGH, _MALICIOUS, MASQUERADING),
+    ("SR-FMT-008", "two files that may be one", _MEDIUM, _REVIEW, MASQUERADING),
 )  # fmt: skip
 
 # From best to worst: the worst finding decides.

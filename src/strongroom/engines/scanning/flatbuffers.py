@@ -65,3 +65,8 @@ class FlatBuffer:
         """A text of a table; empty where it is left out."""
         start, count = self.vector(table, index, 1)
         return self._data[start : start + count].decode("utf-8", "replace")
+
+    def text_at(self, place: int) -> str:
+        """A text that stands in a vector, at its place."""
+        count = self.number(place, _U4)
+        return self._data[place + 4 : place + 4 + count].decode("utf-8", "replace")

@@ -8,6 +8,7 @@ import struct
 from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import LimitError, Limits, MalformedError, Reader
 from strongroom.engines.scanning.templates import MAX_TEMPLATE, check_template
+from strongroom.engines.scanning.training_rows import named_rows
 
 _GGUF_TYPES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _GGUF_UINT32, _GGUF_STRING, _GGUF_ARRAY = 4, 8, 9
@@ -49,24 +50,29 @@ def check_gguf(reader: Reader, limits: Limits) -> list[Problem]:
             _gguf_skip(reader, kind, 0)
     if tensors > limits.members:
         raise LimitError("more GGUF tensors than the limit")
-    end = max((_tensor_end(reader) for _ in range(tensors)), default=0)
+    end = max((_tensor_end(reader, problems) for _ in range(tensors)), default=0)
     reader.skip(-reader.offset % alignment if tensors else 0)
     reader.skip_numbers(end)
     return problems
 
 
-def _tensor_end(reader: Reader) -> int:
+def _tensor_end(reader: Reader, problems: list[Problem]) -> int:
     """Where the numbers of a tensor end, counted from where those of all begin."""
-    _gguf_string(reader, 1 << 16)
+    name = _gguf_string(reader, 1 << 16)
     (dimensions,) = struct.unpack("<I", reader.take(4))
     if dimensions > _GGUF_MAX_DIMENSIONS:
         raise MalformedError("a GGUF tensor with a strange shape")
     count = 1
-    for (length,) in struct.iter_unpack("<Q", reader.take(8 * dimensions)):
+    lengths = struct.unpack(f"<{dimensions}Q", reader.take(8 * dimensions))
+    for length in lengths:
         count = min(count * length, 1 << 60)
     kind, offset = struct.unpack("<IQ", reader.take(12))
     block, width = _GGUF_BLOCKS.get(kind, (1, 0))  # of an unknown type: at least its start
-    return int(offset) + -(-count // block) * width
+    size = -(-count // block) * width
+    # The dimension that changes fastest stands first.
+    kept = named_rows(name, lengths[::-1], -(-size // max(1, count)))
+    problems.extend(rows.problem() for rows in kept)
+    return int(offset) + size
 
 
 def _gguf_string(reader: Reader, limit: int) -> str:

@@ -8,6 +8,7 @@ Source: HDF5 File Format Specification, version 3.0, section IV; Keras 3, `legac
 
 from dataclasses import dataclass, field
 
+from strongroom.engines.scanning.hdf5_chunks import Chunks, new_chunks, old_chunks
 from strongroom.engines.scanning.hdf5_file import Fields, Hdf5File, Message
 from strongroom.engines.scanning.hdf5_heaps import heap_objects
 from strongroom.engines.scanning.problems import Problem
@@ -20,12 +21,27 @@ from strongroom.engines.scanning.reading import (
 
 # deflate, shuffle, fletcher32, szip, nbit, scale-offset: in HDF5 itself; LZF: in h5py.
 _FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))
+_DEFLATE, _SHUFFLE, _FLETCHER = 1, 2, 3
+_SIMPLE = frozenset((_DEFLATE, _FLETCHER))
 _HARD, _SOFT, _EXTERNAL = 0, 1, 64
 _TEXT, _OPAQUE, _VARIABLE = 3, 5, 9
 _FIXED = 0
 _UNDEFINED = 0xFF
 _VALUE_BYTES = 16 << 20
 _SOFT_CACHE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedBytes:
+    """Text or bytes that lie in chunks.
+
+    Attributes:
+        places: start, size and whether it is packed by zlib, for each chunk in order.
+        checksum_bytes: at the end of each.
+    """
+
+    places: list[tuple[int, int, bool]]
+    checksum_bytes: int
 
 
 @dataclass(slots=True)
@@ -36,11 +52,13 @@ class Hdf5Facts:
         problems: what is wrong.
         values: attributes that hold text or bytes: object path, name, value.
         raw: places in the file of datasets that hold text or bytes: start and size.
+        chunked: the same where a dataset lies in chunks.
     """
 
     problems: list[Problem] = field(default_factory=list)
     values: list[tuple[str, str, bytes]] = field(default_factory=list)
     raw: list[tuple[int, int]] = field(default_factory=list)
+    chunked: list[ChunkedBytes] = field(default_factory=list)
 
 
 def walk_hdf5(stream: SeekableStream, size: int, limits: Limits, base: int = 0) -> Hdf5Facts:
@@ -56,6 +74,14 @@ def walk_hdf5(stream: SeekableStream, size: int, limits: Limits, base: int = 0) 
     walk = _Walk(Hdf5File(stream, size, base), limits, base)
     walk.run()
     return walk.facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Elements:
+    """What the elements of a dataset are, and what they go through when they are read."""
+
+    kind: int | None
+    filters: tuple[int, ...]
 
 
 class _Walk:
@@ -92,15 +118,18 @@ class _Walk:
     def _object(self, address: int, path: str) -> None:
         kind: int | None = None
         layout: Message | None = None
+        filters: tuple[int, ...] = ()
         for message in self._file.messages(address):
             if message.kind == 0x03:  # datatype
                 kind = None if message.shared else message.data[0] & 15 if message.data else None
             elif message.kind == 0x08:  # layout
                 layout = message
+            elif message.kind == 0x0B and not message.shared:  # filter pipeline
+                filters = self._filters(self._fields(message.data), path)
             else:
                 self._message(message, path)
         if layout is not None:
-            self._layout(self._fields(layout.data), kind, path)
+            self._layout(self._fields(layout.data), _Elements(kind, filters), path)
 
     def _fields(self, data: bytes) -> Fields:
         return self._file.fields(data)
@@ -113,9 +142,6 @@ class _Walk:
         elif message.kind == 0x07:  # external data files
             says = "reads the data of a dataset from other files"
             self._problem("SR-HDF-001", says, path)
-        elif message.kind == 0x0B:  # filter pipeline
-            if not message.shared:
-                self._filters(self._fields(message.data), path)
         elif message.kind == 0x0C:  # attribute
             self._attribute(message, path)
         elif message.kind == 0x11:  # symbol table
@@ -173,13 +199,15 @@ class _Walk:
 
     # ---- data ----
 
-    def _filters(self, fields: Fields, path: str) -> None:
+    def _filters(self, fields: Fields, path: str) -> tuple[int, ...]:
         version, count = fields.number(1), fields.number(1)
         if version not in (1, 2):
             raise MalformedError("an HDF5 filter pipeline of another version")
         fields.take(6 if version == 1 else 0)
+        numbers = []
         for _ in range(count):
             number = fields.number(2)
+            numbers.append(number)
             named = version == 1 or number >= 256  # below it HDF5's own, without a name
             name_bytes = fields.number(2) if named else 0
             fields.take(2)  # flags
@@ -190,15 +218,17 @@ class _Walk:
             if number not in _FILTERS:
                 says = f"needs the filter {number}, a plugin that its reader would load"
                 self._problem("SR-HDF-002", says, path)
+        return tuple(numbers)
 
-    def _layout(self, fields: Fields, kind: int | None, path: str) -> None:
+    def _layout(self, fields: Fields, elements: _Elements, path: str) -> None:
         version = fields.number(1)
         if version in (1, 2):
-            fields.take(1)  # dimensions
-            form = fields.number(1)
+            dimensions, form = fields.number(1), fields.number(1)
             fields.take(5)
-            if form == 1 and kind in (_TEXT, _OPAQUE):
-                self._raw(fields.address(), None)
+            if form == 2:
+                address = fields.address()
+                sizes = [fields.number(4) for _ in range(dimensions)]
+                self._chunked(old_chunks(self._file, address, sizes), elements, path)
             return
         if version not in (3, 4, 5):
             raise MalformedError("an HDF5 layout of another version")
@@ -207,13 +237,40 @@ class _Walk:
             self._problem("SR-HDF-001", "is put together from datasets of other files", path)
         elif form > 3:
             raise MalformedError("an HDF5 layout of an unknown kind")
-        if kind not in (_TEXT, _OPAQUE, _FIXED):
+        if form == 2:
+            self._chunked(self._chunks(fields, version), elements, path)
+        if elements.kind not in (_TEXT, _OPAQUE, _FIXED):
             return
         if form == 0:
             self._keep(path, "", fields.take(fields.number(2)))
         elif form == 1:
             address, length = fields.address(), fields.length()
             self._raw(address, length)
+
+    def _chunks(self, fields: Fields, version: int) -> Chunks:
+        if version > 3:  # with indices of their own
+            return new_chunks(self._file, fields)
+        dimensions = fields.number(1)
+        address = fields.address()
+        return old_chunks(self._file, address, [fields.number(4) for _ in range(dimensions)])
+
+    def _chunked(self, chunks: Chunks, elements: _Elements, path: str) -> None:
+        """Text and bytes in chunks are kept to be looked at, where their filters are simple."""
+        is_bytes = elements.kind == _FIXED and chunks.element_bytes == 1
+        if elements.kind not in (_TEXT, _OPAQUE) and not is_bytes:
+            return
+        filters = [number for number in elements.filters if number != _SHUFFLE]
+        was_shuffled = _SHUFFLE in elements.filters and chunks.element_bytes > 1
+        if chunks.places is None or was_shuffled or not _SIMPLE.issuperset(filters):
+            says = "keeps bytes in chunks that are not looked into"
+            self._problem("SR-HDF-004", says, path)
+            return
+        places = [
+            (address + self._base, size, _DEFLATE in filters and not mask)
+            for address, size, mask in chunks.places
+        ]
+        if len(self.facts.chunked) < self._limits.members:
+            self.facts.chunked.append(ChunkedBytes(places, 4 * filters.count(_FLETCHER)))
 
     def _raw(self, address: int | None, length: int | None) -> None:
         if address is None or length is None:

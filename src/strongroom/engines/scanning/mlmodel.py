@@ -9,6 +9,7 @@ from strongroom.engines.scanning.archives import unsafe_name
 from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import Limits, MalformedError
 from strongroom.engines.scanning.skops_schema import judge_type
+from strongroom.engines.scanning.yaml_reading import read_yaml
 
 _FLAVORS = frozenset(
     (
@@ -49,7 +50,7 @@ def read_mlmodel(data: bytes, limits: Limits) -> MlmodelFacts:
     Raises:
         MalformedError: it cannot be parsed, or has no flavors.
     """
-    flavors = _mapping(_load_yaml(data)).get("flavors")
+    flavors = _mapping(read_yaml(data)).get("flavors")
     if not isinstance(flavors, dict) or not flavors:
         raise MalformedError("an MLmodel without flavors")
     problems: list[Problem] = []
@@ -120,16 +121,6 @@ def _pickles(flavor: str, settings: dict[object, object]) -> list[str]:
         return []
     path = settings.get("pickled_model")
     return [path] if isinstance(path, str) else []
-
-
-def _load_yaml(data: bytes) -> object:
-    # Only here, for most of what is scanned has no YAML.
-    import yaml
-
-    try:
-        return yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError, UnicodeError, TypeError) as error:
-        raise MalformedError("YAML that cannot be parsed") from error
 
 
 def _mapping(value: object) -> dict[object, object]:

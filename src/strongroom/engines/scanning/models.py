@@ -15,8 +15,10 @@ from strongroom.engines.scanning.containers import Containers
 from strongroom.engines.scanning.contents import ContentCheck, Knowledge
 from strongroom.engines.scanning.findings import FileReport, Report
 from strongroom.engines.scanning.mlmodel import read_mlmodel
-from strongroom.engines.scanning.pickles import printable, scan_pickle, starts_as_pickle
+from strongroom.engines.scanning.nested_pickles import starts_as_pickle
+from strongroom.engines.scanning.pickles import scan_pickle
 from strongroom.engines.scanning.plain_formats import TEXT_BYTES, PlainFormats
+from strongroom.engines.scanning.problems import printable
 from strongroom.engines.scanning.reading import (
     Limits,
     MalformedError,
@@ -35,6 +37,7 @@ from strongroom.engines.scanning.sniffing import (
 )
 from strongroom.engines.scanning.zip_kinds import hdf5_at, zip_ends
 
+_TEXTS = frozenset((("text", "lightgbm"), ("text", "script")))
 _USER_BLOCK = b"MATLAB 7.3 MAT-file"
 
 
@@ -79,6 +82,7 @@ class _Scan:
                 break
             entries.append(entry)
         state.names = frozenset(name for name, _ in entries)
+        state.add_same_names(name for name, _ in entries)
         state.only = entries[0][0] if len(entries) == 1 else ""
         for name, opener in entries:
             if PurePosixPath(name).name == "MLmodel":
@@ -117,7 +121,8 @@ class _Scan:
         if size is None:
             size = Reader(opener()).drain()
         promised = promised_format(name)
-        if promised is not None and promised not in format_:
+        is_kept = promised is None or promised in format_ or (promised, format_) in _TEXTS
+        if not is_kept:
             state.add("SR-FMT-003", name, f"is named like {promised}, but is {format_}")
         state.files.append(FileReport(printable(name), format_, data_only, size))
         state.look(name, opener, format_, size)
@@ -137,7 +142,7 @@ class _Scan:
         if starts_as_pickle(head):
             return state.pickle(name, opener), False
         kind = sniff(head)
-        tried = scan_pickle(name, opener, state.limits, surely=False)
+        tried = scan_pickle(name, opener, state.limits, surely=False, budget=state.budget)
         if tried is not None and (tried[1] or kind is None):
             state.findings.extend(tried[1])
             if kind is None:

@@ -1,6 +1,7 @@
 """Parts of a stream, as streams of their own."""
 
 import io
+from collections.abc import Iterator
 
 from strongroom.engines.scanning.reading import MalformedError, Reader, SeekableStream, Stream
 
@@ -81,3 +82,20 @@ class First:
             raise MalformedError("ends too early")
         self._left -= len(data)
         return data
+
+
+class Joined:
+    """Streams one after the other, each opened when it is its turn."""
+
+    def __init__(self, streams: Iterator[Stream]) -> None:
+        self._streams = streams
+        self._stream = next(streams, None)
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes of one of the streams."""
+        while self._stream is not None:
+            data = self._stream.read(size)
+            if data:
+                return data
+            self._stream = next(self._streams, None)
+        return b""

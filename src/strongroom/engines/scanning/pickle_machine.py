@@ -33,6 +33,8 @@ _RECONSTRUCTOR = Symbol("copyreg", "_reconstructor")
 _NEWOBJ = Symbol("copyreg", "__newobj__")
 _GETATTR = Symbol("builtins", "getattr")
 
+_NOT_CALLED = (bool, int, float, str, bytes, tuple, Items)
+
 _I4 = struct.Struct("<i")
 _U2 = struct.Struct("<H")
 _F8 = struct.Struct(">d")
@@ -54,7 +56,10 @@ class Watcher(Protocol):
         """Whether a value that the program takes for a name could be one."""
 
     def on_bytes(self, reader: Reader, size: int) -> None:
-        """A bytes value of `size` bytes begins; may read it, must not read beyond it."""
+        """A bytes value begins, or a long text for the bytes that it may stand for.
+
+        The reader gives its bytes to their end; `size` is how many the file has of it.
+        """
 
     def on_array(self, wrapper: Made, reader: Reader) -> None:
         """A joblib array follows in the stream; reads exactly what joblib would read."""
@@ -65,12 +70,23 @@ class PickleMachine(PlainRun):
 
     Args:
         inline_arrays: read as joblib does, arrays between the opcodes; otherwise as `pickle`.
+        held: what the machines around this one keep alive.
+
+    Attributes:
+        storages: of torch, by key: the class of each storage that the program asked for.
     """
 
     def __init__(
-        self, reader: Reader, watcher: Watcher, limits: Limits, *, inline_arrays: bool
+        self,
+        reader: Reader,
+        watcher: Watcher,
+        limits: Limits,
+        *,
+        inline_arrays: bool,
+        held: int = 0,
     ) -> None:
         super().__init__(reader)
+        self._held = held
         self._watcher = watcher
         self._limits = limits
         self._inline_arrays = inline_arrays
@@ -81,6 +97,7 @@ class PickleMachine(PlainRun):
         self.opcodes = 0
         self.acted = False
         self.saw_array = False
+        self.storages: dict[str, Symbol] = {}
 
     def run(self, opcodes_left: int) -> object:
         """Follows the program to its STOP and returns the symbol of its value.
@@ -131,8 +148,13 @@ class PickleMachine(PlainRun):
 
     # ---- globals and calls ----
 
-    def _on_bytes(self, size: int) -> None:
-        self._watcher.on_bytes(self._reader, size)
+    @property
+    def held(self) -> int:
+        """Bytes that the symbols keep alive, at most, with those of the machines around."""
+        return self._held
+
+    def _on_bytes(self, reader: Reader, size: int) -> None:
+        self._watcher.on_bytes(reader, size)
 
     def _global(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
@@ -184,6 +206,8 @@ class PickleMachine(PlainRun):
 
     def _make(self, how: How, target: object, args: object) -> None:
         known = args if isinstance(args, tuple) else None
+        if type(target) is not Symbol and (target is None or isinstance(target, _NOT_CALLED)):
+            raise MalformedError("calls what cannot be called")
         self._act(Call(how, target, known, self._reader.opcode_at))
         self._held += 200
         if known is not None and len(known) >= 2 and target == _GETATTR:  # object, name
@@ -255,7 +279,12 @@ class PickleMachine(PlainRun):
         )
         # torch before 1.6 names its layers so: kind, class, source file, source.
         parts = key if isinstance(key, tuple) and len(key) > 1 else (None, None)
-        named = parts[1] if parts[0] == "module" and isinstance(parts[1], Symbol) else None
+        is_named = isinstance(parts[0], str) and isinstance(parts[1], Symbol)
+        named = parts[1] if is_named and parts[0] == "module" else None
+        # Its tensors so: kind, class of the storage, key, place, and more.
+        if is_named and parts[0] == "storage" and len(parts) > 2 and isinstance(parts[2], str):
+            self._held += 200
+            self.storages[parts[2]] = parts[1]
         self._push(Persistent(key) if named is None else named)
 
     # ---- protocol ----

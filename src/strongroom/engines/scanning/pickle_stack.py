@@ -3,15 +3,19 @@
 Source: CPython 3.11, `Lib/pickle.py`, `Lib/pickletools.py`, `Modules/_pickle.c`.
 """
 
+import io
 import re
 import struct
 from abc import ABC, abstractmethod
 
+from strongroom.engines.scanning.nested_pickles import TextBytes
+from strongroom.engines.scanning.parts import Ahead
 from strongroom.engines.scanning.reading import MalformedError, Reader
 from strongroom.engines.scanning.symbols import Call, How, Items, Made, Opaque, Persistent, Symbol
 
 KEPT_CHARS = 1024
-_LINE_LIMIT = 1 << 20
+# An array in protocol 0 is one line.
+_LINE_LIMIT = 16 << 20
 
 _I4 = struct.Struct("<i")
 _U4 = struct.Struct("<I")
@@ -38,8 +42,8 @@ class PickleStack(ABC):
         """Something that is not a plain container is filled."""
 
     @abstractmethod
-    def _on_bytes(self, size: int) -> None:
-        """A bytes value begins; may read it, not beyond it."""
+    def _on_bytes(self, reader: Reader, size: int) -> None:
+        """A bytes value begins; may read it to the reader's end."""
 
     # ---- stack ----
 
@@ -106,7 +110,10 @@ class PickleStack(ABC):
         line = self._line().strip()
         if len(line) >= 2 and line[:1] == line[-1:] and line[:1] in (b"'", b'"'):  # two quotes
             line = line[1:-1]
-        self._push_text(_unescape(line))
+        text = _unescape(line)
+        if len(text) <= KEPT_CHARS:  # longer ones are looked at in any case
+            self._look_at(text)
+        self._push_text(text)
 
     def _op_unicode(self) -> None:
         line = self._line()
@@ -137,8 +144,14 @@ class PickleStack(ABC):
     def _u8(self) -> int:
         return int(_U8.unpack(self._reader.take(8))[0])
 
+    def _look_at(self, text: str) -> None:
+        """Shows the bytes that a text stands for, which may be a program of their own."""
+        data = text.encode("latin-1", "replace")
+        self._on_bytes(Reader(io.BytesIO(data)), len(data))
+
     def _push_text(self, text: str) -> None:
         if len(text) > KEPT_CHARS:
+            self._look_at(text)
             self._push(Opaque("str", len(text)))
         else:
             self._held += 56 + len(text)
@@ -147,7 +160,7 @@ class PickleStack(ABC):
     def _text(self, size: int) -> None:
         """A UTF-8 text of `size` bytes."""
         if size > KEPT_CHARS:
-            self._reader.skip(size)
+            self._pass_over(size, is_text=True)
             self._push(Opaque("str", size))
             return
         data = self._reader.take(size)
@@ -163,25 +176,31 @@ class PickleStack(ABC):
             self._held += 40 + size
             self._push(data if kind == "bytes" else Opaque(kind, size))
             return
-        start = self._reader.offset
-        outer_end = self._reader.end
+        self._pass_over(size)
+        self._push(Opaque(kind, size))
+
+    def _pass_over(self, size: int, *, is_text: bool = False) -> None:
+        """Shows a long value, whose bytes may be a program of their own, and passes over it."""
+        reader = self._reader
+        start, outer_end = reader.offset, reader.end
         if outer_end is not None and start + size > outer_end:
             raise MalformedError("ends too early")
-        self._reader.end = start + size
-        self._on_bytes(size)
-        self._reader.end = outer_end
-        self._reader.skip(start + size - self._reader.offset)
-        self._push(Opaque(kind, size))
+        reader.end = start + size
+        self._on_bytes(Reader(TextBytes(Ahead(reader))) if is_text else reader, size)
+        reader.end = outer_end
+        reader.skip(start + size - reader.offset)
 
     def _bin_string(self, size: int) -> None:
         """A Python 2 byte string: `str` after decoding as ASCII, which a name can be."""
         if size < 0:
             raise MalformedError("a text of negative length")
         if size > KEPT_CHARS:
-            self._reader.skip(size)
+            self._pass_over(size)
             self._push(Opaque("str", size))
             return
-        self._push_text(self._reader.take(size).decode("latin-1"))
+        text = self._reader.take(size).decode("latin-1")
+        self._look_at(text)
+        self._push_text(text)
 
     # ---- containers ----
 

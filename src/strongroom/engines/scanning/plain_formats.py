@@ -5,12 +5,13 @@ into findings of a file.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import PurePosixPath
 
+from strongroom.engines.scanning.compressed import Decompressed
 from strongroom.engines.scanning.gguf import check_gguf
-from strongroom.engines.scanning.hdf5_walk import walk_hdf5
+from strongroom.engines.scanning.hdf5_walk import ChunkedBytes, walk_hdf5
 from strongroom.engines.scanning.keras_config import check_keras_config
 from strongroom.engines.scanning.model_configs import (
     MAX_CONFIG,
@@ -19,7 +20,7 @@ from strongroom.engines.scanning.model_configs import (
     is_template,
 )
 from strongroom.engines.scanning.onnx_walk import check_onnx
-from strongroom.engines.scanning.parts import Behind, First
+from strongroom.engines.scanning.parts import Behind, First, Joined
 from strongroom.engines.scanning.pickles import scan_pickle
 from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import (
@@ -34,14 +35,17 @@ from strongroom.engines.scanning.saved_model import check_keras_metadata, check_
 from strongroom.engines.scanning.scan_state import CONFIG_BYTES, ScanState, whole
 from strongroom.engines.scanning.sniffing import carries_a_model, is_script, is_text
 from strongroom.engines.scanning.templates import check_template
+from strongroom.engines.scanning.text_pickles import pickles_in_text
 from strongroom.engines.scanning.tflite import check_tflite
 from strongroom.engines.scanning.tree_models import (
     check_catboost,
+    check_json_whole,
     check_lightgbm,
     check_ubjson,
     check_xgboost_binary,
     looks_like_lightgbm,
     looks_like_xgboost_binary,
+    looks_like_xgboost_json,
 )
 from strongroom.engines.scanning.weights import (
     check_safetensors,
@@ -192,14 +196,30 @@ class PlainFormats:
                 self._maybe_pickle(name, partial(io.BytesIO, value))
         for start, length in facts.raw:
             self._maybe_pickle(name, partial(_part, opener, start, length))
+        for dataset in facts.chunked:
+            self._maybe_pickle(name, partial(self._chunks, opener, dataset))
         found = len(state.findings) > before
         return ("keras-h5" if is_keras else "hdf5"), not found
 
+    def _chunks(self, opener: Opener, dataset: ChunkedBytes) -> Stream:
+        """The bytes of a dataset, one chunk after the other."""
+        return Joined(self._chunk_streams(opener, dataset))
+
+    def _chunk_streams(self, opener: Opener, dataset: ChunkedBytes) -> Iterator[Stream]:
+        state = self._state
+        for start, length, is_packed in dataset.places:
+            stream = _part(opener, start, max(0, length - dataset.checksum_bytes))
+            if is_packed:
+                yield Decompressed(stream, "zlib", state.limits, state.budget)
+            else:
+                yield stream
+
     def _maybe_pickle(self, name: str, opener: Opener) -> None:
         """Text or bytes in a file of numbers: looked at as the pickle it may be."""
-        tried = scan_pickle(name, opener, self._state.limits, surely=False)
+        state = self._state
+        tried = scan_pickle(name, opener, state.limits, surely=False, budget=state.budget)
         if tried is not None and tried[1]:
-            self._state.findings.extend(tried[1])
+            state.findings.extend(tried[1])
 
     def _tflite(self, name: str, opener: Opener, size: int | None) -> tuple[str, bool]:
         limit = _TFLITE_BYTES if size is not None else self._state.limits.nested_bytes
@@ -253,11 +273,14 @@ class PlainFormats:
     def _text(self, name: str, opener: Opener, head: bytes) -> tuple[str, bool]:
         state = self._state
         base = PurePosixPath(name.rpartition("!/")[2]).name
+        state.findings.extend(pickles_in_text(name, opener, state.limits))
         if is_script(base, head):
             state.add("SR-FMT-002", name, "is a program that whoever loads the model may run", 0)
             return "script", False
         if looks_like_lightgbm(head):
             return self._tree_model(name, opener, "lightgbm", check_lightgbm)
+        if looks_like_xgboost_json(head):
+            return "text", self._tree_model(name, opener, "xgboost", check_json_whole)[1]
         if is_template(base):
             text = whole(opener(), CONFIG_BYTES).decode("utf-8", "replace")
             state.add_all(name, check_template(text))

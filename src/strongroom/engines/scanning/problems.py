@@ -16,3 +16,9 @@ class Problem:
     offset: int | None = None
     subject: str = ""
     length: int | None = None
+
+
+def printable(text: str) -> str:
+    """Text from a hostile file, safe to show on a terminal and in a log: at most 200 characters."""
+    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text[:200])
+    return shown[:200]

@@ -229,11 +229,13 @@ class Reader:
         Raises:
             MalformedError: if no newline follows within `limit` bytes.
         """
-        ahead = self.peek(min(limit, 4096))
-        place = ahead.find(b"\n")
-        if place < 0:
-            ahead = self.peek(limit)
-            place = ahead.find(b"\n")
+        ahead, size, place = b"", 0, -1
+        while place < 0 and size < limit:
+            searched, size = size, min(limit, max(4096, 16 * size))
+            ahead = self.peek(size)
+            place = ahead.find(b"\n", searched)
+            if len(ahead) < size:
+                break
         if place < 0 and len(ahead) < limit:
             # At the end of the file Python's unpickler takes what is there, less one byte.
             self._at += len(ahead)

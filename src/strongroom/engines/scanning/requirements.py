@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import yaml
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Parsed
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -20,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from strongroom.engines.scanning.lookalikes import resembles
 from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import MalformedError
+from strongroom.engines.scanning.yaml_reading import read_yaml
 
 MAX_REQUIREMENTS = 5_000
 _MAX_LINE = 4_096
@@ -91,10 +91,7 @@ def read_environment(data: bytes) -> Requirements:
     Raises:
         MalformedError: it cannot be parsed.
     """
-    try:
-        environment = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError, UnicodeError, TypeError) as error:
-        raise MalformedError("YAML that cannot be parsed") from error
+    environment = read_yaml(data)
     if not isinstance(environment, dict):
         raise MalformedError("YAML that is no mapping")
     found = Requirements()

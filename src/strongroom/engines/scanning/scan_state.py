@@ -6,10 +6,11 @@ Whatever a check raises becomes a finding that blocks; nothing a file holds can 
 import io
 from collections.abc import Callable, Iterable
 
+from strongroom.engines.scanning.archives import names_that_meet
 from strongroom.engines.scanning.contents import ContentCheck
 from strongroom.engines.scanning.findings import FileReport, Finding, Report
-from strongroom.engines.scanning.pickles import printable, scan_pickle
-from strongroom.engines.scanning.problems import Problem
+from strongroom.engines.scanning.pickles import TorchPart, scan_pickle
+from strongroom.engines.scanning.problems import Problem, printable
 from strongroom.engines.scanning.reading import (
     Budget,
     LimitError,
@@ -49,6 +50,12 @@ class ScanState:
     ) -> None:
         """Keeps a finding, up to the limit."""
         self._keep(file, Problem(rule_id, says, offset, subject))
+
+    def add_same_names(self, names: Iterable[str]) -> None:
+        """Keeps a finding for each file whose name may be that of another on another disk."""
+        for name, other in names_that_meet(names):
+            says = f"and `{other}` differ in case or Unicode form only: some disks keep one of them"
+            self.add("SR-FMT-008", name, says)
 
     def add_all(self, file: str, problems: Iterable[Problem]) -> None:
         """Keeps what a check found in `file`."""
@@ -105,6 +112,7 @@ class ScanState:
         torch: bool = False,
         script: bool = False,
         plainly: bool = False,
+        part: TorchPart = "",
     ) -> str:
         """Scans a file that is a pickle for sure; its format."""
         numbers: list[tuple[int, int]] = []
@@ -117,6 +125,8 @@ class ScanState:
             script=script,
             plainly=plainly,
             numbers=numbers,
+            budget=self.budget,
+            part=part,
         )
         if found is None:
             raise MalformedError("not a pickle")

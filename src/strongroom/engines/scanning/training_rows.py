@@ -7,9 +7,11 @@ are no news; many are for a person to decide.
 Source: scikit-learn 1.9, attributes of the classes below; pandas 3, `core/internals/managers.py`.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.symbols import Call, Items, Made, Symbol
 
 MANY_ROWS = 1_000
@@ -29,6 +31,11 @@ _KEPT: dict[str, tuple[str, ...]] = {
 }
 _LIBRARY = "sklearn."
 """All of them are of one library: objects of others need not be gone through."""
+# As they are called where the class is not told: those that mean nothing else.
+_ROW_NAMES = frozenset(
+    ("_fit_X", "support_vectors_", "X_train_", "X_fit_", "X_train", "support_vectors")
+)
+_NAME_CHARS = 256
 _NOWHERE = ("\0",)
 _RECONSTRUCT = "multiarray._reconstruct"
 # As pandas 3 names it, and as the versions before.
@@ -64,6 +71,10 @@ class KeptRows:
             f"keeps {self.rows:,} rows of {self.columns:,} columns of a table as they were, in "
             f"`{self.place}`: whoever gets the file has them"
         )
+
+    def problem(self) -> Problem:
+        """As a finding to be."""
+        return Problem("SR-PII-003", self.says(), None, self.place, self.size_bytes)
 
 
 def kept_rows(call: Call) -> list[KeptRows]:
@@ -164,3 +175,45 @@ def _item(dtype: object) -> int:
         if digits.isdigit() and len(digits) < 6:
             return int(digits) * (4 if name.startswith("U") else 1)
     return _ITEM_BYTES
+
+
+# ---- formats that are no pickles ----
+
+
+def named_rows(name: str, shape: tuple[int, ...], item: int) -> list[KeptRows]:
+    """A tensor whose name is that of an attribute that keeps rows, if they are many."""
+    attribute = re.split(r"[./:]", name[-_NAME_CHARS:])[-1]
+    if attribute not in _ROW_NAMES:
+        return []
+    rows = _rows(attribute, shape, item)
+    return [rows] if rows is not None and rows.are_many else []
+
+
+def skops_rows(
+    schema: object, shape_of: Callable[[str], tuple[tuple[int, ...], int]]
+) -> Iterator[KeptRows]:
+    """Tables in the attributes of a skops schema's objects.
+
+    Args:
+        shape_of: shape and bytes of an item of an array, by the name of its file.
+    """
+    stack: list[object] = [schema]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(node)
+        if not isinstance(node, dict):
+            continue
+        stack.extend(node.values())
+        name = f"{node.get('__module__')}.{node.get('__class__')}"
+        content = node.get("content")
+        inner = content.get("content") if isinstance(content, dict) else None
+        if not name.startswith(_LIBRARY) or not isinstance(inner, dict):
+            continue
+        for attribute, value in inner.items():
+            file = value.get("file") if isinstance(value, dict) else None
+            if isinstance(file, str) and name.startswith(_KEPT.get(attribute, _NOWHERE)):
+                place = f"{name.rpartition('.')[2]}.{attribute}"
+                rows = _rows(place, *shape_of(file))
+                if rows is not None and rows.are_many:
+                    yield rows

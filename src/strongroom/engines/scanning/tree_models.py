@@ -8,6 +8,7 @@ Source: XGBoost 3.2, "Model IO" and `src/common/json.cc`; its binary format of b
 `model.fbs`; ubjson.org, "Type reference".
 """
 
+import re
 import struct
 
 from strongroom.engines.scanning.flatbuffers import FlatBuffer
@@ -22,6 +23,7 @@ _MAX_DEPTH = 64
 _MAX_VALUES = 200_000_000
 _MAX_KEY = 1 << 16
 _CATBOOST_MAX = 1 << 31
+_CATBOOST_TABLES = "static_provider_v1"  # statistics of categories
 _LEARNER = struct.Struct("<fIiiiIIIi25i")
 _NODE_BYTES, _STAT_BYTES, _TREE_BYTES, _BOOSTER_BYTES = 20, 16, 148, 160
 _MAX_TREES = 10_000_000
@@ -195,7 +197,53 @@ def looks_like_xgboost_binary(head: bytes) -> bool:
     )
 
 
+# ---- XGBoost, JSON ----
+
+_JSON_MODEL = re.compile(
+    rb'\s*\{\s*"(?:learner"\s*:|version"\s*:\s*\[[\d,\s]*\]\s*,\s*"learner"\s*:)'
+)
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+
+
+def looks_like_xgboost_json(head: bytes) -> bool:
+    """Whether a text begins as a model of XGBoost in JSON."""
+    return _JSON_MODEL.match(head) is not None
+
+
+def check_json_whole(reader: Reader) -> None:
+    """Whether a JSON object ends where its file does; what it holds is not looked at.
+
+    Raises:
+        MalformedError: it breaks off, or something follows.
+    """
+    depth, in_string, carry = 0, False, b""
+    while data := reader.peek(1 << 18):
+        reader.skip(len(data))
+        data = carry + data
+        odd = (len(data) - len(data.rstrip(b"\\"))) % 2
+        data, carry = (data[:-1], data[-1:]) if odd else (data, b"")
+        for number, part in enumerate(_ESCAPED.sub(b"", data).split(b'"')):
+            in_string = in_string != (number > 0)
+            if in_string and depth <= 0:
+                raise MalformedError("something behind the object")
+            if in_string or not part.strip():
+                continue
+            rest = part.rstrip(b"}] \t\r\n")
+            depth += sum(map(rest.count, (b"{", b"["))) - sum(map(rest.count, (b"}", b"]")))
+            is_over = depth <= 0 and rest
+            depth -= sum(map(part[len(rest) :].count, (b"}", b"]")))
+            if is_over or depth < 0:
+                raise MalformedError("something behind the object")
+    if depth or in_string or carry:
+        raise MalformedError("an object without its end")
+
+
 # ---- LightGBM and CatBoost ----
+
+_LIGHTGBM_ENDS = (
+    re.compile(rb"\nend of trees\r?\n"),
+    re.compile(rb"\n(?:end of parameters\r?\n|pandas_categorical:)"),
+)
 
 
 def looks_like_lightgbm(head: bytes) -> bool:
@@ -204,19 +252,24 @@ def looks_like_lightgbm(head: bytes) -> bool:
 
 
 def check_lightgbm(reader: Reader) -> None:
-    """Whether a model of LightGBM has the end that it says its trees have.
+    """Whether a model of LightGBM has its trees and what the library writes behind them.
 
     Raises:
         MalformedError: it breaks off.
     """
-    carry = b""
+    # The trees, then importances, then parameters; Python adds the categories of its columns.
+    left, carry, last = list(_LIGHTGBM_ENDS), b"", b""
     while data := reader.peek(1 << 18):
         reader.skip(len(data))
-        window = carry + data
-        if b"\nend of trees" in window:
-            return
-        carry = window[-16:]
-    raise MalformedError("a model without the end of its trees")
+        window, last = carry + data, data[-1:]
+        while left and (found := left[0].search(window)):
+            window = window[found.end() :]
+            del left[0]
+        carry = window[-32:]
+    if len(left) == len(_LIGHTGBM_ENDS):
+        raise MalformedError("a model without the end of its trees")
+    if left or last != b"\n":
+        raise MalformedError("a model that breaks off behind its trees")
 
 
 def check_catboost(reader: Reader) -> None:
@@ -233,6 +286,17 @@ def check_catboost(reader: Reader) -> None:
     core = FlatBuffer(reader.take(size))
     root = core.root()
     core.text(root, 0)  # format version
-    _start, parts = core.vector(root, 3)  # names of parts that follow
+    start, parts = core.vector(root, 3)  # names of parts that follow
+    if parts == 1 and core.text_at(core.follow(start)) == _CATBOOST_TABLES:
+        for _ in range(_catboost_size(reader)):
+            reader.skip(_catboost_size(reader))
+        parts = 0
+    # Parts for texts and embeddings have forms of their own, and are not walked.
     if not parts and reader.peek(1):
         raise MalformedError("bytes behind the model")
+
+
+def _catboost_size(reader: Reader) -> int:
+    """A count or length, as `SaveSize` of CatBoost's library writes it."""
+    (size,) = struct.unpack("<I", reader.take(4))
+    return int(struct.unpack("<Q", reader.take(8))[0] if size == 0xFFFFFFFF else size)

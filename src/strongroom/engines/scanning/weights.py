@@ -8,12 +8,17 @@ import json
 import re
 import struct
 from dataclasses import dataclass
+from math import prod
 
 from strongroom.engines.scanning.problems import Problem
 from strongroom.engines.scanning.reading import LimitError, Limits, MalformedError, Reader
+from strongroom.engines.scanning.training_rows import named_rows
 
 _NUMPY_HEADER_MAX = 1 << 16
 _NUMBERS = frozenset("?bBiufcmM")
+# What Python holds for an object with a key, for a list, and for a value, at most some 60 bytes.
+_JSON_BYTES = {b"{": 240, b"[": 64, b",": 64}
+_JSON_HELD_BYTES = 320 << 20
 _SAFETENSORS_HEADER_MAX = 100_000_000  # the format's own limit
 _SAFETENSORS_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1,
@@ -30,6 +35,8 @@ class ArrayHeader:
     holds_objects: bool
     data_bytes: int
     is_numbers: bool
+    shape: tuple[int, ...]
+    item_bytes: int
 
 
 def read_npy_header(reader: Reader) -> ArrayHeader:
@@ -66,7 +73,8 @@ def read_npy_header(reader: Reader) -> ArrayHeader:
     itemsize, has_object = _descr(header["descr"], 0)
     descr = header["descr"]
     is_numbers = isinstance(descr, str) and descr.lstrip("<>=|")[:1] in _NUMBERS
-    return ArrayHeader(has_object, 0 if has_object else count * itemsize, is_numbers)
+    data_bytes = 0 if has_object else count * itemsize
+    return ArrayHeader(has_object, data_bytes, is_numbers, shape, itemsize)
 
 
 def _descr(descr: object, depth: int) -> tuple[int, bool]:
@@ -120,13 +128,17 @@ def check_safetensors(reader: Reader, limits: Limits) -> list[Problem]:
     header = load_json(reader.take(length))
     if not isinstance(header, dict):
         raise MalformedError("a safetensors header that is no object")
-    spans = []
+    spans: list[tuple[int, int]] = []
+    problems: list[Problem] = []
     for name, entry in header.items():
         if name == "__metadata__":
             if not isinstance(entry, dict) or not all(isinstance(v, str) for v in entry.values()):
                 raise MalformedError("safetensors metadata that is not text")
             continue
-        spans.append(_tensor_span(entry))
+        start, end, shape = _tensor_span(entry)
+        spans.append((start, end))
+        kept = named_rows(name, shape, (end - start) // max(1, prod(shape)))
+        problems.extend(rows.problem() for rows in kept)
     at = 0
     for start, end in sorted(spans):
         if start != at:
@@ -135,10 +147,10 @@ def check_safetensors(reader: Reader, limits: Limits) -> list[Problem]:
     reader.skip_numbers(at)
     if reader.peek(1):
         raise MalformedError("bytes behind the last tensor")
-    return []
+    return problems
 
 
-def _tensor_span(entry: object) -> tuple[int, int]:
+def _tensor_span(entry: object) -> tuple[int, int, tuple[int, ...]]:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise MalformedError("a tensor with other fields than it should have")
     offsets, shape = entry["data_offsets"], entry["shape"]
@@ -153,7 +165,7 @@ def _tensor_span(entry: object) -> tuple[int, int]:
     width = _SAFETENSORS_BYTES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if offsets[1] < offsets[0] or (width and offsets[1] - offsets[0] != count * width):
         raise MalformedError("a tensor whose place does not fit its shape")
-    return offsets[0], offsets[1]
+    return offsets[0], offsets[1], tuple(shape)
 
 
 def load_json(data: bytes) -> object:
@@ -161,7 +173,11 @@ def load_json(data: bytes) -> object:
 
     Raises:
         MalformedError: it is not JSON, nested too deep, or has a key twice.
+        LimitError: it would take too much memory to hold.
     """
+    held = len(data) + sum(size * data.count(sign) for sign, size in _JSON_BYTES.items())
+    if held > _JSON_HELD_BYTES:
+        raise LimitError("JSON of more values than the limit")
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
