@@ -7,7 +7,8 @@ import sys
 ALL = ("sealing", "log_appends", "decisions", "guarded_prediction", "text", "reading", "masking",
        "columns", "anonymization", "drift", "budget", "dp_queries",
        "dp_training", "signing",
-       "scanning", "scanning_fuzz")  # fmt: skip
+       "scanning", "scanning_fuzz", "robustness_evasion", "robustness_membership",
+       "robustness_poisoning", "robustness_guards")  # fmt: skip
 
 
 def main(names: list[str]) -> int:

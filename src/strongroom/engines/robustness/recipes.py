@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from strongroom.engines.robustness.target import Labels, Predict, Rows, Scores
+from strongroom.engines.robustness.target import Predict, Rows, Scores, Truth
 
 REFERENCES = ("forest", "boosting", "logistic")
 """Names of the reference recipes."""
@@ -27,13 +27,13 @@ class Recipe(Protocol):
     @property
     def classes(self) -> int: ...  # noqa: D102
 
-    def fit(self, rows: Rows, labels: Labels, seed: int) -> Predict:
+    def fit(self, rows: Rows, labels: Truth, seed: int) -> Predict:
         """A new model of these rows. It must be safe to call from one thread only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """A recipe that clones a scikit-learn classifier.
+    """A recipe that clones a scikit-learn classifier, or with one class a regressor.
 
     Attributes:
         estimator: unfitted, or fitted: it is cloned and stays as it is. Never one that came in a
@@ -45,18 +45,23 @@ class Estimator:
     classes: int
     is_own: bool = False
 
-    def fit(self, rows: Rows, labels: Labels, seed: int) -> Predict:
+    def fit(self, rows: Rows, labels: Truth, seed: int) -> Predict:
         """A clone, fitted; classes that `labels` lack get probability 0."""
         from sklearn.base import clone
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # has no types
 
         model = clone(self.estimator)
         seeds = {name: seed for name in model.get_params() if name.endswith("random_state")}
-        model.set_params(**seeds).fit(rows, labels)
+        with threadpool_limits(1):  # more, on a busy machine, wait for each other: 30 times the CPU
+            model.set_params(**seeds).fit(rows, labels)
+        if self.classes == 1:
+            return lambda rows: np.asarray(model.predict(rows), dtype=np.float64).reshape(-1, 1)
         places = np.asarray(model.classes_, dtype=np.int64)
 
         def predict(rows: Rows) -> Scores:
             scores = np.zeros((len(rows), self.classes))
-            scores[:, places] = model.predict_proba(rows)
+            with threadpool_limits(1):
+                scores[:, places] = model.predict_proba(rows)
             return scores
 
         return predict
@@ -67,11 +72,23 @@ def reference(name: str, classes: int) -> Estimator:
 
     Args:
         name: of `REFERENCES`.
-        classes: of the model, 2 or more.
+        classes: of the model; 1 for a regression.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.ensemble import (
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
+    from sklearn.linear_model import LogisticRegression, Ridge
 
+    if classes == 1:
+        numbers = {
+            "forest": lambda: RandomForestRegressor(n_estimators=100, n_jobs=1),
+            "boosting": lambda: HistGradientBoostingRegressor(early_stopping=False),
+            "logistic": Ridge,
+        }
+        return Estimator(name, numbers[name](), classes)
     made = {
         "forest": lambda: RandomForestClassifier(n_estimators=100, n_jobs=1),
         "boosting": lambda: HistGradientBoostingClassifier(early_stopping=False),

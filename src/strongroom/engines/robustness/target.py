@@ -15,6 +15,8 @@ Scores = NDArray[np.float64]
 """(rows, classes): probabilities; of a regression (rows, 1): its numbers."""
 Labels = NDArray[np.int64]
 """(rows,): places of classes."""
+Truth = Labels | NDArray[np.float64]
+"""(rows,): what is true of rows: places of classes, or the numbers of a regression."""
 Predict = Callable[[Rows], Scores]
 
 _BATCH = 1 << 16

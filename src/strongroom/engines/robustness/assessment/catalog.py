@@ -1,0 +1,21 @@
+"""All tests that an assessment can run, in the order of the threats."""
+
+from strongroom.engines.robustness.assessment import (
+    evasion_tests,
+    guarding_tests,
+    membership_tests,
+    poisoning_tests,
+    telling_tests,
+)
+from strongroom.engines.robustness.assessment.running import Test
+
+
+def tests() -> tuple[Test, ...]:
+    """The tests."""
+    return (
+        *poisoning_tests.listed(),
+        *membership_tests.listed(),
+        *telling_tests.listed(),
+        *evasion_tests.listed(),
+        *guarding_tests.listed(),
+    )

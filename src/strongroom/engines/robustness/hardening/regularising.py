@@ -1,0 +1,125 @@
+"""The strongest regularisation that costs no accuracy one could be sure of.
+
+Each kind of estimator has a ladder of settings from what it is to what remembers least. By
+cross-validation the strongest step is taken whose accuracy is within one standard error of the best
+(Breiman, Friedman, Olshen & Stone, "Classification and regression trees", 1984, section 3.4.3).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from strongroom.engines.robustness.recipes import Estimator
+from strongroom.engines.robustness.target import Labels, Rows
+from strongroom.errors import ValidationError
+
+_LEAVES: tuple[Mapping[str, Any], ...] = tuple(
+    {"min_samples_leaf": leaf, "max_depth": depth}
+    for leaf, depth in ((2, None), (5, 16), (10, 10), (20, 8), (50, 6), (100, 4))
+)
+_SHRINKING: tuple[Mapping[str, Any], ...] = tuple(
+    {"C": c} for c in (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+)
+LADDERS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "LogisticRegression": _SHRINKING,
+    "SVC": _SHRINKING,
+    "MLPClassifier": tuple({"alpha": alpha} for alpha in (1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0)),
+    "DecisionTreeClassifier": _LEAVES,
+    "RandomForestClassifier": _LEAVES,
+    "ExtraTreesClassifier": _LEAVES,
+    "HistGradientBoostingClassifier": tuple(
+        {"l2_regularization": l2, "min_samples_leaf": leaf, "max_leaf_nodes": leaves}
+        for l2, leaf, leaves in ((1.0, 20, 31), (3.0, 30, 15), (10.0, 50, 8), (30.0, 100, 4))
+    ),
+    "GradientBoostingClassifier": tuple(
+        {"min_samples_leaf": leaf, "max_depth": depth, "subsample": 0.5}
+        for leaf, depth in ((5, 3), (10, 2), (20, 2), (50, 1))
+    ),
+    "KNeighborsClassifier": tuple(
+        {"n_neighbors": count, "weights": "uniform"} for count in (5, 10, 20, 50)
+    ),
+}
+"""Class of an estimator → steps, weakest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a ladder, measured.
+
+    Attributes:
+        accuracy, error: mean over folds, and its standard error.
+        gap: accuracy on the rows it was fitted on less that on others, mean over folds.
+    """
+
+    parameters: Mapping[str, Any]
+    accuracy: float
+    error: float
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Regularised:
+    """A recipe with the step that was taken.
+
+    Attributes:
+        steps: all, the first as the recipe was.
+        taken: place of the step; 0: none is stronger at no loss.
+    """
+
+    recipe: Estimator
+    steps: tuple[Step, ...]
+    taken: int
+
+
+def regularised(
+    recipe: Estimator, rows: Rows, labels: Labels, *, seed: int, folds: int = 5
+) -> Regularised:
+    """The recipe with the strongest regularisation at no sure loss.
+
+    Args:
+        folds: 2 to 20.
+    Raises: ValidationError: a kind without a ladder, or fewer rows than folds.
+    """
+    kind = type(recipe.estimator).__name__
+    if kind not in LADDERS:
+        raise ValidationError(
+            f"there are no steps of regularisation for a `{kind}`",
+            next_step=f"kinds with steps are {', '.join(sorted(LADDERS))}",
+        )
+    if not (2 <= folds <= 20 and len(rows) >= 2 * folds and len(labels) == len(rows)):
+        raise ValidationError("regularisation is chosen over 2 to 20 folds of two rows at least")
+    fold = np.random.default_rng(seed).permutation(len(rows)) % folds
+    ladder: tuple[Mapping[str, Any], ...] = ({}, *LADDERS[kind])
+    steps = tuple(_measured(recipe, one, rows, labels, fold, seed) for one in ladder)
+    best = max(steps, key=lambda one: one.accuracy)
+    taken = max(
+        place for place, one in enumerate(steps) if one.accuracy >= best.accuracy - best.error
+    )
+    return Regularised(_with(recipe, steps[taken].parameters), steps, taken)
+
+
+def _measured(
+    recipe: Estimator, parameters: Mapping[str, Any], rows: Rows, labels: Labels,
+    fold: "np.ndarray[tuple[int], np.dtype[np.int64]]", seed: int,
+) -> Step:  # fmt: skip
+    made = _with(recipe, parameters)
+    seen, unseen = [], []
+    for turn in range(int(fold.max()) + 1):
+        inside = fold != turn
+        predict = made.fit(rows[inside], labels[inside], seed)
+        seen.append((predict(rows[inside]).argmax(axis=1) == labels[inside]).mean())
+        unseen.append((predict(rows[~inside]).argmax(axis=1) == labels[~inside]).mean())
+    error = float(np.std(unseen, ddof=1) / np.sqrt(len(unseen)))
+    return Step(parameters, float(np.mean(unseen)), error, float(np.mean(seen) - np.mean(unseen)))
+
+
+def _with(recipe: Estimator, parameters: Mapping[str, Any]) -> Estimator:
+    if not parameters:
+        return recipe
+    from sklearn.base import clone
+
+    told = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    estimator = clone(recipe.estimator).set_params(**parameters)
+    return Estimator(f"{recipe.name} ({told})", estimator, recipe.classes)

@@ -1,0 +1,1 @@
+"""What the worst inputs cost a model, and what it says to them: denial of service by content."""

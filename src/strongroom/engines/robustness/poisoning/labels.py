@@ -1,0 +1,155 @@
+"""Wrong labels: rows whose label models deny that never saw them.
+
+Confident learning (Northcutt, Jiang & Chuang, "Confident learning: estimating uncertainty in
+dataset labels", 2021, sections 3.1 and 3.2): a class claims a row when its probability is above the
+class's mean over its own rows; claims by labels make the confident joint, which counts how many
+labels of each class are another's. Which rows these are, it tells less well: with few errors most
+of what it prunes is honest. So the probabilities are those of several kinds of models (`folds`),
+neighbours among them, and a row is flagged by how likely its label is wrong (`wrongness`), which
+weighs each claim with how rare errors are in this table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom.engines.robustness.poisoning.folds import out_of_fold
+from strongroom.engines.robustness.poisoning.table import Mask, Table
+from strongroom.engines.robustness.target import Labels, Scores
+
+FLAGGED = 0.3
+"""Suspicion from which a row is flagged: of three rows on the list, one is wrong at the least."""
+_LEAST_RATE = 0.01
+"""Of errors in each class: where classes overlap, few errors cannot be told from none, and the
+labels of well-kept sets are wrong in 3 % (Northcutt, Athalye & Mueller, "Pervasive label errors in
+test sets", 2021)."""
+_TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0)
+_STEPS = 60
+_PRIOR = 1.0
+"""Imagined rows of each class that are spread over the other labels as all errors are."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelErrors:
+    """What a search for wrong labels found.
+
+    Attributes:
+        suspicion: of each row, the probability that its label is wrong.
+        is_flagged: rows to look at.
+        suggested: the likeliest other class.
+        joint: (given label, true label), estimated counts: the confident joint.
+        weights: the part that each kind of model has in the answers.
+        scores: the answers, (rows, classes).
+    """
+
+    suspicion: NDArray[np.float64]
+    is_flagged: Mask
+    suggested: Labels
+    joint: NDArray[np.float64]
+    weights: dict[str, float]
+    scores: Scores
+
+
+def find_label_errors(
+    table: Table, seed: int, progress: Callable[[float], None] = lambda _: None
+) -> LabelErrors:
+    """Search for wrong labels.
+
+    Raises:
+        ValidationError: the table is too small or has one class (`Table.lacks`).
+    """
+    table.require()
+    answers = out_of_fold(table, seed, progress=progress)
+    scores = answers.scores
+    suspicion, _ = wrongness(scores, table.labels)
+    others = scores.copy()
+    others[np.arange(len(table)), table.labels] = -1.0
+    return LabelErrors(
+        suspicion, suspicion >= FLAGGED, others.argmax(axis=1).astype(np.int64),
+        confident_joint(scores, table.labels), answers.weights, scores,
+    )  # fmt: skip
+
+
+def thresholds(scores: Scores, labels: Labels) -> NDArray[np.float64]:
+    """The mean probability of each class over its own rows; 1 for a class without rows."""
+    counts = np.bincount(labels, minlength=scores.shape[1])
+    sums = np.bincount(
+        labels, weights=scores[np.arange(len(labels)), labels], minlength=scores.shape[1]
+    )
+    return np.where(counts > 0, sums / np.maximum(counts, 1), 1.0)
+
+
+def claims(scores: Scores, labels: Labels) -> Labels:
+    """The class that claims each row with the largest probability; -1 for none."""
+    above = scores >= thresholds(scores, labels)
+    claim = np.where(above, scores, -1.0).argmax(axis=1)
+    return np.where(above.any(axis=1), claim, -1).astype(np.int64)
+
+
+def confident_joint(scores: Scores, labels: Labels) -> NDArray[np.float64]:
+    """Estimated counts by given and true label: claims, scaled to the counts of given labels."""
+    classes = scores.shape[1]
+    claim = claims(scores, labels)
+    sure = claim >= 0
+    counts = np.bincount(labels[sure] * classes + claim[sure], minlength=classes**2)
+    joint = counts.reshape(classes, classes).astype(np.float64)
+    given = np.bincount(labels, minlength=classes)
+    empty = joint.sum(axis=1) == 0
+    joint[empty, empty] = 1.0
+    return np.asarray(joint / joint.sum(axis=1, keepdims=True) * given[:, None])
+
+
+def wrongness(scores: Scores, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How likely each label is wrong, and the rates at which true labels become given ones.
+
+    Labels are taken as drawn from the scores, made softer or sharper by a temperature, and then
+    mistaken at a rate for each pair of classes; rates by expectation maximization (Dawid & Skene,
+    "Maximum likelihood estimation of observer error-rates using the EM algorithm", 1979, with the
+    scores in place of the class shares), the temperature is the likeliest of a few. So where
+    classes overlap the scores account for unlikely labels, and where they do not, errors do.
+
+    Returns: suspicion of each row, and rates by (true label, given label).
+    """
+    logs = np.log(np.clip(scores, 1e-12, None))
+    best = (-np.inf, np.zeros(len(labels)), np.eye(scores.shape[1]))
+    for temperature in _TEMPERATURES:
+        tempered = np.exp(logs / temperature)
+        tempered /= tempered.sum(axis=1, keepdims=True)
+        rates = _rates(tempered, labels)
+        likelihood = float(np.log((tempered * rates[:, labels].T).sum(axis=1)).sum())
+        if likelihood > best[0]:
+            rates = _at_least(rates)
+            chosen = tempered * rates[:, labels].T
+            right = chosen[np.arange(len(labels)), labels] / chosen.sum(axis=1)
+            best = (likelihood, 1.0 - right, rates)
+    return best[1], best[2]
+
+
+def _at_least(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rates with errors of each class raised to the least, evenly over the other labels."""
+    classes = len(rates)
+    lacking = np.maximum(_LEAST_RATE - (1 - np.diag(rates)), 0.0)
+    raised = rates + lacking[:, None] / max(classes - 1, 1)
+    np.fill_diagonal(raised, np.diag(rates) - lacking)
+    return raised
+
+
+def _rates(scores: Scores, labels: Labels) -> NDArray[np.float64]:
+    """Rates of mistakes, (true label, given label)."""
+    classes = scores.shape[1]
+    given = np.eye(classes)[labels]
+    rate = 0.02
+    rates = np.full((classes, classes), rate / max(classes - 1, 1))
+    np.fill_diagonal(rates, 1 - rate)
+    for _ in range(_STEPS):
+        chosen = scores * rates[:, labels].T
+        shares = chosen / chosen.sum(axis=1, keepdims=True)
+        counts = shares.T @ given
+        wrong = counts.sum() - np.trace(counts)
+        spread = np.full((classes, classes), wrong / len(labels) / max(classes - 1, 1))
+        np.fill_diagonal(spread, 1 - wrong / len(labels))
+        counts = counts + _PRIOR * spread
+        rates = counts / counts.sum(axis=1, keepdims=True)
+    return rates
