@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # pip would compile one file after the other, also the packages' own tests. (What a package brings
-# for other versions of Python does not compile: no fault.)
+# for other versions of Python does not compile: no fault.) Of what is very large and hardly imported,
+# each file is compiled when it is.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
-COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/(tests?|sympy|torch/(_inductor|testing))/' $(VENV)/lib src || true
+# Some images forbid what Python keeps of a source that it has read: each process would read all of it again.
+export PYTHONDONTWRITEBYTECODE :=
 STRONGROOM_HOME ?= $(HOME)/.strongroom
 
-.PHONY: quickstart test lint bench extras lock clean help
+.PHONY: quickstart test collect lint bench extras lock clean help
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -29,6 +32,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 $(VENV)/.extras: $(VENV)/.dev requirements/extras.txt
 	$(INSTALL) -r requirements/extras.txt
 	@$(COMPILE)
+	@$(BIN)/python -W ignore -c 'import mbi, opacus'
 	@touch $@
 
 extras: $(VENV)/.extras  ## Also install what is optional and large: torch, jax
@@ -38,6 +42,9 @@ quickstart: $(VENV)/.runtime  ## Set up and run the main job on real data
 
 test: $(VENV)/.dev  ## Set up and run every test
 	$(BIN)/python -m pytest -n auto $(PYTEST_FLAGS)
+
+collect: $(VENV)/.dev  # What pytest makes of each test file is kept: processes that share the work read it.
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null 2>&1 || true
 
 lint: $(VENV)/.dev  ## Style, types, import contracts
 	$(BIN)/ruff check .

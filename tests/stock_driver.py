@@ -35,6 +35,12 @@ def sign(request: dict[str, Any]) -> None:
             private_key=Path(request["key"]), signing_certificate=Path(request["certificate"]),
             certificate_chain=chain,
         )  # fmt: skip
+    elif request.get("token"):
+        config = config.use_sigstore_signer(
+            identity_token=request["token"], trust_config=Path(request["trust_config"])
+        )
+    elif request.get("uri"):
+        config = config.use_pkcs11_signer(pkcs11_uri=request["uri"])
     else:
         config = config.use_elliptic_key_signer(private_key=Path(request["key"]))
     config.set_hashing_config(hashing(request)).sign(
@@ -47,6 +53,11 @@ def verify(request: dict[str, Any]) -> None:
     if request.get("chain"):
         chain = [Path(one) for one in request["chain"]]
         config = config.use_certificate_verifier(certificate_chain=chain)
+    elif request.get("identity"):
+        config = config.use_sigstore_verifier(
+            identity=request["identity"], oidc_issuer=request["provider"],
+            trust_config=Path(request["trust_config"]),
+        )  # fmt: skip
     else:
         config = config.use_elliptic_key_verifier(public_key=Path(request["public_key"]))
     config.set_hashing_config(hashing(request)).verify(

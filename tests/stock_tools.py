@@ -40,7 +40,7 @@ class StockTools:
     def verify(self, model: Path, signature: Path, **options: object) -> str:
         return self._do(do="verify", model=str(model), signature=str(signature), **options)
 
-    def validate(self, text: str, version: str = "1.6") -> str:
+    def validate(self, text: str, version: str = "1.7") -> str:
         return self._do(do="validate", text=text, version=version)
 
 

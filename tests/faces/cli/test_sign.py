@@ -4,7 +4,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from tests.engines.crypto.authorities import Authority
-from tests.stock_tools import StockTools, stock_tools
+from tests.stock_tools import StockTools
 
 from strongroom.engines.crypto import dsse
 from strongroom.engines.crypto.signing import SigningKey
@@ -25,12 +25,6 @@ from strongroom.faces.cli import main, model_folder
 Run = Callable[..., tuple[int, str, str]]
 MOMENT = "2026-11-27T08:00:00Z"
 HOSTILE = b"cos\nsystem\n(S'true'\ntR."
-
-
-@pytest.fixture(scope="module")
-def stock() -> Iterator[StockTools]:
-    with stock_tools() as tools:
-        yield tools
 
 
 @pytest.fixture

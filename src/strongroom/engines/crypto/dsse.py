@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from strongroom.engines.crypto.signing import SigningKey, VerifyingKey
+from strongroom.engines.crypto.signing import SigningKey, Signs, VerifyingKey
 from strongroom.errors import TamperedError
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -67,12 +67,12 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def sign(statement: Statement, keys: Sequence[SigningKey], *, is_repeatable: bool = False) -> bytes:
+def sign(statement: Statement, keys: Sequence[Signs], *, is_repeatable: bool = False) -> bytes:
     """The envelope as JSON, signed by every one of `keys`.
 
     Args:
         is_repeatable: the same statement gives the same bytes (RFC 6979), for what is signed
-            anew each time that somebody asks for it.
+            anew each time that somebody asks for it; with keys in memory only.
     """
     if not 0 < len(keys) <= _MAX_SIGNATURES:
         raise ValueError(f"an envelope has 1 to {_MAX_SIGNATURES} signatures")
@@ -84,14 +84,20 @@ def sign(statement: Statement, keys: Sequence[SigningKey], *, is_repeatable: boo
         "signatures": [
             {
                 "keyid": key.verifying_key.key_id,
-                "sig": b64encode(
-                    key.sign_repeatably(message) if is_repeatable else key.sign(message)
-                ).decode(),
+                "sig": b64encode(_signature(key, message, is_repeatable)).decode(),
             }
             for key in keys
         ],
     }
     return json.dumps(envelope, separators=(",", ":")).encode()
+
+
+def _signature(key: Signs, message: bytes, is_repeatable: bool) -> bytes:
+    if not is_repeatable:
+        return key.sign(message)
+    if not isinstance(key, SigningKey):
+        raise TypeError("a device does not sign repeatably")
+    return key.sign_repeatably(message)
 
 
 def verify(envelope: bytes, trusted: Sequence[VerifyingKey], *, threshold: int = 1) -> Statement:
@@ -116,7 +122,7 @@ def verify(envelope: bytes, trusted: Sequence[VerifyingKey], *, threshold: int =
     }
     if len(good) < threshold:
         raise TamperedError(f"{len(good)} of {threshold} trusted signatures fit")
-    return _parse_statement(payload)
+    return read_statement(payload)
 
 
 def _is_good(key: VerifyingKey, message: bytes, signature: bytes) -> bool:
@@ -133,8 +139,8 @@ def _parse_envelope(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
     try:
         fields = json.loads(envelope)
         kind = fields["payloadType"]
-        payload = _decode(fields["payload"])
-        signatures = [_decode(entry["sig"]) for entry in fields["signatures"]]
+        payload = from_base64(fields["payload"])
+        signatures = [from_base64(entry["sig"]) for entry in fields["signatures"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise TamperedError("the envelope is not DSSE") from None
     if not isinstance(kind, str) or not 0 < len(signatures) <= _MAX_SIGNATURES:
@@ -142,15 +148,24 @@ def _parse_envelope(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
     return kind, payload, signatures
 
 
-def _decode(text: str) -> bytes:
-    """Standard or URL-safe base64, as DSSE allows both; strict in everything else."""
+def from_base64(text: str) -> bytes:
+    """Bytes of standard or URL-safe base64, as DSSE allows both; strict in everything else.
+
+    Raises:
+        ValueError: it is not base64.
+    """
     try:
         return b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, AttributeError):
         raise ValueError("not base64") from None
 
 
-def _parse_statement(payload: bytes) -> Statement:
+def read_statement(payload: bytes) -> Statement:
+    """The statement in a payload, whose signature was verified before.
+
+    Raises:
+        TamperedError: it is none.
+    """
     try:
         fields = json.loads(payload)
         if fields["_type"] != STATEMENT_TYPE:

@@ -13,13 +13,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
-from pathlib import PurePosixPath
 
 from strongroom.engines.crypto import dsse
 from strongroom.engines.crypto.certificate_chain import Roots, Signer
 from strongroom.engines.crypto.dsse import Statement, Subject
-from strongroom.engines.crypto.signing import SigningKey, VerifyingKey
+from strongroom.engines.crypto.signing import Signs, VerifyingKey
 from strongroom.errors import TamperedError, ValidationError
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -35,6 +35,7 @@ _MAX_NAME = 4_096
 _MAX_IGNORED = 1_000
 _DIGEST_BYTES = {"sha256": 32, "blake2b": 64, "blake3": 32}
 _MIN_SHARD_BYTES = 1 << 16
+_NO_PARTS = frozenset(("", ".", ".."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,7 @@ class Serialization:
 
     def covers(self, path: str) -> bool:
         """Whether a file of that path is under the signature."""
-        return not any(
-            path == ignored or path.startswith(f"{ignored}/") for ignored in self.ignored
-        )
+        return path not in self.ignored and not path.startswith(_below(self.ignored))
 
     def fields(self) -> dict[str, object]:
         """As the predicate has them."""
@@ -86,6 +85,12 @@ class Serialization:
         if self.ignored:
             found["ignore_paths"] = list(self.ignored)
         return found
+
+
+@lru_cache(maxsize=8)
+def _below(ignored: tuple[str, ...]) -> tuple[str, ...]:
+    """How paths begin that lie below `ignored`; asked for once a file."""
+    return tuple(f"{one}/" for one in ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,7 @@ class Manifest:
 
 
 def _order(resource: Resource) -> tuple[tuple[str, ...], int]:
-    return PurePosixPath(resource.path).parts, resource.start
+    return tuple(resource.path.split("/")), resource.start
 
 
 def _root_digest(resources: Iterable[Resource]) -> str:
@@ -148,7 +153,7 @@ def require_usable(key: VerifyingKey) -> None:
 
 def sign(
     manifest: Manifest,
-    key: SigningKey,
+    key: Signs,
     certificates: Sequence[bytes] = (),
     *,
     is_repeatable: bool = False,
@@ -253,8 +258,8 @@ def _opened(bundle: bytes) -> tuple[Mapping[str, object], Mapping[str, object]]:
         raise TamperedError("it is not a Sigstore bundle of version 0.3")
     if "certificate" in material:
         raise TamperedError(
-            "the model was signed through Sigstore, which is not verified here",
-            next_step="verify it with `model_signing verify sigstore`",
+            "the model was signed by an identity, through Sigstore",
+            next_step="give --sigstore, and the identity that you trust",
         )
     return fields, material
 
@@ -266,6 +271,15 @@ def _statement(fields: Mapping[str, object], key: VerifyingKey) -> Statement:
         raise TamperedError("the bundle does not hold one signature")
     require_usable(key)
     return dsse.verify(json.dumps(envelope).encode(), [key])
+
+
+def read_manifest(payload: bytes) -> Manifest:
+    """What a payload says of the model, whose signature was verified before.
+
+    Raises:
+        TamperedError: it is not of this form.
+    """
+    return _manifest(dsse.read_statement(payload))
 
 
 def _manifest(statement: Statement) -> Manifest:
@@ -330,7 +344,6 @@ def _resource(fields: Mapping[str, str], serialization: Serialization) -> Resour
 
 def _inside(path: str) -> str:
     """A path that stays in the model's folder, in its one spelling."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path or str(pure) != path:
+    if "\0" in path or (path != WHOLE_FILE and not _NO_PARTS.isdisjoint(path.split("/"))):
         raise ValueError
     return path

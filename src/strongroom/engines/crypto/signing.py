@@ -8,7 +8,7 @@ algorithm too and two keys of different kinds never share one.
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -119,6 +119,17 @@ class VerifyingKey:
                 self._key.verify(signature, message, _ECDSA[self._key.curve.name])
         except InvalidSignature:
             raise TamperedError("the signature does not fit") from None
+
+
+class Signs(Protocol):
+    """A private key, in memory or in a device that does not give it away."""
+
+    @property
+    def verifying_key(self) -> VerifyingKey:
+        """The public half."""
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes for Ed25519, else DER."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
