@@ -1,5 +1,6 @@
 """What many tests need: a database, a home folder, the published vectors."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,17 @@ from strongroom.vault.home import Home
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # JAX would take longer to compile well than small tables take to be made up.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+# Processes that share the work have no core to spare: threads of one that wait for each other in
+# a loop took three quarters of the time of fitting small models.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# What is loaded and collected stays until the end: nobody need look through it for garbage.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 
 TOGETHER = {
     "tests/faces/mlflow/": "a mounted MLflow",
+    "tests/faces/api/test_house.py": "a house",
+    "tests/faces/console/": "a house",
     "tests/journeys/test_bad_tables.py": "a server with people",
     "tests/journeys/test_secrets_nowhere.py": "a server with people",
     "tests/journeys/test_two_at_once.py": "a server with people",
@@ -28,6 +30,7 @@ LONGEST_FIRST = (
     "tests/services/models/",
     "tests/services/jobs/",
     "a mounted MLflow",
+    "a house",
     "tests/journeys/",
     "tests/faces/",
     "tests/gate/",

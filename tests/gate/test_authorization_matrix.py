@@ -97,6 +97,11 @@ model.reject       ModelVersion x   x   .   .   x   .   .   .   .   .
 model.retire       ModelVersion x   x   .   .   x   .   .   .   .   .
 model.policy       Workspace    x   x   x   x   x   .   x   x   .   .
 model.set_policy   Workspace    x   .   .   .   .   .   .   .   .   .
+model.plan         Workspace    x   x   x   x   x   .   x   x   .   .
+model.set_plan     Workspace    x   .   .   .   .   .   .   .   .   .
+model.assess       ModelVersion x   x   .   .   x   .   .   .   .   .
+model.assessments  Model        x   x   x   x   x   .   x   x   .   .
+model.assessment   ModelVersion x   x   .   .   x   .   x   x   .   .
 model.waiting      Workspace    x   x   x   x   x   .   x   x   .   .
 model.history      Model        x   x   x   x   x   .   x   x   .   .
 model.export       ModelVersion x   x   .   x   x   .   .   .   .   .

@@ -22,7 +22,7 @@ from tests.journeys.served import WORKSPACE, Mlflow, Served, serving
 from tests.journeys.small_disk import sealed_files
 
 SEED = 20_261_124
-LIVES = 5
+LIVES = 4
 KEPT_IN_HOME = {
     "anchor", "blobs", "home.json", "log", "root.key", "run", "strongroom.db", "strongroom.db-shm",
     "strongroom.db-wal", "tls",

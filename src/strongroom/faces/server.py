@@ -54,6 +54,7 @@ from strongroom.services.endpoints.watching import Watch
 from strongroom.services.jobs.operations import JobOperations
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.sandbox import Limits, required_layers
+from strongroom.services.models.assessing_operations import AssessingOperations
 from strongroom.services.models.operations import ModelOperations
 from strongroom.services.models.training_operations import TrainingOperations
 from strongroom.settings import Settings
@@ -123,6 +124,9 @@ def built(foundation: Foundation) -> Iterator[Built]:
     models = ModelOperations(
         foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log, settings
     )
+    assessing = AssessingOperations(
+        foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log, settings
+    )
     endpoints = EndpointOperations(models, runners)
     data = DataOperations(foundation.blobs, foundation.keyring, settings)
 
@@ -132,6 +136,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
         models.begin_workspace(session, name)
         return version
 
+    rewraps = [foundation.blobs.rewrap, data.rewrap, models.rewrap, assessing.rewrap]
     rooms = [
         IdentityOperations(
             foundation.sign_in, foundation.issuer, foundation.grants,
@@ -144,11 +149,12 @@ def built(foundation: Foundation) -> Iterator[Built]:
             actions=foundation.access.policies.actions,
             repairs=foundation.repairs, log=foundation.log,
         ),
-        KeyOperations(foundation.keyring, [foundation.blobs.rewrap, data.rewrap, models.rewrap]),
+        KeyOperations(foundation.keyring, rewraps),
         data,
         ReleaseOperations(foundation.blobs, foundation.keyring, jobs, foundation.log, settings),
         models,
         TrainingOperations(foundation.blobs, foundation.keyring, jobs, foundation.log, settings),
+        assessing,
         endpoints,
         JobOperations(jobs),
         ComplianceOperations(foundation.log),

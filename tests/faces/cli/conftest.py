@@ -1,14 +1,22 @@
 """The command line in a folder of its own, for commands that need no server."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.stock_tools import StockTools, stock_tools
 
 from strongroom.faces.cli import main
 
 Offline = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def stock() -> Iterator[StockTools]:
+    """The stock tools for signatures and bills; skips the test where they are not installed."""
+    with stock_tools() as tools:
+        yield tools
 
 
 @pytest.fixture

@@ -226,6 +226,24 @@ def test_exit_codes(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("note", "add"), "Missing argument 'NAME'."),
+        (("note", "ls", "--limit", "many"), "'--limit'"),
+        (("note", "ls", "--colour", "green"), "--colour"),
+        (("nonsense",), "nonsense"),
+    ],
+)
+def test_a_mistake_in_the_command_line_is_json_too(
+    run: Run, arguments: tuple[str, ...], told: str
+) -> None:
+    code, out, err = run(*arguments, "--json")
+    assert (code, out) == (2, "")
+    shown = json.loads(err)["error"]
+    assert (shown["code"], told in shown["detail"]) == ("usage", True)
+
+
+@pytest.mark.parametrize(
     "kind",
     [kind for kind in every_error() if kind.__module__ == "strongroom.errors"],
     ids=lambda kind: kind.__name__,

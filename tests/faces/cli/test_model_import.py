@@ -13,7 +13,13 @@ import pytest
 from tests.faces.cli.conftest import Offline
 from tests.faces.house import SAFETENSORS, House
 
-from strongroom.errors import StrongroomError, TamperedError, TooLargeError, ValidationError
+from strongroom.errors import (
+    StrongroomError,
+    TamperedError,
+    TooLargeError,
+    TruncatedError,
+    ValidationError,
+)
 from strongroom.faces.cli.model_import import read_model
 from strongroom.faces.cli.model_members import members_of
 from strongroom.faces.client.client import Client
@@ -112,6 +118,14 @@ def test_a_model_goes_out_and_comes_in_again_in_three_forms(
     # The same again within a day is the version that it has become.
     assert version_of(run("model", "import", "borrowed", str(folder), "--json")) == 1
 
+    tar = tmp_path / "pulled.tar"
+    assert run("model", "pull", "borrowed", "1", "-o", str(tar))[0] == 0
+    assert unpacked(tar) == files
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("strongroom.faces.client.pulling._of_tar", lambda *_: {})
+        code, _, err = run("model", "pull", "borrowed", "1", "-o", str(tmp_path / "other.tar"))
+    assert (code, (tmp_path / "other.tar").exists()) == (5, False), err
+
     for number, form in enumerate(("oci", "mlflow", "huggingface"), 2):
         tar = tmp_path / f"{form}.tar"
         code, _, err = run(
@@ -146,27 +160,34 @@ def test_a_client_that_died_goes_on_where_it_was(house: House, tmp_path: Path) -
     profile = Profile(house.address, house.api_key, str(house.ca), "clinic")
     taken: list[str] = []
 
-    def watched(file: OutgoingFile, *, dies: bool) -> OutgoingFile:
+    def watched(file: OutgoingFile, dies: BaseException | None = None) -> OutgoingFile:
         def pieces() -> Iterator[bytes]:
             taken.append(file.path)
-            if dies and len(taken) == 3:
-                raise KeyboardInterrupt
+            if dies is not None and len(taken) == 3:
+                raise dies
             yield from file.pieces()
 
         return OutgoingFile(file.path, file.size, file.sha256, pieces)
 
+    dying = [watched(f, dies=KeyboardInterrupt()) for f in files]
     with Client(profile) as client:
         with pytest.raises(KeyboardInterrupt):
-            send_model(client, "resumed", [watched(f, dies=True) for f in files], "mlflow")
+            send_model(client, "resumed", dying, "mlflow")
         with pytest.raises(StrongroomError):
             client.call("model.show", name="resumed", version=1)
     first, taken[:] = taken[:2], []
     with Client(profile) as client:
-        answer = send_model(client, "resumed", [watched(f, dies=False) for f in files], "mlflow")
+        answer = send_model(client, "resumed", [watched(f) for f in files], "mlflow")
     assert answer["version"] == 1
     assert not {*first} & {*taken}
     # The last is the twin of another, which was sent.
     assert {*first, *taken} >= {file.path for file in files} - {"twin.md", "deep/\u00e4.md"}
+    # Where the connection was cut it is said that nothing sent was in vain.
+    taken[:] = []
+    cut = [watched(f, dies=TruncatedError("cut")) for f in files]
+    with Client(profile) as client, pytest.raises(TruncatedError) as caught:
+        send_model(client, "cut", cut, "mlflow", reuse=False)
+    assert caught.value.next_step.startswith("run it again")
 
 
 def test_who_may_not_register_imports_nothing(house: House, tmp_path: Path) -> None:

@@ -101,7 +101,10 @@ def test_bounds_at_a_cost(offline: Offline) -> None:
 
 @pytest.mark.parametrize(("arguments", "code", "told"), [
     ((ALL, "--epsilon", "1"), 1, "dp.unbounded"),
-    ((ALL, "--epsilon", "-1", "--bounds", "age=0:120"), 1, "dp.budget"),
+    ((ALL, "--epsilon", "-1", "--bounds", "age=0:120"), 2, "usage"),
+    ((ALL, "--epsilon", "nan", "--bounds", "age=0:120"), 2, "usage"),
+    ((ALL, "--epsilon", "1", "--delta", "1", "--bounds", "age=0:120"), 2, "usage"),
+    ((ALL, "--epsilon", "21", "--bounds", "age=0:120"), 1, "dp.budget"),
     ((ALL, "--epsilon", "1", "--bounds", "age=120:0"), 1, "dp.unbounded"),
     ((ALL, "--epsilon", "1", "--bounds", "age"), 2, "usage"),
     ((ALL, "--epsilon", "1", "--bounds", "age=0"), 2, "usage"),

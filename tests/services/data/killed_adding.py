@@ -1,6 +1,6 @@
-"""Adds a table and dies by SIGKILL at a chosen moment; run by `test_crashes.py`.
+"""Adds a table and dies by SIGKILL, at each of some moments; run by `test_crashes.py`.
 
-python -m tests.services.data.killed_adding FOLDER MOMENT
+python -m tests.services.data.killed_adding FOLDER: each death has a folder of its own.
 """
 
 import os
@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 from tests.services.data.dataroom import dataroom
+from tests.services.models.deaths import one_after_the_other
 
 from strongroom.services.data.catalog import Catalog, Held
 from strongroom.vault.folders import LocalUpload
 
-ROWS = 50_000
+ROWS = 20_000
 CSV = b"name,n\n" + b"".join(b"name %d,%d\n" % (i, i) for i in range(ROWS))
 
 
@@ -59,7 +60,7 @@ def _die_with_rows(session: Session) -> None:
 _adding: list[bool] = []
 
 
-def main(folder: Path, moment: str) -> None:
+def _die(folder: Path, moment: str) -> None:
     """Add the table until death."""
     with dataroom(folder) as room:
         room.add(CSV, "before")
@@ -73,8 +74,11 @@ def main(folder: Path, moment: str) -> None:
         if moment in {"before the commit", "committed, not answered"}:
             setattr(Catalog, "add", noted)  # noqa: B010 # mypy forbids the plain assignment
         room.add(CSV, "patients")
-    sys.exit("it was meant to die")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    alive = Path(sys.argv[1]) / "alive"
+    alive.mkdir()
+    with dataroom(alive) as living:
+        living.add(CSV, "before")
+    one_after_the_other(Path(sys.argv[1]), MOMENTS, _die)

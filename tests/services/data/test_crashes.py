@@ -1,32 +1,30 @@
 """Killed at each durable step of taking a table in: all of it is there afterwards, or nothing."""
 
-import signal
-import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from tests.services.data.dataroom import dataroom
 from tests.services.data.killed_adding import CSV, MOMENTS, ROWS
+from tests.services.models.deaths import folders_of_deaths
 
 from strongroom.services.data.types import DatasetReference, ListDatasets
 from strongroom.vault.trash import FOLDER
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.timeout(900)  # the first test waits for all the deaths
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The folder that each death left, by its moment."""
+    folder = tmp_path_factory.mktemp("deaths")
+    return folders_of_deaths("tests.services.data.killed_adding", folder, MOMENTS)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed(tmp_path: Path, moment: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.services.data.killed_adding", str(tmp_path), moment],
-        cwd=REPOSITORY,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+def test_killed(deaths: Mapping[str, Path], moment: str) -> None:
     kept = moment == "committed, not answered"
-    with dataroom(tmp_path, owner="omar") as room:
+    with dataroom(deaths[moment], owner="omar") as room:
         listed = room.call(room.owner, "data.ls", ListDatasets(workspace="clinic")).datasets
         assert [d.name for d in listed] == (["before", "patients"] if kept else ["before"])
         report = room.blobs.sweep()

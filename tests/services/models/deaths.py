@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -16,8 +17,10 @@ def one_after_the_other(
 ) -> None:
     """Let a process die at each moment in a folder of its own, called by the moment's number.
 
-    What signals ended them is written into the file `ended`.
+    What signals ended them is written into the file `ended`. Whoever calls has lived through all of
+    it once, so that what is loaded at its first use is loaded for all of them; threads are over.
     """
+    assert threading.active_count() == 1
     ended = []
     for number, moment in enumerate(moments):
         own = folder / str(number)

@@ -66,4 +66,8 @@ def _die(folder: Path, moment: str) -> None:
 
 
 if __name__ == "__main__":
+    alive = Path(sys.argv[1]) / "alive"
+    alive.mkdir()
+    with modelroom(alive) as living:
+        living.checked(PLAIN)
     one_after_the_other(Path(sys.argv[1]), MOMENTS, _die)

@@ -11,17 +11,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 from tests.services.models.deaths import one_after_the_other
-from tests.services.models.modelroom import honest_pickle, mlflow_folder, modelroom
+from tests.services.models.modelroom import CONVERTED, modelroom
+from tests.services.models.test_importing import begin, perform, send
 
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.models import conversion
 from strongroom.services.models.checking import Checker
+from strongroom.services.models.import_types import SendFile
 from strongroom.services.models.registry import Registry
 from strongroom.vault.blobs import BlobStore
 
@@ -82,17 +84,43 @@ DECIDED = frozenset(list(MOMENTS)[-2:])
 """The decision stands when it died then; in between the checks are done again."""
 
 
+HALF_SENT = "half a file of an import sent"
+"""Beside `MOMENTS`: `send_until_death` has no registration."""
+IMPORTED = {"first.md": b"# sent before\n", "second.md": b"# of two parts\n" * 200_000}
+
+
+def send_until_death(folder: Path) -> None:
+    """Send an import's first file, and die in the middle of the second."""
+    with modelroom(folder, start_jobs=False) as room:
+        (folder / "sender").write_text(room.scientist.id)
+        begun = begin(room, IMPORTED)
+        send(room, begun, "first.md", IMPORTED["first.md"])
+        content = IMPORTED["second.md"]
+        request = SendFile(workspace="clinic", name=begun.name, id=begun.id, path="second.md")
+
+        def half() -> Iterator[bytes]:
+            yield content[: len(content) // 2]
+            (folder / "half").touch()
+            die()
+
+        perform(room, room.scientist, "model.send_file", request, half())
+
+
 if __name__ == "__main__":
-    # Fitted once, before the first of them is born.
-    FILES = mlflow_folder(honest_pickle())
 
     def _die(folder: Path, moment: str) -> None:
-        """Register until death."""
+        """Register until death, or import."""
+        if moment == HALF_SENT:
+            send_until_death(folder)
         with modelroom(folder) as room:
             MOMENTS[moment]()
-            entry = room.register(FILES)
+            entry = room.register(CONVERTED)
             (folder / "acknowledged").write_text(entry)
             room.wait(entry)
             time.sleep(60)  # the job's last step may come a moment after its end is seen
 
-    one_after_the_other(Path(sys.argv[1]), MOMENTS, _die)
+    alive = Path(sys.argv[1]) / "alive"
+    alive.mkdir()
+    with modelroom(alive) as living:
+        living.checked(CONVERTED)
+    one_after_the_other(Path(sys.argv[1]), [*MOMENTS, HALF_SENT], _die)

@@ -10,12 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import joblib
 from pydantic import BaseModel
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 from tests.gate.gatehouse import Gatehouse, gatehouse
 
+from strongroom.engines.privacy.dp.training.domain import Choice
+from strongroom.engines.privacy.dp.training.model import AdditiveModel, Term
 from strongroom.gate.access.types import Principal
 from strongroom.gate.declaration import operations_of
 from strongroom.services.jobs.queue import Jobs
@@ -40,19 +39,35 @@ MLMODEL = b"""flavors:
 
 
 @cache
-def honest_pickle() -> bytes:
+def _honest_model() -> object:
+    """A model of scikit-learn, which whoever needs none does not load."""
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
     x, y = load_iris(return_X_y=True)
-    return pickle.dumps(LogisticRegression(max_iter=500).fit(x, y))
+    return LogisticRegression(max_iter=500).fit(x, y)
+
+
+@cache
+def honest_pickle() -> bytes:
+    return pickle.dumps(_honest_model())
 
 
 @cache
 def honest_joblib() -> bytes:
-    x, y = load_iris(return_X_y=True)
+    import joblib
+
     buffer = io.BytesIO()
-    joblib.dump(LogisticRegression(max_iter=500).fit(x, y), buffer)
+    joblib.dump(_honest_model(), buffer)
     return buffer.getvalue()
 
 
+_ADDITIVE = AdditiveModel(
+    0.25, (Term("age", (-1.0, 0.5, 2.0, -0.25), cuts=(20.0, 40.0)),), Choice("ill", ("no", "yes"))
+)
+# A model that is converted in the sandbox like any other, but without scikit-learn, which takes
+# seconds to load.
+CONVERTED = {"model.additive.json": _ADDITIVE.to_json().encode(), "notes.md": b"# additive\n"}
 # A model of a kind that is not converted: its checks take no time.
 PLAIN = {"notes.md": b"# a model of another kind\n"}
 HOSTILE = b"cos\nsystem\n(S'touch /tmp/fired'\ntR."
@@ -107,8 +122,9 @@ class ModelRoom:
         model: str = "iris",
         version: int = 1,
         provenance: Provenance | None = None,
+        actor: Principal | None = None,
     ) -> str:
-        """Register files that are sealed already."""
+        """Register files that are sealed already, as the scientist or as `actor`."""
         with self.house.database.write() as session:
             return self.room.register(
                 session,
@@ -117,7 +133,7 @@ class ModelRoom:
                 version=version,
                 files=sealed,
                 provenance=provenance or Provenance(),
-                actor=self.scientist.id,
+                actor=(actor or self.scientist).id,
             )
 
     def wait(self, entry: str) -> ModelEntryRow:

@@ -70,3 +70,12 @@ def test_a_policy_decides_by_model_and_state(room: ModelRoom) -> None:
     assert [one.version for one in room.call(room.scientist, "model.ls", wanted).versions] == [1]
     with pytest.raises(RefusedError):
         room.call(room.scientist, "model.show", reference("triage", 2))
+    with room.house.database.write() as session:
+        room.room.begin_workspace(session, "clinic")  # two approvals: the first decides nothing
+    room.call(
+        room.engineer, "model.approve", ApproveModel(workspace="clinic", name="triage", version=2)
+    )
+    history = ShowHistory(workspace="clinic", name="triage")
+    for who, versions in ((room.engineer, [2, 1]), (room.scientist, [1])):
+        told = room.call(who, "model.history", history).decisions
+        assert [one.version for one in told] == versions

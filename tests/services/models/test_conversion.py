@@ -10,7 +10,6 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
-import skops.io
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import (
@@ -69,6 +68,8 @@ def test_a_classifier_is_converted_exactly(model: Model, tmp_path: Path) -> None
 
 
 def test_a_multiclass_table_with_names_from_skops(tmp_path: Path) -> None:
+    import skops.io  # goes through all of scikit-learn
+
     frame, target = load_iris(return_X_y=True, as_frame=True)
     model = HistGradientBoostingClassifier(max_iter=10).fit(frame, target)
     skops.io.dump(model, tmp_path / "model.skops")

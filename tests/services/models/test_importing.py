@@ -257,6 +257,10 @@ def test_two_people_get_two_versions_and_foreign_names_are_left_alone(room: Mode
     room.register(FILES, model="tracked")
     with pytest.raises(ConflictError, match="registered by a client"):
         begin(room, FILES, name="tracked")
+    # Before gigabytes are sent for nothing.
+    for name in ("borr\u200bowed", "o\u0308", "borrowed "):
+        with pytest.raises(ValidationError):
+            begin(room, FILES, name=name)
     late = begin(room, FILES, name="late")
     for path in late.missing:
         send(room, late, path, FILES[path])
@@ -293,6 +297,41 @@ def test_what_is_given_up_or_forgotten_is_swept(
         begin(room, {"notes.md": b"%d" % number})
     with pytest.raises(ConflictError, match="under way"):
         begin(room, FILES)
+
+
+def test_a_file_that_takes_longer_than_a_day_is_not_swept_meanwhile(
+    room: ModelRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = [0]
+    began = datetime.now(UTC)
+    monkeypatch.setattr(room.room._uploads, "_now", lambda: began + timedelta(hours=hours[0]))
+
+    def slowly(content: bytes) -> Iterator[bytes]:
+        for at in range(0, len(content), len(content) // 3):
+            yield content[at : at + len(content) // 3]
+            hours[0] += 20
+            room.room._tidy()
+
+    begun = begin(room, FILES)
+    send(room, begun, "notes.md", FILES["notes.md"])
+    request = SendFile(workspace="clinic", name=begun.name, id=begun.id, path="deep/\u00e4.md")
+    body = slowly(FILES["deep/\u00e4.md"])
+    perform(room, room.scientist, "model.send_file", request, body)
+    assert hours[0] > 40
+    assert finish(room, begun) == 1
+
+    # What its sender gave up does not come back to life by what still arrives.
+    begun = begin(room, {"notes.md": LARGE})
+    dropping = ImportReference(workspace="clinic", name=begun.name, id=begun.id)
+
+    def given_up() -> Iterator[bytes]:
+        room.call(room.scientist, "model.drop_import", dropping)
+        yield from slowly(LARGE)
+
+    request = SendFile(workspace="clinic", name=begun.name, id=begun.id, path="notes.md")
+    with pytest.raises(NotFoundError):
+        perform(room, room.scientist, "model.send_file", request, given_up())
+    assert count(room, ModelImportRow) == 0
 
 
 def test_a_row_that_was_changed_makes_no_version(room: ModelRoom) -> None:
@@ -332,8 +371,9 @@ A = "a" * 64
         f"{A} 1 /a", f"{A} 1 a\n{A} 1 a", f"{A} 1 a\n{A} 2 b", f"{A} 1 a\n\n{A} 1 b",
         f"{A} 1 a\n{A} 1 a/b", f"{A} 1 A\n{A} 1 a", f"{A} 1 a\r", f"{A} 1 a\u202eb", f"{A} 1 a//b",
         f"{A} 1 {'n' * 1_025}",
+        f"{A} 1 a.\n{A} 1 a", f"{A} 1 b /a\n{A} 1 b/A",
     ],
-    ids=range(17),
+    ids=range(19),
 )  # fmt: skip
 def test_a_manifest_that_two_could_read_differently_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):

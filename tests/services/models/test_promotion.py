@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from tests.services.models.modelroom import PLAIN, UNKNOWN, ModelRoom
 
 from strongroom.engines.crypto import dsse
@@ -19,6 +19,7 @@ from strongroom.errors import (
 from strongroom.gate.access.types import Principal, PrincipalKind
 from strongroom.gate.declaration import operations_of
 from strongroom.gate.identity.tables import AccountRow
+from strongroom.services.jobs.types import JobState
 from strongroom.services.models.promotion_rules import DEFAULT_TEXT, FORMER_TEXT
 from strongroom.services.models.promotion_types import (
     ListWaiting,
@@ -33,6 +34,7 @@ from strongroom.services.models.types import (
     Decision,
     ModelReference,
     ModelState,
+    Provenance,
 )
 
 PLACE: dict[str, Any] = {"workspace": "clinic", "name": "iris"}
@@ -115,7 +117,10 @@ def test_two_others_approve_and_who_waits_is_shown(room: ModelRoom) -> None:
     with pytest.raises(StateError):
         room.room.servable("clinic", "iris", 1)
     [now] = waiting(room)
-    assert (now.approvals, now.people) == ([room.engineer.id], ["carl", "olga"])
+    # Names, for people: an id tells nobody whom to ask.
+    assert (now.registered_by, now.approvals, now.people) == ("dana", ["max"], ["carl", "olga"])
+    assert [one.says for one in now.unmet] == ["1 of 2 approvals: max"]
+    assert "1 of 2 approvals: max" in [one.says for one in first.rules]
     shown = room.call(room.scientist, "model.show", ModelReference(**PLACE, version=1))
     assert [one.decision for one in shown.decisions] == [Decision.APPROVAL]
     assert "approvals" in [one.rule for one in shown.rules if not one.is_met]
@@ -146,17 +151,44 @@ def test_who_registers_does_not_approve_nor_through_a_program(room: ModelRoom) -
     program = room.house.account("bot", "ML Engineer", kind=PrincipalKind.SERVICE)
     with pytest.raises(PromotionError, match="only people"):
         approve(room, program)
-    # What a program registers is the work of whoever made it.
-    with room.house.database.write() as session:
-        session.execute(
-            update(ModelEntryRow).values(registered_by=program.id)
-        )  # not under the seal: a row of another registrar
-        session.get_one(AccountRow, program.id).created_by = room.engineer.id
-    with pytest.raises(PromotionError, match="who registers"):
-        approve(room, room.engineer)
+    # What a program registers is the work of whoever made it, also if a row is rewritten later.
+    for maker in (room.engineer.id, "usr_somebodyelse"):
+        with room.house.database.write() as session:
+            session.get_one(AccountRow, program.id).created_by = maker
+        if maker == room.engineer.id:
+            room.wait(room.register_sealed(room.seal(PLAIN), version=2, actor=program))
+        with pytest.raises(PromotionError, match="who registers"):
+            approve(room, room.engineer, 2)
     refused = [event for event in room.house.events() if event.operation == "model.approve"]
     assert {event.outcome.value for event in refused} == {"refused"}
     assert room.call(room.engineer, "model.waiting", ListWaiting(workspace="clinic")).waiting
+
+
+def test_nobody_is_written_in_the_place_of_who_registered(room: ModelRoom) -> None:
+    set_rules(room, DEFAULT_TEXT.replace("approvals = 2", "approvals = 1"))
+    room.house.grant(room.scientist, "ML Engineer")
+    checked = room.checked(PLAIN).id
+    with room.house.database.write() as session:
+        session.get_one(ModelEntryRow, checked).registered_by = room.engineer.id
+    for judge in (room.scientist, room.engineer):
+        with pytest.raises(TamperedError, match="another than the one who registered"):
+            approve(room, judge)
+    assert room.call(room.scientist, "model.show", ModelReference(**PLACE, version=1)).is_tampered
+    [told] = waiting(room)
+    assert ([one.rule for one in told.unmet], told.people) == (["integrity"], [])
+
+    # Also before the checks have signed who it was.
+    sealed = room.seal(PLAIN)
+    with room.house.database.write() as session:
+        fresh = room.room.register(
+            session, workspace="clinic", model="iris", version=2, files=sealed,
+            provenance=Provenance(), actor=room.scientist.id,
+        )  # fmt: skip
+        session.get_one(ModelEntryRow, fresh).registered_by = room.engineer.id
+    job = room.jobs.wait(room.row(fresh).job, 60)
+    assert (job.state, "another than the one" in job.error) == (JobState.FAILED, True)
+    assert room.row(fresh).state == ModelState.QUARANTINED
+    assert room.row(fresh).tampered_at is not None
 
 
 def test_every_rule_that_is_not_met_is_named(room: ModelRoom) -> None:
@@ -193,6 +225,16 @@ def test_approvals_under_other_rules_or_of_people_without_the_role_do_not_count(
     assert approve(room, ida).state is ModelState.CHECKED
     assert len(history(room)) == 4
 
+    # Two have approved, one of whom could not for a while: nobody else need be found.
+    room.house.grant(carl, "Contributor")
+    [told] = waiting(room)
+    assert (sorted(told.approvals), told.unmet) == (["carl", "ida"], [])
+    assert told.people == ["carl", "ida", "olga"]
+    ended = approve(room, carl, comment="back")
+    assert (ended.state, ended.approvals) == (ModelState.APPROVED, [ida.id, carl.id])
+    said: Any = statement(room).predicate
+    assert [one["approved_by"] for one in said["approvals"]] == [ida.id, carl.id]
+
 
 def decisions(room: ModelRoom) -> list[ModelDecisionRow]:
     with room.house.database.read() as session:
@@ -225,6 +267,10 @@ def test_decisions_changed_in_the_database_do_not_count(room: ModelRoom) -> None
         assert [one.rule for one in shown.rules] == ["integrity"]
     with pytest.raises(TamperedError):
         history(room)
+    # One that was changed keeps nobody from seeing the others.
+    assert [(one.version, [rule.rule for rule in one.unmet]) for one in waiting(room)] == [
+        *((version, ["integrity"]) for version in range(1, 5)), (5, ["approvals"]),
+    ]  # fmt: skip
     assert room.operations().count(("model.tampered", "failed")) == 4
     assert approve(room, carl, 5).state is ModelState.APPROVED
 

@@ -110,7 +110,9 @@ def test_a_version_is_signed_by_a_key_that_the_rules_name() -> None:
 
 def test_an_assessment_is_there_has_passed_and_is_new() -> None:
     asked = rules("\n[[assessments]]\nkind = 'robustness'\nnewer_than_days = 30\n")
-    assert unmet(asked, CASE) == {"assessment": "no assessment of kind robustness"}
+    assert unmet(asked, CASE) == {
+        "assessment": "no assessment of kind robustness under the plan in force"
+    }
     for days, passed, words in ((29, True, ""), (31, True, "older"), (1, False, "did not pass")):
         done = {"robustness": Assessed(NOW - timedelta(days=days), passed)}
         says = unmet(asked, replace(CASE, assessments=done)).get("assessment", "")

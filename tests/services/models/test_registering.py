@@ -15,6 +15,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sqlalchemy import select
 from tests.services.models.modelroom import (
+    CONVERTED,
     HOSTILE,
     PLAIN,
     UNKNOWN,
@@ -88,13 +89,13 @@ def test_an_honest_model_is_checked_signed_and_converted(room: ModelRoom) -> Non
 
 
 def test_statement_can_be_checked_with_the_key_alone(room: ModelRoom) -> None:
-    room.checked(mlflow_folder(honest_pickle()))
+    room.checked(CONVERTED)
     room.call(room.engineer, "model.approve", approve())
     given = room.call(room.scientist, "model.statement", reference())
     key = VerifyingKey.from_pem(given.public_key.encode())
     statement = dsse.verify(given.envelope.encode(), [key])
     digests = {subject.name: subject.sha256 for subject in statement.subjects}
-    assert digests["model.pkl"] == sha256(honest_pickle()).hexdigest()
+    assert digests["notes.md"] == sha256(CONVERTED["notes.md"]).hexdigest()
     assert key.algorithm == "ecdsa-p256"
     approval = dsse.verify(given.approval.encode(), [key])
     assert approval.predicate["approved_by"] == room.engineer.id
@@ -124,7 +125,7 @@ def test_a_hostile_model_is_rejected_with_words(room: ModelRoom) -> None:
 
 
 def test_a_hostile_file_beside_an_honest_model_is_found(room: ModelRoom) -> None:
-    row = room.checked({**mlflow_folder(honest_pickle()), "notes.txt": HOSTILE})
+    row = room.checked({**CONVERTED, "notes.txt": HOSTILE})
     assert row.state == "rejected"
     assert "notes.txt" in row.reason
 
@@ -236,14 +237,24 @@ def _flip(path: Path, at: int = -100) -> None:
 
 
 def test_a_changed_byte_is_detected_flagged_and_restored(room: ModelRoom) -> None:
-    entry = room.register(mlflow_folder(honest_pickle()))
+    entry = room.register(CONVERTED)
     room.wait(entry)
     room.call(room.engineer, "model.approve", approve())
     assert room.call(room.engineer, "model.verify", reference()).files == 2
     with room.house.database.read() as session:
-        blob = next(f.blob for f in room.room._registry.files(session, entry) if "pkl" in f.path)
+        blob = next(
+            f.blob for f in room.room._registry.files(session, entry) if "additive" in f.path
+        )
     place = room.file_of(blob)
     _flip(place)
+    wanted = PullModel(workspace="clinic", name="iris", version=1)
+    leaving = room.call(room.scientist, "model.pull", wanted)
+    with pytest.raises(TamperedError):
+        b"".join(leaving.chunks)
+    assert room.operations().count(("model.tampered", "failed")) == 1
+    # Who saw a download end too early and asks again is told why.
+    with pytest.raises(TamperedError):
+        room.call(room.scientist, "model.pull", wanted)
     with pytest.raises(TamperedError):
         room.call(room.engineer, "model.verify", reference())
     with pytest.raises(TamperedError):
@@ -261,7 +272,7 @@ def test_a_changed_byte_is_detected_flagged_and_restored(room: ModelRoom) -> Non
 
 @pytest.mark.parametrize("part", ["statement", "onnx"])
 def test_a_changed_part_of_ours_is_detected(room: ModelRoom, part: str) -> None:
-    row = room.checked(mlflow_folder(honest_pickle()))
+    row = room.checked(CONVERTED)
     room.call(room.engineer, "model.approve", approve())
     _flip(room.file_of(getattr(row, part)), -20)
     with pytest.raises(TamperedError):
@@ -270,7 +281,7 @@ def test_a_changed_part_of_ours_is_detected(room: ModelRoom, part: str) -> None:
 
 
 def test_swapped_rows_are_detected(room: ModelRoom) -> None:
-    first = room.wait(room.register(mlflow_folder(honest_pickle()), version=1))
+    first = room.wait(room.register(CONVERTED, version=1))
     second = room.wait(room.register({"notes.md": b"other\n"}, version=2))
     for number in (1, 2):
         room.call(room.engineer, "model.approve", approve(number))

@@ -1,20 +1,27 @@
 """Killed at each durable step of a registration: all of it is there afterwards, or nothing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from sqlalchemy import select
 from tests.services.models.deaths import folders_of_deaths
-from tests.services.models.killed_registering import DECIDED, MOMENTS, NEVER_REGISTERED
+from tests.services.models.killed_registering import (
+    DECIDED,
+    HALF_SENT,
+    IMPORTED,
+    MOMENTS,
+    NEVER_REGISTERED,
+)
 from tests.services.models.modelroom import (
+    CONVERTED,
     ModelRoom,
-    honest_pickle,
-    mlflow_folder,
     modelroom,
     reference,
 )
+from tests.services.models.test_importing import begin, finish, send
 
 from strongroom.services.jobs.tables import JobRow
 from strongroom.services.models.tables import ModelEntryRow, ModelFileRow
@@ -31,7 +38,8 @@ pytestmark = pytest.mark.timeout(900)  # the first test waits for all the deaths
 def deaths(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """The folder that each death left, by its moment."""
     folder = tmp_path_factory.mktemp("deaths")
-    return folders_of_deaths("tests.services.models.killed_registering", folder, MOMENTS)
+    moments = [*MOMENTS, HALF_SENT]
+    return folders_of_deaths("tests.services.models.killed_registering", folder, moments)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -47,7 +55,7 @@ def test_killed(deaths: Mapping[str, Path], moment: str) -> None:
             # The same call again does what it should have done.
             assert kept(room, ModelFileRow) == []
             assert kept(room, JobRow) == []
-            entry = room.register(mlflow_folder(honest_pickle()))
+            entry = room.register(CONVERTED)
         room.wait(entry)
         row = room.row(entry)
         assert (row.state, row.verdict, row.serving) == ("checked", "clean", "onnx")
@@ -61,6 +69,20 @@ def test_killed(deaths: Mapping[str, Path], moment: str) -> None:
         assert job.attempts == (1 if moment in CHECKED_ONCE else 2)
         if moment in DECIDED:
             assert job.result["state"] == "checked"
+
+
+def test_killed_while_a_file_is_sent(deaths: Mapping[str, Path]) -> None:
+    left = deaths[HALF_SENT]
+    assert (left / "half").exists()
+    with modelroom(left, start_jobs=False) as room:
+        assert entries(room) == []
+        check_leftovers(room)  # half a file is no file
+        sender = replace(room.scientist, id=(left / "sender").read_text())
+        again = begin(room, IMPORTED, sender)
+        assert again.missing == ["second.md"]
+        send(room, again, "second.md", IMPORTED["second.md"], who=sender)
+        assert finish(room, again, sender) == 1
+        check_leftovers(room)
 
 
 def entries(room: ModelRoom) -> list[str]:

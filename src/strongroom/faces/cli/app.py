@@ -8,6 +8,8 @@ import typer
 
 from strongroom.faces.cli import (
     anonymize_command,
+    attack_command,
+    bom_command,
     drift_commands,
     privacy_commands,
     query_command,
@@ -219,6 +221,7 @@ def login(
 
 app.command(rich_help_panel=OFFLINE)(scan_command.scan)
 app.command(rich_help_panel=OFFLINE)(signing_commands.sign)
+app.command(rich_help_panel=OFFLINE)(bom_command.bom)
 
 
 @app.command(rich_help_panel=OFFLINE)
@@ -244,24 +247,32 @@ def verify(
     ignore: signing_commands.Ignore = None,
     follow_links: signing_commands.FollowLinks = False,
     at: signing_commands.At = None,
+    sigstore: signing_commands.Sigstore = False,
+    identity: signing_commands.Identity = None,
+    identity_provider: signing_commands.IdentityProvider = None,
+    trust_config: signing_commands.TrustConfig = None,
     as_json: Json = False,
 ) -> None:
     """Verify a model, a receipt, a log export or a backup. Exit 5 where anything was changed.
 
-    A model is verified against its --signature, by the --public-key or the --certificate-chain
-    that you trust.
+    A model is verified against its --signature, by the --public-key, the --certificate-chain or
+    the --identity that you trust.
     """
-    if signature is not None or public_key is not None or certificate_chain:
+    if signature or public_key or certificate_chain or sigstore or identity or trust_config:
         from strongroom.faces.cli.sign import run_verify_signature
+        from strongroom.faces.cli.trusted_signers import Trusted
 
+        trusted = Trusted(
+            public_key=public_key, chains=certificate_chain or (), moment=at,
+            uses_sigstore=sigstore, identity=identity, identity_provider=identity_provider,
+            trust_config=trust_config,
+        )  # fmt: skip
         run_verify_signature(
             path,
             signature=signature or Path(signing_commands.DEFAULT),
-            public_key=public_key,
-            chains=certificate_chain or (),
+            trusted=trusted,
             ignored=ignore or (),
             follows_links=follow_links,
-            moment=at,
             as_json=as_json,
         )
         return
@@ -277,4 +288,5 @@ app.command(rich_help_panel=OFFLINE)(query_command.query)
 app.command(rich_help_panel=OFFLINE)(train_command.train)
 app.command(rich_help_panel=OFFLINE)(train_command.synthesize)
 app.command(rich_help_panel=OFFLINE)(drift_commands.drift)
+app.command(rich_help_panel=OFFLINE)(attack_command.attack)
 rooms.stubs(app)

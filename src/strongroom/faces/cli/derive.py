@@ -110,7 +110,12 @@ def _run(declared: Operation, command: Command, given: dict[str, Any]) -> None:
         if command.confirm is not None:
             _confirm(command, fields[command.confirm], yes=given["yes_"])
         shape = shape_of(declared)
-        if declared.output is Stream:
+        if declared.name == "model.pull" and given["output_"] is not None:
+            from strongroom.faces.client.pulling import pull_model
+
+            with output.progress(given["output_"].name) as shown:
+                pull_model(client, given["output_"], progress=shown, **fields)
+        elif declared.output is Stream:
             _save(client, shape, given["output_"], fields)
         else:
             source: Path | BinaryIO | None = None

@@ -33,6 +33,11 @@ def data(value: Any, *, as_json: bool) -> None:  # noqa: ANN401 # JSON
             _lines(rows)
 
 
+def say(text: str, *, state: str = "") -> None:
+    """A line of data on stdout, after the mark of a state where there is one."""
+    sys.stdout.write(f"{mark(state)}  {clean(text)}\n" if state else f"{clean(text)}\n")
+
+
 def words(text: str) -> None:
     """Say something to the person, on stderr."""
     sys.stderr.write(text + "\n")
@@ -292,6 +297,27 @@ def working(title: str, *, quiet: bool = False) -> Iterator[Callable[[str, str, 
             bar.update(task, description=f"{title} {place[-80:]}: {rows:,} rows")
 
         yield tell
+
+
+@contextmanager
+def stages(title: str) -> Iterator[Callable[[str, float], None]]:
+    """A line on stderr while parts of some work are done; nothing off a terminal.
+
+    Gives a function to call with the part's name and the share of it that is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _part, _share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda part, share: bar.update(
+            task, description=f"{title}: {clean(part)}", completed=share
+        )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from strongroom.faces.cli.promise_options import (
     Epsilon,
     SubjectColumn,
     Table,
+    chance,
     table_study,
 )
 
@@ -26,6 +27,7 @@ def query(
         float,
         typer.Option(
             "--delta",
+            callback=chance,
             help="Chance that the promise fails; needed for groups read from the data.",
         ),
     ] = 0.0,

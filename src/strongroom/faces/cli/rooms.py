@@ -47,8 +47,11 @@ ROOMS = {
     ),
     "model": Room(
         "strongroom.services.models.operations",
-        "Model versions and their checks; training with privacy.",
-        ("strongroom.services.models.training_operations",),
+        "Model versions, their checks and attacks on them; training with privacy.",
+        (
+            "strongroom.services.models.training_operations",
+            "strongroom.services.models.assessing_operations",
+        ),
         (("import", "strongroom.faces.cli.model_import_command"),),
     ),
     "endpoint": Room("strongroom.services.endpoints.operations", "Serving approved models."),

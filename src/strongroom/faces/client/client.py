@@ -10,7 +10,7 @@ table = room.read_table("patients")
 import ipaddress
 import ssl
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -158,9 +158,14 @@ class Client:
         /,
         *,
         progress: Progress | None = None,
+        check: Callable[[Path], None] | None = None,
         **fields: object,
     ) -> None:
-        """Write the answer of an operation to a file, which appears only when it is whole."""
+        """Write the answer of an operation to a file, which appears only when it is whole.
+
+        Args:
+            check: called with the file before it appears; what it raises keeps it from that.
+        """
         with self.stream(operation, progress=progress, **fields) as pieces:
             if not isinstance(to, Path):
                 for piece in pieces:
@@ -171,6 +176,8 @@ class Client:
                 with draft.open("wb") as file:
                     for piece in pieces:
                         file.write(piece)
+                if check is not None:
+                    check(draft)
                 draft.rename(to)
             except BaseException:
                 draft.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from strongroom.errors import RateLimitedError
+from strongroom.errors import RateLimitedError, TruncatedError
 from strongroom.faces.client.transfer import Progress
 
 if TYPE_CHECKING:
@@ -63,12 +63,16 @@ def send_model(
 
     for path in begun["missing"]:
         file = outgoing[path]
-        _patiently(
-            lambda file=file, done=done: client.call(  # type: ignore[misc] # bound for this turn
-                "model.send_file", told(file.pieces(), done), name=name, id=begun["id"],
-                path=file.path,
-            )
-        )  # fmt: skip
+        try:
+            _patiently(
+                lambda file=file, done=done: client.call(  # type: ignore[misc] # bound for this turn
+                    "model.send_file", told(file.pieces(), done), name=name, id=begun["id"],
+                    path=file.path,
+                )
+            )  # fmt: skip
+        except TruncatedError as error:
+            again = "run it again: only what has not come is sent"
+            raise TruncatedError(error.message, next_step=again) from None
         done += file.size
     answer: dict[str, Any] = client.call(
         "model.finish_import", name=name, id=begun["id"], digest=begun["digest"], form=form,

@@ -128,7 +128,7 @@ def secret_from_file(path: str) -> str:
                 next_step=f"run `chmod 600 {file}`",
             )
         with file.open(encoding="utf-8") as opened:
-            return opened.readline(4096).strip()
+            return opened.readline(65_536).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise CallerError(f"cannot read the key in `{file}`") from error
 

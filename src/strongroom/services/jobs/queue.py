@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from huey import MemoryHuey
 from sqlalchemy import event, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -28,11 +27,13 @@ from strongroom.errors import (
     UnavailableError,
     ValidationError,
 )
-from strongroom.services.jobs.handing import JsonSerializer, QuietConsumer
 from strongroom.services.jobs.tables import JobRow
 from strongroom.services.jobs.trying import Ending, GivenUp, Handler, JobContext, tried
 from strongroom.services.jobs.types import MAX_ATTEMPTS, JobState, JobStatus
 from strongroom.vault.database import Database
+
+if TYPE_CHECKING:
+    from strongroom.services.jobs.handing import QuietConsumer
 
 LEASE_SECONDS = 30.0
 _SWEEP_SECONDS = 10.0
@@ -86,6 +87,12 @@ class Jobs:
         self._consumer: QuietConsumer | None = None
         self._stopping = threading.Event()
         self._sweeper: threading.Thread | None = None
+        # The command line knows this room too and has no jobs: it need not load huey, which loads
+        # every database that it could use.
+        from huey import MemoryHuey
+
+        from strongroom.services.jobs.handing import JsonSerializer
+
         self._huey = MemoryHuey("strongroom", serializer=JsonSerializer(), results=False)
         self._task = self._huey.task(name=_TASK)(self._work)
 
@@ -173,6 +180,8 @@ class Jobs:
         """Feed what earlier servers left, and start the worker threads."""
         if self._consumer is not None:
             raise RuntimeError("the jobs run already")
+        from strongroom.services.jobs.handing import QuietConsumer
+
         self._stopping.clear()
         self._take_over(at_start=True)
         self._consumer = QuietConsumer(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from strongroom.services.models.bill_of_materials import Library
+from strongroom.engines.scanning.cyclonedx import Library
 from strongroom.services.models.provenance import Origin
 from strongroom.services.models.statements import SignedVersion
 from strongroom.services.models.tables import ModelDecisionRow, ModelEntryRow

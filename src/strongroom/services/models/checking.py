@@ -120,6 +120,7 @@ class Checker:
             with self._alarm(row):
                 self._registry.require_current(session, row)
                 self._registry.require_files(session, entry)
+                self._registry.registrants(session, row)
                 files = self._registry.files(session, entry)
                 facts = self._registry.shown_facts(session, row)
         with ModelFiles(context.database, self._blobs, files) as opened:

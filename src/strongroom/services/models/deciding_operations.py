@@ -11,7 +11,13 @@ from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Route, operation
 from strongroom.gate.operation import Call
 from strongroom.services.models.decision_statements import approval_statement, decision_statement
-from strongroom.services.models.parts import VERSION_ROUTE, ModelParts, rule_shown, version_entity
+from strongroom.services.models.parts import (
+    VERSION_ROUTE,
+    ModelParts,
+    named,
+    rule_shown,
+    version_entity,
+)
 from strongroom.services.models.promotion import Approver, Judged, judge
 from strongroom.services.models.promotion_types import ApprovedVersion
 from strongroom.services.models.registry import describe
@@ -56,7 +62,9 @@ class DecidingOperations(ModelParts):
             if row.digest != found.signed.digest:
                 raise StateError("the version changed while it was being approved")
             opened = self._cases.open(session, row)
-            if any(one.id == call.principal.id for one in opened.case.approved):
+            before = {one.id for one in opened.case.approved}
+            # Enough have where one of them could not for a while: then any of them ends it.
+            if call.principal.id in before and len(before) < opened.rules.approvals:
                 raise StateError(
                     "you have approved it already", next_step="ask somebody else to approve it"
                 )
@@ -72,7 +80,8 @@ class DecidingOperations(ModelParts):
             is_last = all(one.is_met for one in judged)
             about = approval_statement(
                 row, approver, at, request.comment, rules=opened.rules.digest,
-                judged=judged, earlier=opened.earlier, is_last=is_last,
+                judged=judged, is_last=is_last,
+                earlier=[one for one in opened.earlier if one["approved_by"] != approver.id],
             )  # fmt: skip
             decision = Decision.APPROVED if is_last else Decision.APPROVAL
             envelope = self._decisions.add(
@@ -83,16 +92,17 @@ class DecidingOperations(ModelParts):
                 row.approval = envelope
                 row.state = ModelState.APPROVED
                 self._registry.seal_state(session, row)
-            approvals = [*(one.id for one in opened.case.approved), approver.id]
+            approvals = [*sorted(before - {approver.id}), approver.id]
             call.note(
                 digest=row.digest, verdict=row.verdict, own=approver.id in opened.case.own,
                 rules=opened.rules.digest, approvals=len(approvals), state=row.state,
                 purpose=approver.purpose,
             )  # fmt: skip
+            names = self._names(session, approvals)
             return ApprovedVersion(
                 **describe(row).model_dump(),
                 approvals=approvals,
-                rules=[rule_shown(one) for one in judged],
+                rules=[named(rule_shown(one), names) for one in judged],
             )
 
     @operation(

@@ -14,17 +14,16 @@ from typing import Any
 from sqlalchemy import select
 
 from strongroom.engines.crypto import dsse
-from strongroom.engines.scanning.reading import MalformedError
-from strongroom.engines.scanning.requirements import read_environment, read_requirements
+from strongroom.engines.scanning import cyclonedx
+from strongroom.engines.scanning.cyclonedx import Library
 from strongroom.errors import TamperedError
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Route, Stream, in_workspace, operation
 from strongroom.gate.operation import Call
 from strongroom.services.models import bill_of_materials, card, open_signature, provenance
-from strongroom.services.models.bill_of_materials import Library
 from strongroom.services.models.files import ModelFiles
 from strongroom.services.models.parts import VERSION_ROUTE, ModelParts, version_entity
-from strongroom.services.models.provenance import LOCKS, Origin
+from strongroom.services.models.provenance import Origin
 from strongroom.services.models.statements import SignedVersion
 from strongroom.services.models.tables import ModelDecisionRow, ModelEntryRow, ModelFileRow
 from strongroom.services.models.types import (
@@ -35,8 +34,6 @@ from strongroom.services.models.types import (
 )
 
 _VERSION = installed_version("strongroom")
-_MAX_LOCK_BYTES = 1 << 20
-_MAX_LOCKS = 16
 
 
 class DocumentOperations(ModelParts):
@@ -112,7 +109,7 @@ class DocumentOperations(ModelParts):
         command=Command("model bom", positional=("name", "version")),
     )
     def bom(self, call: Call, request: ModelReference) -> Stream:
-        """Give the bill of materials of a version: CycloneDX 1.6 for machine learning."""
+        """Give the bill of materials of a version: CycloneDX 1.7 for machine learning."""
         row, signed, files = self._signed(call, request)
         made = bill_of_materials.bill(
             row, signed, self._origin(call, row), self._libraries(row, signed, files), _VERSION
@@ -173,36 +170,17 @@ class DocumentOperations(ModelParts):
         locks = [
             file
             for file in signed.files
-            if file.path.rpartition("/")[2] in LOCKS and file.size <= _MAX_LOCK_BYTES
-        ][:_MAX_LOCKS]
-        found: dict[str, Library] = {}
+            if file.path.rpartition("/")[2] in cyclonedx.LOCKS
+            and file.size <= cyclonedx.MAX_LOCK_BYTES
+        ][: cyclonedx.MAX_LOCKS]
+        found = []
         with self._verifier.alarm(row), ModelFiles(self._database, self._blobs, files) as opened:
             for file in locks:
                 content = b"".join(opened.reader(file.path).chunks())
                 if sha256(content).hexdigest() != file.sha256:
                     raise TamperedError(f"the file `{file.path}` is not what was signed")
-                for library in _asked_for(file.path, content):
-                    found.setdefault(library.ref, library)
-        pinned = {library.name for library in found.values() if library.version}
-        return [one for one in found.values() if one.version or one.name not in pinned]
-
-
-def _asked_for(path: str, content: bytes) -> Iterator[Library]:
-    """Libraries that a file names; those that cannot be read are for the scan to tell."""
-    try:
-        if path.endswith(".txt"):
-            read = read_requirements(content.decode("utf-8", "replace"))
-        else:
-            read = read_environment(content)
-    except MalformedError:
-        return
-    for one in read.wanted:
-        yield Library(
-            kind="pypi" if one.is_pypi else "conda",
-            name=one.name,
-            version=str(one.version) if one.version is not None else "",
-            asked_for=f"{one.name}{one.specifier}",
-        )
+                found.append((file.path, content))
+        return cyclonedx.libraries(found)
 
 
 def _json(value: Any) -> Iterator[bytes]:  # noqa: ANN401 # JSON

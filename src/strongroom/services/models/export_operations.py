@@ -37,10 +37,10 @@ class ExportOperations(DocumentOperations):
         registered.
         """
         row, signed, files = self._signed(call, request)
-        with call.reading() as session:
+        with self._verifier.alarm(row), call.reading() as session:
             is_same = self._is_as_signed(session, signed, files)
             bundle = open_signature.bundle(row.model, signed, self._keys.signing_key(session))
-        if not is_same:
+        if not is_same or row.tampered_at is not None:
             # Which one it is, the full verification says, and raises the alarm.
             self._verifier.verify(request.workspace, request.name, request.version)
         more = {open_signature.FILE_NAME: bundle}
@@ -54,7 +54,8 @@ class ExportOperations(DocumentOperations):
         opened = ModelFiles(self._database, self._blobs, files)
         name = f"{row.model}-v{row.version}.{request.form.value}.tar"
         if request.form is not ExportForm.OCI:
-            return Stream("application/x-tar", opened.tar(more), name)
+            pieces = self._verifier.watched(row, opened.tar(more))
+            return Stream("application/x-tar", pieces, name)
         annotations = {
             "org.opencontainers.image.created": row.registered_at.isoformat(),
             "org.opencontainers.image.title": row.model,
@@ -62,7 +63,7 @@ class ExportOperations(DocumentOperations):
             "dev.strongroom.manifest": f"sha256:{signed.digest}",
         }
         layout = oci_layout(opened, signed.files, more, annotations, f"v{row.version}")
-        return Stream("application/x-tar", layout, name)
+        return Stream("application/x-tar", self._verifier.watched(row, layout), name)
 
     def _is_as_signed(
         self, session: Session, signed: SignedVersion, files: list[ModelFileRow]

@@ -45,6 +45,7 @@ from strongroom.services.models.import_types import (
     SendFile,
 )
 from strongroom.services.models.parts import ModelParts
+from strongroom.services.models.registry import checked_name
 from strongroom.services.models.statements import ManifestFile, manifest_digest
 from strongroom.services.models.tables import ModelEntryRow, ModelImportRow
 from strongroom.services.models.types import ModelFile, ModelState, Provenance
@@ -85,6 +86,7 @@ class ImportOperations(ModelParts):
         file need not be sent that has come already, or that a version of the workspace has which
         the caller may pull.
         """
+        checked_name(request.workspace, request.name, 1)
         files = read_manifest(text_of(call, MAX_MANIFEST_BYTES, "manifest"), self._blobs.max_bytes)
         digest, by = manifest_digest(files), call.principal.id
         call.note(manifest=digest, files=len(files))
@@ -147,8 +149,9 @@ class ImportOperations(ModelParts):
             expected = self._uploads.files(session, row).get(request.path)
         if expected is None:
             raise NotFoundError(f"the import has no file `{request.path}`")
+        pieces = self._uploads.kept_alive(self._database, request.id, call.stream())
         with self._blobs.put(
-            request.workspace, MODEL_FILE_KIND, call.stream(), expected_size=expected.size
+            request.workspace, MODEL_FILE_KIND, pieces, expected_size=expected.size
         ) as staged:
             if staged.sha256 != expected.sha256:
                 raise ValidationError(

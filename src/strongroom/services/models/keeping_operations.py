@@ -9,6 +9,7 @@ from strongroom.errors import NotFoundError
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Limits, Route, in_workspace, operation
 from strongroom.gate.operation import Call
+from strongroom.services.models.assessing_types import AssessmentState
 from strongroom.services.models.decision_statements import decision_statement
 from strongroom.services.models.keeping_types import (
     DeletedVersion,
@@ -19,7 +20,7 @@ from strongroom.services.models.keeping_types import (
 from strongroom.services.models.parts import VERSION_ROUTE, ModelParts, version_entity
 from strongroom.services.models.registry import seal_files
 from strongroom.services.models.retention import Kept, Outdated, outdated
-from strongroom.services.models.tables import ModelEntryRow, ModelFileRow
+from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow, ModelFileRow
 from strongroom.services.models.types import Decision, ModelState
 from strongroom.vault.blobs import BlobRow
 from strongroom.vault.database import Base
@@ -130,8 +131,21 @@ class KeepingOperations(ModelParts):
         """When a version was decided on; registered, where only its checks decided."""
         if row.state not in (ModelState.REJECTED, ModelState.RETIRED):
             return row.registered_at
-        decided = self._decisions.of(session, row.id)
+        decided = [
+            one for one in self._decisions.of(session, row.id) if one.decision != Decision.ASSESSED
+        ]
         return decided[-1].at if decided else row.registered_at
+
+    def _drop_assessments(self, session: Session, row: ModelEntryRow) -> None:
+        """Their reports name people by pseudonyms: they go with the version."""
+        of_version = select(ModelAssessmentRow).where(ModelAssessmentRow.entry == row.id)
+        for one in session.scalars(of_version):
+            for blob in (one.wish, one.kept, one.report):
+                if blob is not None:
+                    self._freed(session, blob)
+            one.wish = one.kept = one.report = None
+            if one.state == AssessmentState.QUEUED:
+                one.state, one.reason = AssessmentState.BROKEN, "the version was deleted"
 
     def _delete(
         self, session: Session, call: Call, row: ModelEntryRow, comment: str
@@ -165,6 +179,7 @@ class KeepingOperations(ModelParts):
             if part is not None:
                 self._freed(session, part)
         row.report = row.statement = row.onnx = None
+        self._drop_assessments(session, row)
         if state == ModelState.CHECKED:
             row.state, row.reason = ModelState.REJECTED, comment or "deleted"
         row.deleted_at = at

@@ -15,7 +15,9 @@ from strongroom.services.models.lineage import FACT, DataSource, SourceState
 from strongroom.services.models.parts import (
     VERSION_ROUTE,
     ModelParts,
+    broken_rule,
     may_read,
+    named,
     rule_shown,
     version_entity,
 )
@@ -205,13 +207,11 @@ class LookingOperations(ModelParts):
         try:
             opened = self._cases.open(session, row)
         except TamperedError as error:
-            broken = RuleShown(
-                rule="integrity", is_met=False, warns=False, says=error.message,
-                next_step=error.next_step,
-            )  # fmt: skip
-            return [], [broken]
+            return [], [broken_rule(error)]
         judged = judge(opened.rules, opened.case, self._now())
-        return [one.id for one in opened.case.approved], [rule_shown(one) for one in judged]
+        approved = [one.id for one in opened.case.approved]
+        names = self._names(session, approved)
+        return approved, [named(rule_shown(one), names) for one in judged]
 
 
 def _any_erased(sources: Sequence[DataSource]) -> bool:

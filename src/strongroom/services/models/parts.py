@@ -1,13 +1,14 @@
 """What the verbs on model versions share: the rows, and how a version is found and described."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from strongroom.errors import ModelRefusedError, StateError
+from strongroom.errors import ModelRefusedError, StateError, TamperedError
 from strongroom.gate.access.types import Entity
+from strongroom.gate.identity.accounts import Accounts
 from strongroom.gate.operation import Call
 from strongroom.services.models.decisions import Decisions
 from strongroom.services.models.promotion import Judged
@@ -65,6 +66,22 @@ def rule_shown(judged: Judged) -> RuleShown:
     )  # fmt: skip
 
 
+def broken_rule(error: TamperedError) -> RuleShown:
+    """In the place of all rules, where what they are judged by was changed outside the server."""
+    return RuleShown(
+        rule="integrity", is_met=False, warns=False, says=error.message,
+        next_step=error.next_step,
+    )  # fmt: skip
+
+
+def named(judged: RuleShown, names: Mapping[str, str]) -> RuleShown:
+    """A rule that says people's names in the place of their ids, for people to read."""
+    says = judged.says
+    for identifier, name in names.items():
+        says = says.replace(identifier, name)
+    return judged.model_copy(update={"says": says})
+
+
 def require_pullable(row: ModelEntryRow) -> None:
     """Return if a version may leave the server.
 
@@ -114,6 +131,11 @@ class ModelParts:
             )
         # Before anything is decided on it: what is written next is sealed whole.
         self._registry.require_current(session, row)
+
+    @staticmethod
+    def _names(session: Session, ids: Sequence[str]) -> dict[str, str]:
+        """Names of accounts that there are, by id."""
+        return {one: known.name for one, known in Accounts().names(session, ids).items()}
 
     def _require_pullable(self, row: ModelEntryRow) -> None:
         require_pullable(row)

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from strongroom.engines.crypto import dsse
+from strongroom.errors import TamperedError
 from strongroom.gate.access.grants import holders
 from strongroom.gate.access.types import PrincipalKind
 from strongroom.gate.audit.types import AuditClass
@@ -21,7 +22,14 @@ from strongroom.gate.declaration import (
 from strongroom.gate.identity.accounts import Accounts
 from strongroom.gate.operation import Call
 from strongroom.services.data.bodies import text_of
-from strongroom.services.models.parts import ModelParts, may_read, model_entity, rule_shown
+from strongroom.services.models.parts import (
+    ModelParts,
+    broken_rule,
+    may_read,
+    model_entity,
+    named,
+    rule_shown,
+)
 from strongroom.services.models.promotion import Approver, counts, judge
 from strongroom.services.models.promotion_cases import Ground, OpenCase
 from strongroom.services.models.promotion_policies import WorkspaceRules
@@ -123,7 +131,7 @@ class PolicyOperations(ModelParts):
             ]
             people = self._people(session, request.workspace)
             ground = self._cases.ground(session, request.workspace) if rows else None
-            found = [self._waiting(session, row, people, ground) for row in rows]
+        found = [self._waiting(call, row, people, ground) for row in rows]
         call.note(waiting=len(found))
         return WaitingVersions(waiting=found)
 
@@ -151,7 +159,7 @@ class PolicyOperations(ModelParts):
                 .limit(MAX_LISTED)
             ).all()
         entries: list[HistoryEntry] = []
-        for row in rows:
+        for row in (row for row in rows if may_read(call, row)):
             with self._verifier.alarm(row), call.reading() as session:
                 entries += self._entries(session, row)
         entries.sort(key=lambda entry: entry.at, reverse=True)
@@ -160,19 +168,32 @@ class PolicyOperations(ModelParts):
     # ---- parts ----
 
     def _waiting(
-        self, session: Session, row: ModelEntryRow, people: list[tuple[str, Approver]],
+        self, call: Call, row: ModelEntryRow, people: list[tuple[str, Approver]],
         ground: Ground | None,
     ) -> WaitingVersion:  # fmt: skip
-        opened = self._cases.open(session, row, ground)
-        judged = judge(opened.rules, opened.case, self._now())
+        approved: list[str] = []
+        could: list[str] = []
+        try:
+            with self._verifier.alarm(row), call.reading() as session:
+                opened = self._cases.open(session, row, ground)
+        except TamperedError as error:
+            # That version waits for its integrity; the others are shown all the same.
+            unmet = [broken_rule(error)]
+        else:
+            judged = judge(opened.rules, opened.case, self._now())
+            approved = [one.id for one in opened.case.approved]
+            unmet = [rule_shown(one) for one in judged if not one.is_met]
+            could = _who_could(opened, people)
+        with call.reading() as session:
+            names = self._names(session, [row.registered_by, *approved])
         return WaitingVersion(
             name=row.model,
             version=row.version,
-            registered_by=row.registered_by,
+            registered_by=names.get(row.registered_by, row.registered_by),
             registered_at=row.registered_at,
-            approvals=[one.id for one in opened.case.approved],
-            unmet=[rule_shown(one) for one in judged if not one.is_met],
-            people=_who_could(opened, people),
+            approvals=[names.get(one, one) for one in approved],
+            unmet=[named(one, names) for one in unmet],
+            people=could,
         )
 
     def _people(self, session: Session, workspace: str) -> list[tuple[str, Approver]]:
@@ -212,6 +233,8 @@ class PolicyOperations(ModelParts):
 
 def _who_could(opened: OpenCase, people: list[tuple[str, Approver]]) -> list[str]:
     done = {one.id for one in opened.case.approved}
+    if len(done) >= opened.rules.approvals:
+        done = set()  # enough, but nobody has ended it since: anybody does
     return sorted(
         name
         for name, one in people

@@ -147,9 +147,14 @@ def _signature(rules: Rules, case: Case) -> Judged:
 def _assessments(rules: Rules, case: Case, now: datetime) -> Iterable[Judged]:
     for rule in rules.assessments:
         found = case.assessments.get(rule.kind)
-        step = f"have the version assessed: {rule.kind}"
+        step = f"have it assessed: `strongroom model assess NAME VERSION --kind {rule.kind}`"
         if found is None:
-            yield Judged("assessment", False, f"no assessment of kind {rule.kind}", step)
+            yield Judged(
+                "assessment",
+                False,
+                f"no assessment of kind {rule.kind} under the plan in force",
+                step,
+            )
         elif not found.passed:
             yield Judged("assessment", False, f"the assessment {rule.kind} did not pass", step)
         elif now - found.at > timedelta(days=rule.newer_than_days):

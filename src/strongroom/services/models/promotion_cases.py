@@ -1,18 +1,19 @@
 """What is known of a version where somebody asks whether it may be admitted."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from strongroom.engines.crypto.signing import VerifyingKey
-from strongroom.errors import TamperedError
+from strongroom.errors import TamperedError, ValidationError
 from strongroom.gate.access.grants import Grants
-from strongroom.gate.access.types import PrincipalKind
-from strongroom.gate.identity.tables import AccountRow
+from strongroom.services.models.assessment_plans import AssessmentPlans
+from strongroom.services.models.assessment_standing import newest, standing
 from strongroom.services.models.decisions import Decisions
-from strongroom.services.models.promotion import Approver, Case, counts
+from strongroom.services.models.promotion import Approver, Assessed, Case, counts
 from strongroom.services.models.promotion_policies import PromotionPolicies
 from strongroom.services.models.promotion_rules import Rules
 from strongroom.services.models.registry import Registry
@@ -50,6 +51,7 @@ class PromotionCases:
         self._registry = registry
         self._policies = policies
         self._decisions = decisions
+        self._plans = AssessmentPlans(keyring)
 
     def ground(self, session: Session, workspace: str) -> Ground:
         """For `open`, read once for many versions. Raises as `open`."""
@@ -70,8 +72,9 @@ class PromotionCases:
         rules, key = ground.rules, ground.key.key_id
         bare = Case(
             verdict=row.verdict, reason=row.reason, signed_by=key, home_key=key,
-            own=self._own(session, row),
+            own=self._registry.registrants(session, row),
             sources=self._registry.sources(session, row),
+            assessments=self._assessed(session, row, rules),
         )  # fmt: skip
         given = self._decisions.partial_approvals(session, row, rules.digest, ground.key)
         approved, earlier = [], []
@@ -87,8 +90,21 @@ class PromotionCases:
         case = Case(
             verdict=bare.verdict, reason=bare.reason, signed_by=bare.signed_by,
             home_key=bare.home_key, own=bare.own, sources=bare.sources, approved=approved,
+            assessments=bare.assessments,
         )  # fmt: skip
         return OpenCase(rules, case, earlier)
+
+    def _assessed(
+        self, session: Session, row: ModelEntryRow, rules: Rules
+    ) -> Mapping[str, Assessed]:
+        """The newest assessment of each kind that the rules ask for, under the plan in force."""
+        if not rules.assessments:
+            return {}
+        plans = {}
+        for rule in rules.assessments:
+            with suppress(ValidationError):  # nobody has set such a plan: nothing meets the rule
+                plans[rule.kind] = self._plans.of(session, row.workspace, rule.kind).plan.digest
+        return newest(standing(session, self._decisions, self._keys, row), plans)
 
     def roles(self, session: Session, principal: str, workspace: str) -> frozenset[str]:
         """Ids of the roles that somebody holds in a workspace; none if suspended or not sealed."""
@@ -99,10 +115,3 @@ class PromotionCases:
         if standing.suspended:
             return frozenset()
         return frozenset(role for place, role in standing.grants if place == workspace)
-
-    def _own(self, session: Session, row: ModelEntryRow) -> frozenset[str]:
-        """Who registered a version; of a program also who made it and could act through it."""
-        account = session.get(AccountRow, row.registered_by)
-        if account is None or account.kind != PrincipalKind.SERVICE:
-            return frozenset({row.registered_by})
-        return frozenset({row.registered_by, account.created_by})

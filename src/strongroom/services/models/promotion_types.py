@@ -72,6 +72,7 @@ class WaitingVersion(_Answer):
     """A version that waits.
 
     Attributes:
+        registered_by, approvals: names; the id of an account that is gone.
         unmet: the rules that it does not meet yet.
         people: names of those who could approve it now.
     """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strongroom.engines.crypto.dsse import Statement, Subject
+from strongroom.engines.scanning.cyclonedx import LOCKS
 from strongroom.services.models.commitments import PREFIX
 from strongroom.services.models.lineage import DataSource
 from strongroom.services.models.statements import SignedVersion
@@ -23,9 +24,6 @@ TRAINED_HERE = "urn:strongroom:builder:sandboxed-training:v1"
 RECORDED_RUN = "urn:strongroom:builder:recorded-run:v1"
 COMMITMENT = "strongroomHmacSha256"
 """Algorithm of a dataset's digest: keyed, so only the server can make it from the data."""
-
-LOCKS = ("requirements.txt", "conda.yaml", "python_env.yaml")
-"""Files of a model that say in which environment it was made."""
 _PRIVACY = "privacy."
 
 

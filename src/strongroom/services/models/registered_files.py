@@ -61,7 +61,9 @@ def check_names(paths: Sequence[str]) -> None:
         parts = path.split("/")
         if {"", "."} & {*parts}:
             raise ValidationError(f"a file of the model is called `{path}`")
-        folded = unicodedata.normalize("NFC", path).casefold()
+        # Windows drops points and spaces at the end of a name.
+        plain = "/".join(part.rstrip(". ") or part for part in parts)
+        folded = unicodedata.normalize("NFC", plain).casefold()
         if folded in seen:
             other = seen[folded]
             same = f"`{path}`" if other == path else f"`{other}` and `{path}`, which may be one"

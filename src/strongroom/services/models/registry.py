@@ -25,6 +25,7 @@ from strongroom.services.data.catalog import Catalog
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.tables import JobRow
 from strongroom.services.jobs.types import JobState
+from strongroom.services.models import registrants
 from strongroom.services.models.commitments import Commitments
 from strongroom.services.models.lineage import FACT, DataSource, Lineage
 from strongroom.services.models.registered_files import check_files
@@ -89,10 +90,12 @@ class Registry:
             ConflictError: that version is there already.
             NotFoundError: a file's blob is not there.
         """
-        reference = _checked_name(workspace, model, version)
+        reference = checked_name(workspace, model, version)
         check_files(session, workspace, files)
         traced = self._lineage.traced(session, workspace, provenance.datasets)
-        facts = json.dumps({**provenance.facts(), FACT: traced}, sort_keys=True).encode()
+        behind = sorted(registrants.registrants(session, actor))
+        kept = {**provenance.facts(), FACT: traced, registrants.FACT: behind}
+        facts = json.dumps(kept, sort_keys=True).encode()
         if len(facts) > MAX_FACTS_BYTES:
             raise TooLargeError(f"the provenance of a model may have {MAX_FACTS_BYTES} bytes")
         entry = f"mdl_{secrets.token_hex(12)}"
@@ -200,7 +203,17 @@ class Registry:
 
     def shown_facts(self, session: Session, row: ModelEntryRow) -> dict[str, Any]:
         """The provenance as it may be shown and signed, see `Commitments`; raises as `facts`."""
-        return self._commitments.facts(session, row.workspace, self.facts(session, row))
+        facts = self._commitments.facts(session, row.workspace, self.facts(session, row))
+        facts.pop(registrants.FACT, None)
+        return facts
+
+    def registrants(self, session: Session, row: ModelEntryRow) -> frozenset[str]:
+        """Accounts that stand behind the registration of a version; raises as `facts`.
+
+        Raises:
+            TamperedError: the row names somebody who did not register it.
+        """
+        return registrants.registrants_of(session, row, self.facts(session, row))
 
     def sources(self, session: Session, row: ModelEntryRow) -> list[DataSource]:
         """The data that a version was trained on, as it stands now; raises as `facts`."""
@@ -314,7 +327,12 @@ def _facts_context(entry: str) -> bytes:
     return bind("strongroom model facts", 1, entry)
 
 
-def _checked_name(workspace: str, model: str, version: int) -> ModelReference:
+def checked_name(workspace: str, model: str, version: int) -> ModelReference:
+    """The name of a version that may be registered.
+
+    Raises:
+        ValidationError: it could be taken for another, or holds what no name may.
+    """
     # What is not printable, or of two spellings, could pass for another model's name.
     is_plain = model.isprintable() and model == unicodedata.normalize("NFC", model).strip()
     if not is_plain:

@@ -148,6 +148,7 @@ def read_version(envelope: bytes, key: VerifyingKey, row: ModelEntryRow) -> Sign
     predicate: Mapping[str, Any] = statement.predicate
     try:
         about = (predicate["workspace"], predicate["model"], predicate["version"])
+        registered_by = predicate["registered_by"]
         manifest, conversion = predicate["manifest"], predicate["conversion"]
         files = tuple(
             ManifestFile(subject.name, int(manifest["sizes"][subject.name]), subject.sha256)
@@ -166,6 +167,8 @@ def read_version(envelope: bytes, key: VerifyingKey, row: ModelEntryRow) -> Sign
         raise TamperedError("the signed statement is not of this form") from None
     if about != (row.workspace, row.model, row.version):
         raise TamperedError("the signed statement is about another model version")
+    if registered_by != row.registered_by:
+        raise TamperedError("the version names another than the one who registered it")
     if signed.digest != manifest_digest(files) or signed.digest != row.digest:
         raise TamperedError("the manifest is not the one that was signed")
     return signed

@@ -109,3 +109,43 @@ class ModelImportFileRow(Base):
     upload: Mapped[str] = mapped_column(ForeignKey("model_imports.id"), primary_key=True)
     path: Mapped[str] = mapped_column(String(1024), primary_key=True)
     blob: Mapped[str] = mapped_column(ForeignKey("blobs.id"), index=True)
+
+
+class ModelPlanRow(Base):
+    """The plan of a kind of assessment in a workspace, sealed; see `assessment_plans.py`."""
+
+    __tablename__ = "model_plans"
+
+    workspace: Mapped[str] = mapped_column(String(63), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64), primary_key=True)
+    plan: Mapped[bytes] = mapped_column(LargeBinary)
+    plan_key: Mapped[bytes] = mapped_column(LargeBinary)
+    plan_key_version: Mapped[int]
+    set_by: Mapped[str] = mapped_column(String(64))
+    set_at: Mapped[datetime]
+
+
+class ModelAssessmentRow(Base):
+    """One assessment of a version.
+
+    What is believed of it is the signed decision that its job leaves (`decisions.py`); this row
+    says where it stands and where its report lies.
+    """
+
+    __tablename__ = "model_assessments"
+
+    id: Mapped[str] = mapped_column(String(28), primary_key=True)
+    entry: Mapped[str] = mapped_column(ForeignKey("model_entries.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(8))
+    verdict: Mapped[str] = mapped_column(String(8), default="")
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    wish: Mapped[str | None] = mapped_column(String(32))
+    """Blob of what was asked for: plan and rows; gone once it has ended."""
+    kept: Mapped[str | None] = mapped_column(String(32))
+    """Blob of the tests that have run, for a job that goes on; gone once it has ended."""
+    report: Mapped[str | None] = mapped_column(String(32))
+    job: Mapped[str] = mapped_column(String(28))
+    asked_by: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

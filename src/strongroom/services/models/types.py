@@ -31,13 +31,17 @@ class ModelState(StrEnum):
 
 
 class Decision(StrEnum):
-    """What a person decided on a version; an approval is one of several that are asked for."""
+    """What was decided on a version; an approval is one of several that are asked for.
+
+    An assessment is no decision of a person: it is what the tests said, signed like the others.
+    """
 
     APPROVAL = "approval"
     APPROVED = "approved"
     REJECTED = "rejected"
     RETIRED = "retired"
     DELETED = "deleted"
+    ASSESSED = "assessed"
 
 
 class CheckState(StrEnum):

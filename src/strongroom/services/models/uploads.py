@@ -10,7 +10,7 @@ An import into which nothing has come for a day is swept, with its files.
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
@@ -24,12 +24,14 @@ from strongroom.services.models.statements import ManifestFile
 from strongroom.services.models.tables import ModelImportFileRow, ModelImportRow
 from strongroom.vault.blob_writing import StagedBlob
 from strongroom.vault.blobs import BlobStore
+from strongroom.vault.database import Database
 
 MANIFEST_KIND = "model-import"
 LIFE = timedelta(days=1)
-"""Of an import, counted from the last file that came."""
+"""Of an import, counted from the last that came of a file."""
 MAX_OPEN = 16
 """Imports that one person has under way in one workspace."""
+_TOUCHED_EVERY = timedelta(hours=1)
 _MANIFESTS_HELD = 4
 _SWEPT_AT_ONCE = 2_000
 """Files, in one transaction."""
@@ -156,6 +158,24 @@ class Uploads:
         blob = self._blobs.commit(session, file).id
         session.add(ModelImportFileRow(upload=row.id, path=path, blob=blob))
         session.flush()
+
+    def kept_alive(
+        self, database: Database, upload: str, pieces: Iterable[bytes]
+    ) -> Iterator[bytes]:
+        """Pieces of a file as they come; one that takes longer than a day is not swept meanwhile.
+
+        Not inside a write of the same thread.
+        """
+        touched_at = self._now()
+        for piece in pieces:
+            if self._now() - touched_at >= _TOUCHED_EVERY:
+                touched_at = self._now()
+                with database.write() as session:
+                    row = session.get(ModelImportRow, upload)
+                    # What was given up meanwhile does not come to life again.
+                    if row is not None and self.expires_at(row) > touched_at:
+                        row.touched_at = touched_at
+            yield piece
 
     def require_as_announced(
         self, session: Session, sent: Mapping[str, str], files: Mapping[str, ManifestFile]

@@ -131,6 +131,15 @@ class Verifier:
             files=files,
         )
 
+    def watched(self, row: ModelEntryRow, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Pieces of a version on their way out: one that is not what was sealed raises the alarm.
+
+        Raises:
+            TamperedError: while iterating; whoever receives them sees them end too early.
+        """
+        with self.alarm(row):
+            yield from pieces
+
     # ---- parts ----
 
     def _signed(self, row: ModelEntryRow) -> tuple[SignedVersion, list[ModelFileRow], str]:

@@ -16,12 +16,13 @@ OWN = parse_custom_types("""
 pattern = 'QX-\\d{3}'
 role = "quasi"
 """)
-FINDER = text_finder(model=False, custom=OWN)
 TEXTS = [f"The lamp QX-{at:03} was mended in the morning." for at in range(100, 140)]
 
 
 def test_the_role_is_that_of_the_type() -> None:
-    findings = discover_table(pa.table({"note": TEXTS}), custom=OWN, finder=FINDER)
+    findings = discover_table(
+        pa.table({"note": TEXTS}), custom=OWN, finder=text_finder(model=False, custom=OWN)
+    )
     column = findings.columns[0]
     assert {one.type: one.role for one in column.inside} == {"lamp_code": Role.QUASI}
     assert wording.role_of_column(column) is Role.QUASI

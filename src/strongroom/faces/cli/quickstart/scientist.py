@@ -121,6 +121,7 @@ def smuggle() -> dict[str, Any]:
             logged = mlflow.sklearn.log_model(
                 LogisticRegression().fit([[0.0], [1.0]], [0, 1]),
                 name="model",
+                serialization_format="pickle",
                 pip_requirements=REQUIREMENTS,
             )
             local = Path(mlflow.artifacts.download_artifacts(logged.model_uri, dst_path=folder))

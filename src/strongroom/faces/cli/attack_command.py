@@ -1,0 +1,210 @@
+"""The command `attack`: its options and help. The work is done elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strongroom.errors import UsageError
+from strongroom.faces.cli.options import Json, Profile, Server, Workspace
+from strongroom.faces.cli.privacy_commands import As, Force, MaxSeconds, Trusted
+
+_ROWS = "Rows"
+_PLAN = "What is tried"
+_ADDRESS = "A model behind an address"
+_SELF = "A running server"
+_OUTPUT = "Output"
+
+File = Path | None
+
+
+def attack(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model's file or folder, or the https address of one that answers.",
+        ),
+    ] = "",
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", metavar="FILE", rich_help_panel=_ROWS, help="Rows it was trained on."
+        ),
+    ] = "",
+    held_out: Annotated[
+        str,
+        typer.Option(
+            "--held-out", metavar="FILE", rich_help_panel=_ROWS, help="Rows it never saw."
+        ),
+    ] = "",
+    label: Annotated[
+        str,
+        typer.Option(
+            "--label", metavar="COLUMN", rich_help_panel=_ROWS, help="What the model predicts."
+        ),
+    ] = "",
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--leave-out",
+            metavar="COLUMN",
+            rich_help_panel=_ROWS,
+            help="A column that does not go into the model.",
+        ),
+    ] = None,
+    plan: Annotated[
+        File,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            rich_help_panel=_PLAN,
+            help="Tests, gates, and what may change, as TOML.",
+        ),
+    ] = None,
+    draft_plan: Annotated[
+        File,
+        typer.Option(
+            "--draft-plan",
+            metavar="FILE",
+            rich_help_panel=_PLAN,
+            help="Write a plan to edit; attack nothing.",
+        ),
+    ] = None,
+    test: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--test", metavar="ID", rich_help_panel=_PLAN, help="Run this test; else all."
+        ),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", min=1, rich_help_panel=_PLAN, help="Each test attacks so many."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes", min=0.01, rich_help_panel=_PLAN, help="Of processor time, for all tests."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, rich_help_panel=_PLAN, help="Same seed, same report."),
+    ] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            "--epsilon", min=0.0, rich_help_panel=_PLAN, help="That the model claims; audited."
+        ),
+    ] = None,
+    key_file: Annotated[
+        File,
+        typer.Option(
+            "--key-file", metavar="FILE", rich_help_panel=_ADDRESS, help="Holds the bearer key."
+        ),
+    ] = None,
+    ca: Annotated[
+        File,
+        typer.Option(
+            "--ca",
+            metavar="FILE",
+            rich_help_panel=_ADDRESS,
+            help="Certificate authority to trust.",
+        ),
+    ] = None,
+    rows_each: Annotated[
+        int,
+        typer.Option(
+            "--rows-each", min=1, max=10_000, rich_help_panel=_ADDRESS, help="Rows in one request."
+        ),
+    ] = 100,
+    itself: Annotated[
+        bool,
+        typer.Option(
+            "--self", rich_help_panel=_SELF, help="Attack a running server in the place of a model."
+        ),
+    ] = False,
+    server: Server = None,
+    profile: Profile = None,
+    workspace: Workspace = None,
+    other_workspace: Annotated[
+        str,
+        typer.Option(
+            "--other-workspace",
+            metavar="NAME",
+            rich_help_panel=_SELF,
+            help="One in which the key is good for nothing.",
+        ),
+    ] = "",
+    keep: Annotated[
+        File,
+        typer.Option(
+            "--keep",
+            metavar="FILE",
+            rich_help_panel=_OUTPUT,
+            help="Keep there what is done, to go on after a break.",
+        ),
+    ] = None,
+    report: Annotated[
+        File,
+        typer.Option(
+            "--output", "-o", metavar="FILE", rich_help_panel=_OUTPUT, help="The report as JSON."
+        ),
+    ] = None,
+    html: Annotated[
+        File,
+        typer.Option(
+            "--html", metavar="FILE", rich_help_panel=_OUTPUT, help="The report with pictures."
+        ),
+    ] = None,
+    force: Force = False,
+    form: As = None,
+    max_seconds: MaxSeconds = 0.0,
+    trusted: Trusted = False,
+    as_json: Json = False,
+) -> None:
+    """Attack a model and say how it did: evasion, poisoned data, membership, extraction, load.
+
+    \b
+    strongroom attack model/ --data train.csv --held-out test.csv --label outcome --html report.html
+    strongroom attack model/ --label outcome --draft-plan plan.toml
+    strongroom attack model/ --data train.csv --held-out test.csv --plan plan.toml
+    strongroom attack https://host/endpoints/clinic/risk/score --held-out test.csv --label outcome
+
+    strongroom attack --self --workspace clinic --other-workspace research
+
+    The model runs in a sandbox, whatever its format. Every test plants something that it must
+    find; one that misses it proves nothing. Exit codes: 6 a gate was not kept, 1 nothing can be
+    concluded. `--self` asks a server for what it must refuse: paths that leave their place, code in
+    models, what belongs to others; it leaves a rejected model version and some experiments there.
+    """  # noqa: D301 # Typer keeps the lines after \b as they are
+    if itself:
+        from strongroom.faces.cli.self_attack.run import SelfOptions, run_self_attack
+        from strongroom.faces.client.profiles import resolve
+
+        found = resolve(
+            name=profile, server=server, ca=str(ca) if ca else None, workspace=workspace
+        )
+        tests = tuple(test or ())
+        raise typer.Exit(
+            run_self_attack(
+                SelfOptions(found, other_workspace, tests, report, html, force, as_json)
+            )
+        )
+    if not model:
+        raise UsageError("give the model to attack, or --self for a running server")
+    from strongroom.faces.cli.attack import AttackOptions, run_attack
+    from strongroom.faces.cli.attack_address import Address
+    from strongroom.faces.cli.promise_options import table_study
+
+    study = table_study(form, max_seconds, trusted=trusted)
+    raise typer.Exit(
+        run_attack(
+            model,
+            AttackOptions(
+                study, data, held_out, plan, label, tuple(test or ()), rows, minutes, seed,
+                tuple(left_out or ()), epsilon, Address(key_file, ca, rows_each), keep, report,
+                html, draft_plan, force=force, as_json=as_json,
+            ),
+        )
+    )  # fmt: skip

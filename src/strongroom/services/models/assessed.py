@@ -1,0 +1,102 @@
+"""A model and the rows it is assessed on, brought together as a subject."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from strongroom.engines.robustness.assessment.plan import Plan
+from strongroom.engines.robustness.assessment.subject import Sample, Subject
+from strongroom.engines.robustness.assessment.table import (
+    classes_of,
+    features_of,
+    sample_of,
+    space_of,
+)
+from strongroom.engines.robustness.recipes import Recipe
+from strongroom.engines.robustness.space import Space
+from strongroom.engines.robustness.target import Predict, Target
+from strongroom.errors import ValidationError
+from strongroom.services.models.model_inside import Inside
+from strongroom.services.models.subjects import About, AssessedModel
+
+Answers = Callable[[Space, Sequence[str]], Predict]
+"""How a model answers points of a space with these classes, none of them for a regression."""
+
+
+def subject_of(
+    plan: Plan,
+    trained: pa.Table | None,
+    held_out: pa.Table | None,
+    model: AssessedModel | Answers,
+    *,
+    epsilon: float | None = None,
+    delta: float = 0.0,
+) -> Subject:
+    """The subject of an assessment.
+
+    Args:
+        trained: rows that the model was trained on; None for unknown.
+        held_out: rows that it never saw; None: there are none. One of both is needed.
+        model: one that says what it is, or only how it answers.
+        epsilon, delta: of the differential privacy that it claims.
+    Raises: ValidationError: rows and model do not fit, or the plan names what there is not.
+    """
+    tables = [one for one in (trained, held_out) if one is not None]
+    about = model.about if isinstance(model, AssessedModel) else None
+    roles = plan.columns
+    features = features_of(tables[0], roles, about.features if about else ())
+    if about and not about.features and about.count not in {0, len(features.names)}:
+        raise ValidationError(
+            f"the model takes {about.count} features, the rows have {len(features.names)} columns "
+            "that could be some",
+            next_step="name the label in the plan, and the columns that are left out",
+        )
+    space = space_of(tables, features, plan)
+    classes = () if about and about.is_regression else _classes(tables, roles.label, about)
+    count = len(classes) or 1
+    predict: Predict
+    recipe: Recipe | None = None
+    inside = Inside()
+    clock: Callable[[], float] = time.perf_counter  # elsewhere nobody says what it costs
+    if isinstance(model, AssessedModel):
+        predict, recipe = model.predict(space, count), model.recipe(space, count)
+        clock = model.cpu_seconds
+        inside = model.inside(space)
+    else:
+        predict = model(space, classes)
+    remarks: list[str] = []
+    samples: list[Sample | None] = []
+    every_row = None
+    if trained is not None:
+        every_row, _ = sample_of(trained, space, features, roles, classes, whole_only=False)
+    for table in (trained, held_out):
+        if table is None:
+            samples.append(None)
+            continue
+        sample, told = sample_of(table, space, features, roles, classes)
+        samples.append(sample)
+        remarks += told
+    form = plan.answers
+    if about and classes and not about.has_probabilities:
+        form = replace(form, shows="labels")
+        remarks.append("the model names a class and no probability: its answers are labels")
+    return Subject(
+        Target(predict, classes=count, form=form), space, tuple(classes), samples[0], samples[1],
+        predict, every_row, recipe=recipe, exact=inside.exact, gradient=inside.gradient,
+        clock=clock, limits=plan.limits, epsilon=epsilon, delta=delta,
+        remarks=tuple(dict.fromkeys(remarks)),
+    )  # fmt: skip
+
+
+def _classes(tables: Sequence[pa.Table], label: str, about: About | None) -> tuple[str, ...]:
+    """Names of the classes in the order of the model's answers."""
+    if about is not None and about.classes:
+        return about.classes
+    if not label:
+        raise ValidationError(
+            "the model does not name its classes",
+            next_step="say which column holds them: --label, or `label` in the plan",
+        )
+    return classes_of(tables, label)
