@@ -108,6 +108,7 @@ model.export       ModelVersion x   x   .   x   x   .   .   .   .   .
 model.begin_import Model        x   x   .   x   x   .   .   .   .   .
 model.imports      Workspace    x   x   .   x   x   .   .   .   .   .
 model.send_file    Model        x   x   .   x   x   .   .   .   .   .
+model.send_files   Model        x   x   .   x   x   .   .   .   .   .
 model.finish_import Model       x   x   .   x   x   .   .   .   .   .
 model.drop_import  Model        x   x   .   x   x   .   .   .   .   .
 model.compare      ModelVersion x   x   x   x   x   .   x   x   .   .

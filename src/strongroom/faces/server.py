@@ -61,6 +61,8 @@ from strongroom.settings import Settings
 from strongroom.vault.certificates import ServerCertificate, ensure_certificate
 
 SHUTDOWN_SECONDS = 10
+JOB_THREADS = 3
+"""Jobs at once: two assessments, which take minutes, leave one for all else."""
 ADDRESS_FILE = "server.json"
 """In `run/` of the home while the server answers: its address and what to trust."""
 
@@ -116,7 +118,7 @@ class Built:
 def built(foundation: Foundation) -> Iterator[Built]:
     """Every room and face over `foundation`, running until the block ends."""
     settings = foundation.settings
-    jobs = Jobs(foundation.database)
+    jobs = Jobs(foundation.database, threads=JOB_THREADS)
     runners = Runners(
         required_layers=required_layers(settings.sandbox_required_layers),
         limits=Limits(memory_bytes=settings.sandbox_memory_bytes),

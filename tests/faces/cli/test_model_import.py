@@ -22,6 +22,7 @@ from strongroom.errors import (
 )
 from strongroom.faces.cli.model_import import read_model
 from strongroom.faces.cli.model_members import members_of
+from strongroom.faces.client import importing
 from strongroom.faces.client.client import Client
 from strongroom.faces.client.importing import OutgoingFile, send_model
 from strongroom.faces.client.profiles import Profile
@@ -155,7 +156,12 @@ def unpacked(tar: Path) -> dict[str, bytes]:
     return {name: member.content(1 << 20) for name, member in members_of(tar).items()}
 
 
-def test_a_client_that_died_goes_on_where_it_was(house: House, tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [1, 2], ids=["one by one", "in pairs"])
+def test_a_client_that_died_goes_on_where_it_was(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr(importing, "_TOGETHER", together)
+    name = f"resumed-{together}"
     files = read_model(folder_of({**FILES, "x": b"x" * 9_000}, tmp_path), ImportForm.MLFLOW).files
     profile = Profile(house.address, house.api_key, str(house.ca), "clinic")
     taken: list[str] = []
@@ -172,12 +178,12 @@ def test_a_client_that_died_goes_on_where_it_was(house: House, tmp_path: Path) -
     dying = [watched(f, dies=KeyboardInterrupt()) for f in files]
     with Client(profile) as client:
         with pytest.raises(KeyboardInterrupt):
-            send_model(client, "resumed", dying, "mlflow")
+            send_model(client, name, dying, "mlflow")
         with pytest.raises(StrongroomError):
-            client.call("model.show", name="resumed", version=1)
+            client.call("model.show", name=name, version=1)
     first, taken[:] = taken[:2], []
     with Client(profile) as client:
-        answer = send_model(client, "resumed", [watched(f) for f in files], "mlflow")
+        answer = send_model(client, name, [watched(f) for f in files], "mlflow")
     assert answer["version"] == 1
     assert not {*first} & {*taken}
     # The last is the twin of another, which was sent.
@@ -186,7 +192,7 @@ def test_a_client_that_died_goes_on_where_it_was(house: House, tmp_path: Path) -
     taken[:] = []
     cut = [watched(f, dies=TruncatedError("cut")) for f in files]
     with Client(profile) as client, pytest.raises(TruncatedError) as caught:
-        send_model(client, "cut", cut, "mlflow", reuse=False)
+        send_model(client, f"cut-{together}", cut, "mlflow", reuse=False)
     assert caught.value.next_step.startswith("run it again")
 
 

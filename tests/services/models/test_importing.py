@@ -28,12 +28,14 @@ from strongroom.gate.declaration import operations_of
 from strongroom.services.models.import_manifest import MAX_FILE_BYTES, read_manifest
 from strongroom.services.models.import_types import (
     BeginImport,
+    FilesTaken,
     FinishImport,
     ImportForm,
     ImportReference,
     ImportShown,
     ListImports,
     SendFile,
+    SendFiles,
 )
 from strongroom.services.models.keeping_types import DeleteVersion
 from strongroom.services.models.tables import (
@@ -113,6 +115,24 @@ def entry_of(room: ModelRoom, version: int, model: str = "borrowed") -> ModelEnt
 def count(room: ModelRoom, table: type) -> int:
     with room.house.database.read() as session:
         return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_many_small_files_come_at_once_all_or_none(room: ModelRoom) -> None:
+    begun = begin(room, FILES)
+    request = SendFiles(workspace="clinic", name=begun.name, id=begun.id)
+    good = b"deep/\xc3\xa4.md\nnotes.md\n\n" + LARGE + FILES["notes.md"]
+    for wrong in (good[:-1], good + b"x", good[:-2] + b"x\n", b"other\n\n" + good):
+        with pytest.raises((ValidationError, NotFoundError)):
+            perform(room, room.scientist, "model.send_files", request, iter([wrong]))
+        assert begin(room, FILES).missing == begun.missing
+    with pytest.raises(NotFoundError):  # another's import is not there
+        perform(room, room.engineer, "model.send_files", request, iter([good]))
+    pieces = iter([good[:7], good[7:50], good[50:]])
+    answer = perform(room, room.scientist, "model.send_files", request, pieces)
+    assert answer == FilesTaken(files=2, bytes=len(LARGE) + len(FILES["notes.md"]))
+    assert finish(room, begun) == 1
+    with pytest.raises(StateError, match="version 1"):
+        perform(room, room.scientist, "model.send_files", request, iter([good]))
 
 
 def test_what_has_come_is_not_asked_for_again_and_becomes_one_version(room: ModelRoom) -> None:

@@ -178,7 +178,9 @@ def _assessed(subject: Subject, plan: Plan, options: AttackOptions) -> Report:
             attack_shown.keep(options.keep, plan, list(finished.values()))
 
     with output.stages("attacking") as tell:
-        return running.assess(subject, plan, tests(), done=done, each=each, progress=tell)
+        return running.assess(
+            subject, plan, tests(), done=done, each=each, progress=tell, clock=subject.clock
+        )
 
 
 def _write_plan(plan: Plan, options: AttackOptions) -> None:

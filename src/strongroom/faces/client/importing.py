@@ -11,6 +11,9 @@ from strongroom.faces.client.transfer import Progress
 if TYPE_CHECKING:
     from strongroom.faces.client.client import Client
 
+_SMALL_BYTES = 1 << 20
+"""Files of at most this size go together, so many and so many bytes in one call."""
+_TOGETHER, _TOGETHER_BYTES = 200, 16 << 20
 _TRIES = 20
 _LONGEST_WAIT = 60.0
 
@@ -61,24 +64,51 @@ def send_model(
             if progress is not None:
                 progress(sent, begun["missing_bytes"])
 
-    for path in begun["missing"]:
-        file = outgoing[path]
+    def send(files: Sequence[OutgoingFile], before: int) -> None:
+        if len(files) == 1:
+            one, fields = files[0], {"name": name, "id": begun["id"], "path": files[0].path}
+            _patiently(lambda: client.call("model.send_file", told(one.pieces(), before), **fields))
+            return
+        body = _body(files)
+        _patiently(lambda: client.call("model.send_files", body, name=name, id=begun["id"]))
+        if progress is not None:
+            progress(before + sum(file.size for file in files), begun["missing_bytes"])
+
+    for files in _together([outgoing[path] for path in begun["missing"]]):
         try:
-            _patiently(
-                lambda file=file, done=done: client.call(  # type: ignore[misc] # bound for this turn
-                    "model.send_file", told(file.pieces(), done), name=name, id=begun["id"],
-                    path=file.path,
-                )
-            )  # fmt: skip
+            send(files, done)
         except TruncatedError as error:
             again = "run it again: only what has not come is sent"
             raise TruncatedError(error.message, next_step=again) from None
-        done += file.size
+        done += sum(file.size for file in files)
     answer: dict[str, Any] = client.call(
         "model.finish_import", name=name, id=begun["id"], digest=begun["digest"], form=form,
         reuse=reuse,
     )  # fmt: skip
     return answer
+
+
+def _together(files: Sequence[OutgoingFile]) -> Iterator[list[OutgoingFile]]:
+    """Files in groups that go in one call: small ones together, a large one by itself."""
+    held: list[OutgoingFile] = []
+    room = _TOGETHER_BYTES
+    for file in files:
+        if file.size > _SMALL_BYTES:
+            yield [file]
+            continue
+        if held and (len(held) == _TOGETHER or file.size > room):
+            yield held
+            held, room = [], _TOGETHER_BYTES
+        held.append(file)
+        room -= file.size
+    if held:
+        yield held
+
+
+def _body(files: Sequence[OutgoingFile]) -> bytes:
+    """A line for the path of each, an empty line, then their bytes in that order."""
+    paths = "".join(f"{file.path}\n" for file in files)
+    return paths.encode() + b"\n" + b"".join(piece for file in files for piece in file.pieces())
 
 
 def _patiently(act: Callable[[], object]) -> None:

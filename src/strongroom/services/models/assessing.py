@@ -52,6 +52,12 @@ MAX_ROWS = 20_000
 """Of each table; more are sampled, by the seed of the plan."""
 _TESTS = "strongroom.services.models.confined_assessment:start"
 _MODEL = "strongroom.services.models.confined_subject:start"
+_LONGEST_SECONDS = 1_800.0
+"""Of one question to the model, or one step of the tests."""
+_SHARE_OF_MEMORY = 32
+"""The rows of one table may take this part of the sandbox's memory; wider ones have fewer rows."""
+_FEWEST_ROWS = 500
+_CELL_BYTES = 16
 _ASSESSABLE = (ModelState.CHECKED, ModelState.APPROVED)
 
 
@@ -90,9 +96,10 @@ class Assessor:
         self._now = now
         self._required = sandbox.required_layers(settings.sandbox_required_layers)
         self._limits = sandbox.Limits(
-            memory_bytes=settings.sandbox_memory_bytes, wall_seconds=3_600.0,
+            memory_bytes=settings.sandbox_memory_bytes, wall_seconds=_LONGEST_SECONDS,
             output_bytes=document.MAX_BYTES + (1 << 20),
         )  # fmt: skip
+        self._most_bytes = settings.sandbox_memory_bytes // _SHARE_OF_MEMORY
 
     def assess(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
         """Assess one version; an assessment that has ended is left as it is."""
@@ -178,10 +185,12 @@ class Assessor:
             schema, _ = read_schema(self._blobs, session, held.row.blob)
             left_out = {one for one in plan.columns.left_out if one != subject}
             wanted = [name for name in schema.names if name not in left_out]
+            most = self._most_bytes // (_CELL_BYTES * max(len(wanted), 1))
+            most = max(min(most, MAX_ROWS), _FEWEST_ROWS)
             sampler: RowSampler | None = None
             for batch in read_table(self._blobs, session, held.row.blob, wanted):
                 named = self._named(batch, subject, held.dataset.workspace)
-                sampler = sampler or RowSampler(named.schema, plan.seed, MAX_ROWS)
+                sampler = sampler or RowSampler(named.schema, plan.seed, most)
                 sampler.add(named)
         if sampler is None:
             raise ValidationError(f"the dataset `{held.dataset.name}` has no rows")

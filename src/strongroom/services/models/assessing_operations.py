@@ -57,8 +57,9 @@ from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
 from strongroom.vault.keys import Keyring
 
-MAX_UNDER_WAY = 4
-"""Assessments of a workspace that are queued or run."""
+MAX_UNDER_WAY = 2
+"""Assessments of the server that are queued or run: they take minutes, and checks must go on beside
+them."""
 
 
 def _model_entity(_room: object, _session: Session, request: ListAssessments) -> Entity:
@@ -275,19 +276,16 @@ class AssessingOperations:
 
     def _require_room(self, session: Session, entry: ModelEntryRow, kind: str) -> None:
         waiting = session.execute(
-            select(ModelAssessmentRow.entry, ModelAssessmentRow.kind)
-            .join(ModelEntryRow, ModelAssessmentRow.entry == ModelEntryRow.id)
-            .where(
-                ModelEntryRow.workspace == entry.workspace,
-                ModelAssessmentRow.state == AssessmentState.QUEUED,
+            select(ModelAssessmentRow.entry, ModelAssessmentRow.kind).where(
+                ModelAssessmentRow.state == AssessmentState.QUEUED
             )
         ).all()
         if (entry.id, kind) in {(one.entry, one.kind) for one in waiting}:
             raise ConflictError(f"an assessment of kind `{kind}` is under way on this version")
         if len(waiting) >= MAX_UNDER_WAY:
             raise ConflictError(
-                f"{MAX_UNDER_WAY} assessments of the workspace are under way",
-                next_step="wait until one has ended, or cancel its job",
+                f"{MAX_UNDER_WAY} assessments are under way on this server",
+                next_step="ask again when one has ended: `strongroom model assessments`",
             )
 
     def _counts(self, session: Session, entry: ModelEntryRow, row: ModelAssessmentRow) -> bool:

@@ -105,6 +105,7 @@ class _Assessment:
         report = running.assess(
             subject, self._plan, tests(), done=self._done, each=each,
             progress=lambda test, share: self._tell({"test": test, "share": share}, b""),
+            clock=subject.clock,
         )  # fmt: skip
         self._out.put((
             {"verdict": report.verdict.value, "remarks": list(report.remarks)},

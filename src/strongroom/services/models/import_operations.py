@@ -1,13 +1,15 @@
 """Verbs that bring a version in from elsewhere, file by file.
 
 1. `begin_import` announces the files; the same announcement again finds the same import.
-2. `send_file` brings one file, of exactly the size and digest that were announced.
+2. `send_file` brings one file, of exactly the size and digest that were announced; `send_files`
+   brings many small ones.
 3. `finish_import` registers the version, quarantined like any other.
 
 Until 3 nothing can be seen of it but by who began it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,6 +26,7 @@ from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Body, Command, Limits, Route, in_workspace, operation
 from strongroom.gate.operation import Call
 from strongroom.services.data.bodies import text_of
+from strongroom.services.models.import_batches import MAX_BYTES, MAX_HEAD_BYTES, batch_files
 from strongroom.services.models.import_manifest import (
     MAX_MANIFEST_BYTES,
     first_of_each,
@@ -33,6 +36,7 @@ from strongroom.services.models.import_manifest import (
 from strongroom.services.models.import_reuse import MODEL_FILE_KIND, Reusable
 from strongroom.services.models.import_types import (
     BeginImport,
+    FilesTaken,
     FileTaken,
     FinishImport,
     ImportDropped,
@@ -43,6 +47,7 @@ from strongroom.services.models.import_types import (
     ImportUnderWay,
     ListImports,
     SendFile,
+    SendFiles,
 )
 from strongroom.services.models.parts import ModelParts
 from strongroom.services.models.registry import checked_name
@@ -154,16 +159,51 @@ class ImportOperations(ModelParts):
             request.workspace, MODEL_FILE_KIND, pieces, expected_size=expected.size
         ) as staged:
             if staged.sha256 != expected.sha256:
-                raise ValidationError(
-                    f"`{request.path}` is not the file that was announced",
-                    next_step="begin the import again: the file has changed",
-                )
+                raise _changed(request.path)
             with call.transaction() as session:
                 row = self._mine(session, call, request)
                 self._require_open(row)
                 self._uploads.add(session, row, request.path, staged)
                 call.note(upload=row.id, bytes=staged.size, sha256=staged.sha256)
         return FileTaken(path=request.path, size=expected.size, sha256=expected.sha256)
+
+    @operation(
+        "model.send_files",
+        action="registerModel",
+        resource=named_model,
+        audit=AuditClass.AI_OPERATION,
+        route=Route("PUT", _IMPORTS + "/{id}/files"),
+        body=Body.STREAM,
+        limits=Limits(body_bytes=MAX_BYTES + MAX_HEAD_BYTES, per_minute=_FILES_PER_MINUTE),
+    )
+    def send_files(self, call: Call, request: SendFiles) -> FilesTaken:
+        """Send many small files of an import at once: all of them are taken, or none.
+
+        The body is a line with the path of each, an empty line, and then their bytes in that order.
+        """
+        with call.reading() as session:
+            row = self._mine(session, call, request)
+            self._require_open(row)
+            announced = self._uploads.files(session, row)
+        with ExitStack() as stack:
+            staged = {}
+            for file, content in batch_files(call.stream(), announced):
+                one = stack.enter_context(
+                    self._blobs.put(
+                        request.workspace, MODEL_FILE_KIND, [content], expected_size=file.size
+                    )
+                )
+                if one.sha256 != file.sha256:
+                    raise _changed(file.path)
+                staged[file.path] = one
+            total = sum(one.size for one in staged.values())
+            with call.transaction() as session:
+                row = self._mine(session, call, request)
+                self._require_open(row)
+                for path, one in staged.items():
+                    self._uploads.add(session, row, path, one)
+                call.note(upload=row.id, files=len(staged), bytes=total)
+        return FilesTaken(files=len(staged), bytes=total)
 
     @operation(
         "model.finish_import",
@@ -352,3 +392,10 @@ class ImportOperations(ModelParts):
             state=ModelState(entry.state), digest=digest,
             files=len(files), bytes=sum(file.size for file in files.values()), reused=reused,
         )  # fmt: skip
+
+
+def _changed(path: str) -> ValidationError:
+    return ValidationError(
+        f"`{path}` is not the file that was announced",
+        next_step="begin the import again: the file has changed",
+    )

@@ -57,6 +57,10 @@ class SendFile(ImportReference):
     path: str = Field(min_length=1, max_length=1_024, description="as the manifest has it")
 
 
+class SendFiles(ImportReference):
+    """Send many files of an import at once."""
+
+
 class FinishImport(ImportReference):
     """Register what was sent."""
 
@@ -115,6 +119,13 @@ class FileTaken(_Answer):
     path: str
     size: int
     sha256: str
+
+
+class FilesTaken(_Answer):
+    """Files that lie sealed with their import: how many, and their bytes together."""
+
+    files: int
+    bytes: int
 
 
 class Imported(_Answer):
