@@ -83,7 +83,8 @@ def test_racing_threads_and_processes_admit_what_fits_and_nothing_more(url: str)
         others.kill()
         others.wait()
     assert len(admitted) == 1 + RACERS
-    assert all(admitted), admitted  # else nobody raced
+    # Else nobody raced. Not each of them gets something: a lock of SQLite is not given out in turn.
+    assert sum(one > 0 for one in admitted) > 1, admitted
     assert sum(admitted) == len(found.spends) == most()
     assert found.spent <= BUDGET.epsilon
     spent = [spend.spent for spend in found.spends]

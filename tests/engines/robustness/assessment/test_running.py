@@ -170,10 +170,20 @@ def test_each_test_has_a_seed_of_its_own_and_the_same_each_time() -> None:
         ([made(), made(test="b.b")], Verdict.PASSED),
         ([made(), made(0.9, test="b.b")], Verdict.FAILED),
         ([made(0.9), made(found=False, test="b.b")], Verdict.INVALID),
-        ([made(reason="one class")], Verdict.PASSED),
+        ([made(), made(reason="one class", test="b.b")], Verdict.PASSED),
+        ([made(reason="one class")], Verdict.INVALID),
+        ([replace(made(), gates=())], Verdict.INVALID),
         ([], Verdict.INVALID),
     ],
-    ids=["all kept", "one not", "canary missed", "none applies", "none run"],
+    ids=[
+        "all kept",
+        "one not",
+        "canary missed",
+        "one does not apply",
+        "none applies",
+        "no gate",
+        "none run",
+    ],
 )
 def test_the_verdict_is_the_worst(tests: list[Made], verdict: Verdict) -> None:
     assert assess(subject(), PLAN, tests).verdict is verdict

@@ -30,7 +30,7 @@ STATUS_WORDS = {
 VERDICT_WORDS = {
     Verdict.PASSED: "every gate was kept",
     Verdict.FAILED: "a gate was not kept",
-    Verdict.INVALID: "a test proves nothing or broke off, so nothing is concluded",
+    Verdict.INVALID: "nothing is concluded: a canary missed, a test broken off, or no gate set",
 }
 
 

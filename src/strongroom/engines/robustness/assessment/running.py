@@ -25,7 +25,8 @@ class Verdict(StrEnum):
     FAILED = "failed"
     """A gate was not kept, or a test that must apply does not."""
     INVALID = "invalid"
-    """A test missed its canary, broke off, or had no time: nothing can be concluded."""
+    """A test missed its canary, broke off, or had no time, or no gate was judged: nothing can be
+    concluded."""
 
 
 class Test(Protocol):
@@ -182,4 +183,6 @@ def _verdict(plan: Plan, ran: Sequence[Ran]) -> Verdict:
     missing = [
         one for one in ran if one.test in plan.required and one.status is Status.NOT_APPLICABLE
     ]
-    return Verdict.FAILED if missing or Status.FAILED in statuses else Verdict.PASSED
+    if missing or Status.FAILED in statuses:
+        return Verdict.FAILED
+    return Verdict.PASSED if Status.PASSED in statuses else Verdict.INVALID
