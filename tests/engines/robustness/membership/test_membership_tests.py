@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
@@ -124,6 +125,19 @@ def test_rows_that_differ_by_themselves_make_the_test_invalid() -> None:
     assert judge(found, []) is Status.INVALID
     assert found.canary is not None
     assert "the rows themselves differ" in found.canary.found
+
+
+@pytest.mark.parametrize("test", [tests.lira, tests.rmia], ids=["lira", "rmia"])
+def test_a_recipe_that_makes_other_models_makes_the_test_invalid(test: Test) -> None:
+    members = POOL.rows[POOL.is_member], POOL.truth[POOL.is_member]
+    tree = Estimator("tree", DecisionTreeClassifier(random_state=0), 2, is_own=True)
+    target = Target(tree.fit(*members, 0), classes=2)
+    other = Estimator("tree", DummyClassifier(), 2, is_own=True)  # as if fitting went wrong
+    evidence = gather(POOL, target, other, fits=8, seed=3)
+    found = test(evidence, Settings(), 5)
+    assert judge(found, tests.GATES[found.test]) is Status.INVALID
+    assert found.canary is not None
+    assert "not fitted as it was" in found.canary.found
 
 
 def test_a_regression_that_remembers_is_found() -> None:

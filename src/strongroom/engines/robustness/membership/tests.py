@@ -66,6 +66,9 @@ class Settings:
     rows: int = 300
 
 
+_UNLIKE = 0.2
+"""By which models fitted anew, on fewer rows, may be surer of fewer of them than the model is."""
+
 Attack = Callable[[Signal, Signal, Flags], Signal]
 """Answers of the model and of its shadows, and which shadow saw which row; to scores."""
 
@@ -150,7 +153,7 @@ def _with_shadows(
         told = f"the endpoint shows labels alone, which {LABEL_ONLY} attacks"
         return _not_applicable(test, told if bare else "no shadow models were fitted")
     canary = _whisper_canary(planted or attack, shadows.design.fits, seed, found_from)
-    canary = _and_control(canary, evidence, attack)
+    canary = _and_likeness(_and_control(canary, evidence, attack), evidence)
     scores = attack(evidence.own, shadows.matrix(), shadows.design.is_in())
     return _outcome(test, scores, evidence, settings, canary, _shadow_words(evidence, attack))
 
@@ -184,6 +187,26 @@ def _and_control(canary: Canary, evidence: Evidence, attack: Attack) -> Canary:
         f"{canary.planted}; and, as a control, models that never saw any of the rows",
         canary.was_found and is_even,
         canary.found + told,
+    )
+
+
+def _and_likeness(canary: Canary, evidence: Evidence) -> Canary:
+    """And models fitted as the attacked one was must resemble it, or the comparison means nothing.
+
+    A class of which none is more likely than all others together counts as not answered, on both
+    sides. Reference models need not resemble it: their figures are lower bounds anyway.
+    """
+    shadows, pool = evidence.shadows, evidence.pool
+    if shadows is None or not shadows.is_own or pool.classes < 2:
+        return canary
+    own = float((evidence.own[pool.is_member] > 0).mean())
+    anew = float((shadows.matrix()[shadows.design.is_in()] > 0).mean())
+    return Canary(
+        canary.planted,
+        canary.was_found and anew >= own - _UNLIKE,
+        f"{canary.found}; models fitted anew are sure of the truth of {anew:.0%} of the rows they "
+        f"saw, the model of {own:.0%}"
+        + ("" if anew >= own - _UNLIKE else ": they are not fitted as it was"),
     )
 
 
