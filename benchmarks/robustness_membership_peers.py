@@ -34,7 +34,7 @@ def figures(rows, truth, model, models: int, fits: int) -> dict:  # noqa: ANN001
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _told(scores, is_member, cost: float) -> tuple:  # noqa: ANN001
+def _told(scores, is_member, cost: float) -> tuple:  # noqa: ANN001 # as `main` calls it
     from sklearn.metrics import roc_auc_score
 
     others = np.sort(scores[~is_member])[::-1]
@@ -42,7 +42,7 @@ def _told(scores, is_member, cost: float) -> tuple:  # noqa: ANN001
     return float(roc_auc_score(is_member, scores)), float((scores[is_member] > line).mean()), cost
 
 
-def _attacked(rows, truth, model, seed: int, fits: int) -> dict:  # noqa: ANN001
+def _attacked(rows, truth, model, seed: int, fits: int) -> dict:  # noqa: ANN001 # as `main` calls it
     from art.attacks.inference.membership_inference import (
         MembershipInferenceBlackBox,
         MembershipInferenceBlackBoxRuleBased,
@@ -62,7 +62,7 @@ def _attacked(rows, truth, model, seed: int, fits: int) -> dict:  # noqa: ANN001
     is_member = judged < half
     found = {}
 
-    def scored(name: str, attack, start: float) -> None:  # noqa: ANN001
+    def scored(name: str, attack, start: float) -> None:  # noqa: ANN001 # as `main` calls it
         scores = attack.infer(rows[judged], truth[judged], probabilities=True)
         scores = scores[:, -1] if scores.ndim > 1 else scores
         found[name] = _told(np.asarray(scores).ravel(), is_member, time.process_time() - start)

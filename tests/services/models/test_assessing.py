@@ -22,6 +22,7 @@ from strongroom.errors import (
     UnavailableError,
     ValidationError,
 )
+from strongroom.gate.access.policy_set import SlicedPolicies, policy_text, schema_text
 from strongroom.gate.access.types import Principal
 from strongroom.services.jobs.types import JobState
 from strongroom.services.models import assessing
@@ -34,6 +35,7 @@ from strongroom.services.models.assessing_types import (
     ShowAssessment,
     ShowPlan,
 )
+from strongroom.services.models.files import ModelFiles
 from strongroom.services.models.promotion_rules import DEFAULT_TEXT
 from strongroom.services.models.promotion_types import SetPolicy, ShowHistory
 from strongroom.services.models.tables import (
@@ -221,6 +223,41 @@ def test_a_model_that_the_rows_do_not_fit_ends_without_a_verdict(room: Assessing
     found = listed(room, asked)
     assert (found.state, found.verdict, found.counts) == (AssessmentState.BROKEN, "", False)
     assert found.reason  # the job says what did not fit
+
+
+@pytest.mark.parametrize("limit", ["clock", "size"])
+def test_a_model_that_takes_too_much_ends_without_a_verdict(
+    room: AssessingRoom, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    set_plan(room, 1.0, limit)
+    if limit == "clock":
+        monkeypatch.setattr(assessing, "_WALL_FOR_CPU", 0.0)
+        monkeypatch.setattr(assessing, "_WALL_SECONDS", 0.0)
+    else:
+        monkeypatch.setattr(ModelFiles, "total_bytes", lambda _: 1 << 40)
+    asked = room.assess(kind=limit)
+    status = room.jobs.wait(asked.job, 240)
+    assert status.state is JobState.FAILED
+    assert ("far longer" if limit == "clock" else "can be assessed") in status.error
+    assert listed(room, asked).state is AssessmentState.BROKEN
+
+
+def test_versions_that_policies_hide_are_not_listed(
+    room: AssessingRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_plan(room, 1.0, "hidden")
+    asked = room.assess(kind="hidden")
+    ended(room, asked)
+    assert listed(room, asked).counts
+    secret = (
+        '@id("clinic.secret") forbid (principal, action == Action::"readModel", '
+        'resource is ModelVersion) when { resource has model && resource.model == "rich" };'
+    )
+    policies = SlicedPolicies.parse(schema_text(), policy_text() + secret)
+    monkeypatch.setattr(room.data.house.access, "policies", policies)
+    other = room.data.house.person("noor", "ML Engineer")  # of whom nothing is decided yet
+    request = ListAssessments(workspace="clinic", name="rich")
+    assert room.call(other, "model.assessments", request).assessments == []
 
 
 def test_a_rejected_version_is_not_attacked(room: AssessingRoom) -> None:

@@ -53,7 +53,7 @@ class InProcess:
     ids=["tree", "scaled forest", "boosting", "histogram boosting"],
 )
 @pytest.mark.parametrize("chosen", [np.ones_like(TWO), TWO], ids=["three", "two"])
-def test_trees_come_out_as_they_are(model: Any, chosen: np.ndarray) -> None:  # noqa: ANN401
+def test_trees_come_out_as_they_are(model: Any, chosen: np.ndarray) -> None:  # noqa: ANN401 # scikit-learn has no types
     model.fit(ROWS[chosen], LABELS[chosen])
     inside = AssessedModel(InProcess(model)).inside(SPACE)
     assert isinstance(inside.exact, Trees)
@@ -72,7 +72,7 @@ def test_trees_come_out_as_they_are(model: Any, chosen: np.ndarray) -> None:  # 
 )
 @pytest.mark.parametrize("chosen", [np.ones_like(TWO), TWO], ids=["three", "two"])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_slopes_are_those_of_the_model(model: Any, chosen: np.ndarray) -> None:  # noqa: ANN401
+def test_slopes_are_those_of_the_model(model: Any, chosen: np.ndarray) -> None:  # noqa: ANN401 # scikit-learn has no types
     model.fit(ROWS[chosen], LABELS[chosen])
     inside = AssessedModel(InProcess(model)).inside(SPACE)
     assert inside.gradient is not None
@@ -96,7 +96,7 @@ def test_slopes_are_those_of_the_model(model: Any, chosen: np.ndarray) -> None: 
     [SVC(), make_pipeline(QuantileTransformer(n_quantiles=20), LogisticRegression())],
     ids=["kernel", "no scaler"],
 )
-def test_other_models_say_nothing(model: Any) -> None:  # noqa: ANN401
+def test_other_models_say_nothing(model: Any) -> None:  # noqa: ANN401 # scikit-learn has no types
     inside = AssessedModel(InProcess(model.fit(ROWS, LABELS))).inside(SPACE)
     assert (inside.exact, inside.gradient) == (None, None)
 

@@ -21,11 +21,11 @@ class Recipe(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...  # noqa: D102 # as the class says
     @property
-    def is_own(self) -> bool: ...  # noqa: D102
+    def is_own(self) -> bool: ...  # noqa: D102 # as the class says
     @property
-    def classes(self) -> int: ...  # noqa: D102
+    def classes(self) -> int: ...  # noqa: D102 # as the class says
 
     def fit(self, rows: Rows, labels: Truth, seed: int) -> Predict:
         """A new model of these rows. It must be safe to call from one thread only."""

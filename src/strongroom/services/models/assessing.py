@@ -8,6 +8,7 @@ put on the record in one transaction, once.
 import hmac
 import io
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,13 @@ from strongroom.engines.privacy.discover.sampling import RowSampler
 from strongroom.engines.robustness.assessment import document
 from strongroom.engines.robustness.assessment.plan import Plan, parse_plan
 from strongroom.engines.robustness.assessment.running import Report, Verdict
-from strongroom.errors import NotFoundError, SandboxError, StateError, ValidationError
+from strongroom.errors import (
+    NotFoundError,
+    SandboxError,
+    StateError,
+    TooLargeError,
+    ValidationError,
+)
 from strongroom.gate.audit.types import AuditClass, Event, Outcome
 from strongroom.gate.operation import new_request_id
 from strongroom.gate.undecided import Recorder
@@ -54,8 +61,14 @@ _TESTS = "strongroom.services.models.confined_assessment:start"
 _MODEL = "strongroom.services.models.confined_subject:start"
 _LONGEST_SECONDS = 1_800.0
 """Of one question to the model, or one step of the tests."""
+_WALL_FOR_CPU = 4.0
+_WALL_SECONDS = 600.0
+"""What all may take on the clock: so many times the plan's minutes of processor time, and this. A
+model that sleeps takes no processor time."""
 _SHARE_OF_MEMORY = 32
 """The rows of one table may take this part of the sandbox's memory; wider ones have fewer rows."""
+_SHARE_OF_MODEL = 4
+"""The model's files, which are held in memory, may take this part of the sandbox's."""
 _FEWEST_ROWS = 500
 _CELL_BYTES = 16
 _ASSESSABLE = (ModelState.CHECKED, ModelState.APPROVED)
@@ -99,6 +112,7 @@ class Assessor:
             memory_bytes=settings.sandbox_memory_bytes, wall_seconds=_LONGEST_SECONDS,
             output_bytes=document.MAX_BYTES + (1 << 20),
         )  # fmt: skip
+        self._most_model_bytes = settings.sandbox_memory_bytes // _SHARE_OF_MODEL
         self._most_bytes = settings.sandbox_memory_bytes // _SHARE_OF_MEMORY
 
     def assess(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
@@ -124,6 +138,12 @@ class Assessor:
         with context.database.read() as session:
             files = self._registry.files(session, entry.id)
         with ModelFiles(context.database, self._blobs, files) as opened:
+            if (size := opened.total_bytes()) > self._most_model_bytes:
+                raise TooLargeError(
+                    f"the model has {size:,} bytes; {self._most_model_bytes:,} can be assessed",
+                    next_step="attack it where it lies, with `strongroom attack`, or ask for more "
+                    "memory",
+                )
             contents = opened.contents()
         context.progress("loading the model")
         model = sandbox.Worker(
@@ -135,7 +155,7 @@ class Assessor:
             tests = sandbox.Worker(_TESTS, argument, limits=self._limits, required=self._required)
             try:
                 for name, which in held.items():
-                    context.progress(f"reading {which.dataset.name}")
+                    context.progress(f"reading the rows: {name}")
                     self._pour(tests, name, self._sampled(context, which, plan))
                 if kept is not None:
                     tests.request({"do": "kept"}, kept)
@@ -226,21 +246,23 @@ class Assessor:
         model: sandbox.Worker,
     ) -> Report:  # fmt: skip
         """Carry questions and answers between the two until the last answer."""
-        head, body = tests.request({"do": "go"})
+        deadline = time.monotonic() + 60 * plan.minutes * _WALL_FOR_CPU + _WALL_SECONDS
+        head, body = tests.request({"do": "go"}, seconds=_left(deadline))
         while True:
             if "ask" in head:
                 asked = head["ask"]
                 if not isinstance(asked, dict):
                     raise SandboxError("the tests asked out of shape")
-                answer, content = model.request(asked, body)
-                head, body = tests.request({"do": "next", "head": answer}, content)
+                answer, content = model.request(asked, body, seconds=_left(deadline))
+                told: dict[str, object] = {"do": "next", "head": answer}
+                head, body = tests.request(told, content, seconds=_left(deadline))
             elif "verdict" in head or "failed" in head:
                 return _report(plan, head, body)
             else:
                 if "ran" in head:
                     self._keep(context, assessment, body)
                 context.progress(_told(head))
-                head, body = tests.request({"do": "next"})
+                head, body = tests.request({"do": "next"}, seconds=_left(deadline))
 
     def _keep(self, context: JobContext, assessment: str, kept: bytes) -> None:
         document.resumed(kept)  # what cannot be read again is not kept
@@ -361,6 +383,17 @@ def claimed_privacy(facts: Mapping[str, Any]) -> dict[str, float]:
         }
     except ValueError:
         return {}
+
+
+def _left(deadline: float) -> float:
+    """Seconds for the next request. Raises: ValidationError: none are left."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise ValidationError(
+            "the assessment took far longer than the processor time of its plan",
+            next_step="give the plan more minutes or fewer rows; one that sleeps gets no verdict",
+        )
+    return min(left, _LONGEST_SECONDS)
 
 
 def _report(plan: Plan, head: Mapping[str, object], body: bytes) -> Report:

@@ -46,7 +46,7 @@ from strongroom.services.models.assessing_types import (
 from strongroom.services.models.assessment_plans import AssessmentPlans, WorkspacePlan
 from strongroom.services.models.assessment_standing import standing
 from strongroom.services.models.decisions import Decisions
-from strongroom.services.models.parts import VERSION_ROUTE, version_entity
+from strongroom.services.models.parts import VERSION_ROUTE, may_read, version_entity
 from strongroom.services.models.registry import Registry
 from strongroom.services.models.statements import ModelKeys
 from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow
@@ -222,6 +222,7 @@ class AssessingOperations:
                 assessments=[
                     _shown(entry, row, counts=self._counts(session, entry, row))
                     for entry, row in found
+                    if may_read(call, entry)
                 ]
             )
 

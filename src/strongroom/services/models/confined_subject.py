@@ -126,7 +126,7 @@ class _Estimator:
             "can_fit": self._can_fit,
         }
 
-    def scores(self, columns: dict[str, NDArray[Any]], fitted: Any) -> Matrix:  # noqa: ANN401
+    def scores(self, columns: dict[str, NDArray[Any]], fitted: Any) -> Matrix:  # noqa: ANN401 # scikit-learn has no types
         model = self._model if fitted is None else fitted
         table = self._table(columns)
         if not len(self._classes):
@@ -149,7 +149,7 @@ class _Estimator:
         except Exception:  # noqa: BLE001 - it may be built in any way; then nothing is known
             return {"kind": "none"}, b""
 
-    def refit(self, columns: dict[str, NDArray[Any]], truth: Matrix, seed: int) -> Any:  # noqa: ANN401
+    def refit(self, columns: dict[str, NDArray[Any]], truth: Matrix, seed: int) -> Any:  # noqa: ANN401 # scikit-learn has no types
         """Another model; `truth` holds places of classes, or the numbers of a regression."""
         from sklearn.base import clone
 
@@ -205,7 +205,7 @@ class _Onnx:
         """Nothing that exact methods could use."""
         return {"kind": "none"}, b""
 
-    def scores(self, columns: dict[str, NDArray[Any]], _fitted: Any) -> Matrix:  # noqa: ANN401
+    def scores(self, columns: dict[str, NDArray[Any]], _fitted: Any) -> Matrix:  # noqa: ANN401 # scikit-learn has no types
         values = list(columns.values())
         if self._is_matrix:
             kind = _ONNX_TYPES[self._inputs[0].type]

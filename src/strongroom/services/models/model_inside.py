@@ -62,7 +62,7 @@ def stated(model: Any) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401 # scikit
     return _packed("network", activation, pairs)
 
 
-def _unwrapped(model: Any) -> tuple[Any, Numbers | None, Numbers | None]:  # noqa: ANN401
+def _unwrapped(model: Any) -> tuple[Any, Numbers | None, Numbers | None]:  # noqa: ANN401 # scikit-learn has no types
     """The last step of a pipeline, with what those before make of x: `factor` x + `shift`."""
     steps = getattr(model, "steps", None)
     if steps is None:
@@ -81,7 +81,7 @@ def _unwrapped(model: Any) -> tuple[Any, Numbers | None, Numbers | None]:  # noq
     return steps[-1][1], factor, shift
 
 
-def _affine(step: Any) -> tuple[Numbers, Numbers] | None:  # noqa: ANN401
+def _affine(step: Any) -> tuple[Numbers, Numbers] | None:  # noqa: ANN401 # scikit-learn has no types
     """Scalers of scikit-learn, as x times a factor above 0 plus a shift."""
     kind = type(step).__name__
     if kind == "MinMaxScaler" and not step.clip:
@@ -99,7 +99,7 @@ def _affine(step: Any) -> tuple[Numbers, Numbers] | None:  # noqa: ANN401
     return factor, shift
 
 
-def _layers(model: Any) -> tuple[str, list[Numbers], list[Numbers]] | None:  # noqa: ANN401
+def _layers(model: Any) -> tuple[str, list[Numbers], list[Numbers]] | None:  # noqa: ANN401 # scikit-learn has no types
     if hasattr(model, "coefs_") and hasattr(model, "out_activation_"):
         weights = [np.asarray(one, np.float64) for one in model.coefs_]
         biases = [np.asarray(one, np.float64) for one in model.intercepts_]

@@ -140,7 +140,7 @@ def test_a_table_of_categories_only() -> None:
         "a": rng.choice(np.array(["x", "y", "z"], dtype=object), 30),
         "b": rng.choice(np.array(["u", "v"], dtype=object), 30),
     })  # fmt: skip
-    model = lambda points: np.stack([1.0 - points[:, 0], points[:, 0]], axis=1)  # noqa: E731
+    model = lambda points: np.stack([1.0 - points[:, 0], points[:, 0]], axis=1)  # noqa: E731 # one line, where it is used
     labels = np.asarray(rows[:, 0], dtype=np.int64)
     for test in (assessing.decision, assessing.constrained):
         case = Case(Target(model, classes=2), space, rows, labels)
@@ -254,7 +254,7 @@ def test_noise_changes_categories_too() -> None:
     # Two of three levels are answered wrongly, so noise as long as one change always does harm.
     space = Space([Feature("a", levels=("x", "y", "z")), Feature("n")])
     rows = np.tile([1.0, 0.0, 0.0, 0.5], (20, 1))
-    model = lambda points: np.stack([points[:, 0], 1.0 - points[:, 0]], axis=1)  # noqa: E731
+    model = lambda points: np.stack([points[:, 0], 1.0 - points[:, 0]], axis=1)  # noqa: E731 # one line, where it is used
     case = Case(Target(model, classes=2), space, rows, np.zeros(20, dtype=np.int64))
     outcome = assessing.decision(case, replace(SMALL, budgets=(0.5, 1.5)), 1, silent)
     assert value(outcome, "right under noise of that length") == 0.0

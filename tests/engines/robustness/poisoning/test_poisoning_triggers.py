@@ -20,7 +20,7 @@ Kind = Literal["rare", "usual"]
 
 def carriers(found: "object", count: int) -> "np.ndarray":
     mask = np.zeros(count, dtype=bool)
-    for one in found.triggers:  # type: ignore[attr-defined]
+    for one in found.triggers:  # type: ignore[attr-defined] # scikit-learn has no types
         mask[one.rows] = True
     return mask
 

@@ -39,13 +39,13 @@ class Test(Protocol):
     """
 
     @property
-    def id(self) -> str: ...  # noqa: D102
+    def id(self) -> str: ...  # noqa: D102 # as the class says
     @property
-    def threat(self) -> int: ...  # noqa: D102
+    def threat(self) -> int: ...  # noqa: D102 # as the class says
     @property
-    def title(self) -> str: ...  # noqa: D102
+    def title(self) -> str: ...  # noqa: D102 # as the class says
     @property
-    def gates(self) -> tuple[Gate, ...]: ...  # noqa: D102
+    def gates(self) -> tuple[Gate, ...]: ...  # noqa: D102 # as the class says
 
     def gates_on(self, subject: Subject) -> tuple[Gate, ...]:
         """`gates`, and those that only this subject gives, as of what it claims."""

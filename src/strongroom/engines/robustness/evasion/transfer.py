@@ -124,13 +124,13 @@ def _wrapped(
     inner = gradients.of_estimator(model)
     if inner is None:
         return None
-    places = np.asarray(model.classes_, dtype=np.int64)  # type: ignore[attr-defined]
+    places = np.asarray(model.classes_, dtype=np.int64)  # type: ignore[attr-defined] # scikit-learn has no types
     where = np.full(classes, -1, dtype=np.int64)
     where[places] = np.arange(len(places))
 
     def predict(points: Rows) -> Rows:
         scores = np.zeros((len(points), classes))
-        scores[:, places] = model.predict_proba(points)  # type: ignore[attr-defined]
+        scores[:, places] = model.predict_proba(points)  # type: ignore[attr-defined] # scikit-learn has no types
         return scores
 
     def gradient(points: Rows, labels: Labels) -> tuple[Numbers, Rows]:

@@ -156,12 +156,12 @@ def of_estimator(model: Any) -> Trees | None:  # noqa: ANN401 # scikit-learn has
 _Arrays = tuple[Places, Numbers, Places, Places, Numbers]
 
 
-def _of_shares(tree: Any, trees: int) -> _Arrays:  # noqa: ANN401
+def _of_shares(tree: Any, trees: int) -> _Arrays:  # noqa: ANN401 # scikit-learn has no types
     values = tree.value[:, 0, :]
     return (*_structure(tree), values / values.sum(axis=1, keepdims=True) / trees)
 
 
-def _structure(tree: Any) -> tuple[Places, Numbers, Places, Places]:  # noqa: ANN401
+def _structure(tree: Any) -> tuple[Places, Numbers, Places, Places]:  # noqa: ANN401 # scikit-learn has no types
     is_leaf = tree.children_left < 0
     return (
         np.where(is_leaf, -1, tree.feature).astype(np.intp),
@@ -171,7 +171,7 @@ def _structure(tree: Any) -> tuple[Places, Numbers, Places, Places]:  # noqa: AN
     )
 
 
-def _of_boosting(model: Any) -> Trees | None:  # noqa: ANN401
+def _of_boosting(model: Any) -> Trees | None:  # noqa: ANN401 # scikit-learn has no types
     prior = getattr(model.init_, "class_prior_", None)
     stages = model.estimators_
     if prior is None or not hasattr(stages, "shape") or not hasattr(stages.flat[0], "tree_"):
@@ -186,7 +186,7 @@ def _of_boosting(model: Any) -> Trees | None:  # noqa: ANN401
     return _together(made, classes, guess - (guess[0] if classes == 2 else guess.mean()))
 
 
-def _of_histogram(model: Any) -> Trees:  # noqa: ANN401
+def _of_histogram(model: Any) -> Trees:  # noqa: ANN401 # scikit-learn has no types
     classes = len(model.classes_)
     made = []
     for stage in model._predictors:  # noqa: SLF001 # there is no public way
@@ -203,7 +203,7 @@ def _of_histogram(model: Any) -> Trees:  # noqa: ANN401
                 nodes["left"].astype(np.intp), nodes["right"].astype(np.intp),
                 _for_class(nodes["value"].astype(np.float64), place, classes),
             ))  # fmt: skip
-    guess = np.ravel(model._baseline_prediction)  # noqa: SLF001
+    guess = np.ravel(model._baseline_prediction)  # noqa: SLF001 # there is no public way
     return _together(made, classes, np.append(0.0, guess) if classes == 2 else guess)
 
 

@@ -21,7 +21,7 @@ from strongroom.faces.client.profiles import Profile
 _CONNECTIONS = 8
 _LOOPBACK = "127.0.0.1"
 _PASSWORDS = b"root:x:0:0:root:/root:/bin/sh\n"
-_URL = re.compile(rb"http://[0-9.]+:[0-9]+/[a-z]*")
+_URL = re.compile(rb"http://127\.0\.0\.1:[0-9]+/[a-z]*")
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
