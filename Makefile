@@ -16,16 +16,16 @@ STRONGROOM_HOME ?= $(HOME)/.strongroom
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-$(VENV)/.runtime: requirements/runtime.lock pyproject.toml
+$(VENV)/.runtime: requirements/runtime.lock requirements/installer.lock requirements/install.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Strongroom needs Python 3.11 or newer: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --require-hashes -r requirements/runtime.lock
+	$(BIN)/python requirements/install.py runtime.lock
 	$(INSTALL) --no-deps --editable .
 	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
-	$(INSTALL) --require-hashes -r requirements/dev.lock
+	$(BIN)/python requirements/install.py dev.lock
 	@$(COMPILE)
 	@touch $@
 
@@ -60,6 +60,8 @@ lock:  ## Resolve the dependencies again (needs uv)
 	  -c requirements/constraints.txt --extra postgres --group pyproject.toml:dev pyproject.toml -o requirements/dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  -c requirements/dev.lock pyproject.toml -o requirements/runtime.lock
+	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  - -o requirements/installer.lock
 
 clean:  ## Remove the local environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
