@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # pip would compile one file after the other, also the packages' own tests. (What a package brings
 # for other versions of Python does not compile: no fault.) Of what is very large and hardly imported,
-# each file is compiled when it is.
+# a third of it all, each file is compiled when it is.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
-COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/(tests?|sympy|torch/(_inductor|testing))/' $(VENV)/lib src || true
+HARDLY := tests?|sympy|torch/(_inductor|testing)|phonenumbers/(carrier|geo|tz)data|faker/providers|databricks|matplotlib|fontTools|pygments/lexers|setuptools|pip|mypy
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/($(HARDLY))/' $(VENV)/lib src || true
 # Some images forbid what Python keeps of a source that it has read: each process would read all of it again.
 export PYTHONDONTWRITEBYTECODE :=
 STRONGROOM_HOME ?= $(HOME)/.strongroom
@@ -19,13 +20,12 @@ help:  ## What can be made
 $(VENV)/.runtime: requirements/runtime.lock requirements/installer.lock requirements/install.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Strongroom needs Python 3.11 or newer: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python requirements/install.py runtime.lock
-	$(INSTALL) --no-deps --editable .
+	$(BIN)/python requirements/install.py requirements/runtime.lock .
 	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
-	$(BIN)/python requirements/install.py dev.lock
+	$(BIN)/python requirements/install.py requirements/dev.lock
 	@$(COMPILE)
 	@touch $@
 

@@ -1,6 +1,6 @@
-"""Installs what a lock file names, into the environment of the interpreter that runs this.
+"""Installs what a lock file names, or a project, into the environment of who runs this.
 
-    python requirements/install.py runtime.lock
+    python requirements/install.py requirements/runtime.lock .
 
 uv does in a few seconds what pip takes a minute for, and checks the same hashes. It does not read
 pip's configuration, which may say that packages come from a house's own index and from nowhere
@@ -69,18 +69,22 @@ def told(configuration: str) -> Told | None:
     return found
 
 
-def install(lock: Path) -> int:
-    """Exit code of the installer."""
-    configured = subprocess.run(
-        (*PIP, "config", "list"), check=False, capture_output=True, text=True
-    )
+def install(*wanted: Path) -> int:
+    """Install what lock files name, and projects in folders; exit code of the installer."""
+    command = (*PIP, "config", "list")
+    configured = subprocess.run(command, check=False, capture_output=True, text=True)
     known = None if configured.returncode else told(configured.stdout)
-    asked = ("--require-hashes", "-r", str(lock))
-    if known is not None and _has_uv() and _allowed(lock, known) and _uv(known, *asked):
-        return 0
-    return subprocess.run(
-        (*PIP, "install", "--quiet", "--no-compile", *asked), check=False
-    ).returncode
+    if not (known is None or _has_uv()):
+        known = None
+    for what in wanted:
+        project = what.is_dir()
+        asked = ("--no-deps", "-e", str(what)) if project else ("--require-hashes", "-r", str(what))
+        if known is not None and (project or _allowed(what, known)) and _uv(known, *asked):
+            continue
+        command = (*PIP, "install", "--quiet", "--no-compile", *asked)
+        if code := subprocess.run(command, check=False).returncode:
+            return code
+    return 0
 
 
 def _has_uv() -> bool:
@@ -114,4 +118,4 @@ def _uv(known: Told, *asked: str, said: str = "") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(install(HERE / sys.argv[1]))
+    sys.exit(install(*map(Path, sys.argv[1:])))

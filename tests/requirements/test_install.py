@@ -79,9 +79,11 @@ def test_who_installs(
     monkeypatch.setattr(install, "UV", (sys.executable, str(script), "uv"))
     lock = tmp_path / "some.lock"
     lock.write_text("wheel==1 \\\n    --hash=sha256:00\n")
-    assert install.install(lock) == 0
-    *_, last = notes.read_text().splitlines()
-    assert last.split()[0] == expected
+    project = tmp_path / "project"
+    project.mkdir()
+    assert install.install(lock, project) == 0
+    *_, locked, built = notes.read_text().splitlines()
+    assert (locked.split()[0], built.split()[0]) == (expected, expected)
 
 
 def test_constraints_are_compared_with_pins_that_have_no_hashes(
