@@ -71,8 +71,8 @@ def told(configuration: str) -> Told | None:
 
 def install(*wanted: Path) -> int:
     """Install what lock files name, and projects in folders; exit code of the installer."""
-    command = (*PIP, "config", "list")
-    configured = subprocess.run(command, check=False, capture_output=True, text=True)
+    listing = (*PIP, "config", "list")
+    configured = subprocess.run(listing, check=False, capture_output=True, text=True)
     known = None if configured.returncode else told(configured.stdout)
     if not (known is None or _has_uv()):
         known = None
