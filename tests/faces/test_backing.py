@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,14 @@ from strongroom.errors import (
     NotFoundError,
     StorageFullError,
     TamperedError,
+    UnavailableError,
     ValidationError,
 )
 from strongroom.faces.backing import make_backup, restore
 from strongroom.faces.foundation import open_foundation
 from strongroom.faces.recovering import accept_rollback
-from strongroom.vault.backup_manifest import Backup, backups_in
+from strongroom.vault.backup_manifest import MAC_SECRET, Backup, backups_in, mac_of
+from strongroom.vault.keys import Keyring
 from strongroom.vault.roots import LocalRoot
 
 KILLED = """
@@ -174,7 +177,9 @@ def test_a_changed_backup_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
         keep_blob(foundation)
     made = make_backup(settings, folder)
     target = tmp_path / "target"
-    files = [path for _, path, _ in made.items()] + [made.path / "manifest.note"]
+    files = [path for _, path, _ in made.items()] + [
+        made.path / name for name in ("manifest.note", "manifest.mac")
+    ]
     assert len(files) >= 4
     for file in files:
         whole = file.read_bytes()
@@ -184,9 +189,13 @@ def test_a_changed_backup_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
                 restore(settings_of(target), Backup.open(made.path), root_key=home / "root.key")
             file.write_bytes(whole)
     assert not target.exists()
-    # Who changes files and manifest alike still lacks the log's key.
+    # Who changes files and manifest alike still lacks the root, and the log's key.
     manifest = made.path / "manifest.json"
     manifest.write_bytes(manifest.read_bytes().replace(b'"is_last": true', b'"is_last": false'))
+    with pytest.raises(TamperedError, match="not the one that was made"):
+        restore(settings_of(target), Backup.open(made.path), root_key=home / "root.key")
+    secret = Keyring(LocalRoot.open(home / "root.key")).secret(MAC_SECRET)
+    (made.path / "manifest.mac").write_bytes(mac_of(manifest.read_bytes(), secret))
     with pytest.raises(TamperedError, match="not the one that was signed"):
         restore(settings_of(target), Backup.open(made.path), root_key=home / "root.key")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backups", "home"]
@@ -207,6 +216,24 @@ def test_another_root_key_opens_nothing(tmp_path: Path) -> None:
         with pytest.raises(KeyUnavailableError, match="cannot be used as the root key"):
             restore(target, made, root_key=tmp_path / name)
     assert not target.home.exists()
+
+
+def test_one_backup_at_a_time_is_made_into_a_folder(tmp_path: Path) -> None:
+    settings, _ = served(tmp_path / "home")
+    folder = tmp_path / "backups"
+    refused: list[str] = []
+
+    def meanwhile(name: str) -> None:
+        if name == "manifest":
+            with pytest.raises(UnavailableError, match="another backup is being made") as caught:
+                make_backup(settings, folder)
+            refused.append(caught.value.code)
+
+    made = make_backup(settings, folder, step=meanwhile)
+    assert refused == ["unavailable"]
+    made.verify()
+    make_backup(settings, folder)
+    assert len(backups_in(folder)) == 2
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -272,6 +299,15 @@ def test_a_postgresql_home_is_backed_up_and_restored(
         target = replace(settings_of(tmp_path / "target"), database_url=new)
         with pytest.raises(HomeError, match="database to restore into is not empty"):
             restore(replace(target, database_url=old), made, root_key=home / "root.key")
+        # A dump that somebody else wrote is not loaded: afterwards the database is still empty.
+        dump = made.path / "database.pgdump"
+        whole, manifest = dump.read_bytes(), (made.path / "manifest.json").read_bytes()
+        dump.write_bytes(whole[:-1] + b"!")
+        before, after = (sha256(one).hexdigest().encode() for one in (whole, dump.read_bytes()))
+        (made.path / "manifest.json").write_bytes(manifest.replace(before, after))
+        with pytest.raises(TamperedError, match="not the one that was made"):
+            restore(target, Backup.open(made.path), root_key=home / "root.key")
+        dump.write_bytes(whole)
         restore(target, made, root_key=home / "root.key")
         with open_foundation(target) as foundation, foundation.database.read() as session:
             assert b"".join(foundation.blobs.open(session, kept).chunks()) == CONTENT

@@ -1,5 +1,7 @@
 """Backups of a home, and homes out of backups: what keys and log have to say about them."""
 
+import fcntl
+import os
 import re
 import shutil
 import tomllib
@@ -32,15 +34,19 @@ from strongroom.vault import backups
 from strongroom.vault.backup_manifest import (
     BLOBS,
     HOME,
+    MAC,
+    MAC_SECRET,
     MANIFEST,
     NOTE,
     ROOT_KEY,
+    ROOT_SECRET,
     Backup,
     FileDigest,
     Manifest,
     Progress,
     backups_in,
     digest_of,
+    mac_of,
 )
 from strongroom.vault.blobs import BlobRow
 from strongroom.vault.database import Database
@@ -156,7 +162,11 @@ class _Maker:
         self._total = 0
 
     def make(self, *, with_root_key: bool) -> Backup:
-        """The whole of it."""
+        """The whole of it, with the folder held."""
+        with _held(self._to):
+            return self._made(with_root_key=with_root_key)
+
+    def _made(self, *, with_root_key: bool) -> Backup:
         draft = self._begin()
         try:
             kept = _kept(self._to)
@@ -182,7 +192,7 @@ class _Maker:
 
     def _begin(self) -> Path:
         try:
-            (self._to / BLOBS).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._to / BLOBS).mkdir(mode=0o700, exist_ok=True)
             _remove_drafts(self._to, _PARTIAL)
             stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
             number = sum(path.name.startswith(stamp) for path in backups_in(self._to))
@@ -231,8 +241,8 @@ class _Maker:
             names = list(session.scalars(select(BlobRow.id)))
         self._log = log
         manifest = Manifest(
-            made_at, database.dialect, str(log.key), newest.size, newest.root.hex(),
-            head.length, head.mac.hex(), self._is_last,
+            made_at, database.dialect, _name_of_root(keyring), str(log.key), newest.size,
+            newest.root.hex(), head.length, head.mac.hex(), self._is_last,
         )  # fmt: skip
         return manifest, names
 
@@ -246,7 +256,9 @@ class _Maker:
 
     def _finish(self, draft: Path, manifest: Manifest) -> Backup:
         self._step("manifest")
-        replace_file(draft / MANIFEST, manifest.encode())
+        content = manifest.encode()
+        replace_file(draft / MANIFEST, content)
+        replace_file(draft / MAC, mac_of(content, Keyring(self._root).secret(MAC_SECRET)))
         replace_file(draft / NOTE, manifest.signed(self._log.key, self._log.sign))
         sync_folder(self._to / BLOBS)
         self._step("whole")
@@ -255,6 +267,25 @@ class _Maker:
         draft.rename(made)
         sync_folder(self._to)
         return Backup.open(made)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """A folder of backups, which one process at a time writes into. Raises: UnavailableError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnavailableError(f"cannot write `{folder}`: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UnavailableError(
+            f"another backup is being made into `{folder}`", next_step="wait until it has ended"
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 def _kept(folder: Path) -> dict[str, FileDigest]:
@@ -377,6 +408,7 @@ def _restored(
     if root_key is not None:
         (draft / "root.key").unlink(missing_ok=True)
         replace_file(draft / "root.key", read_private_file(root_key))
+    _require_made_under(settings, draft / "root.key", backup)
     moved = _put_settings_aside(draft)
     snapshot = draft / backups.SNAPSHOT[backup.manifest.dialect]
     if backup.manifest.dialect == "sqlite":
@@ -392,6 +424,31 @@ def _restored(
     return Restored(draft, backup.manifest.made_at, key, moved)
 
 
+def _require_made_under(settings: Settings, root_key: Path, backup: Backup) -> None:
+    """Return if this root made the backup: a database is filled from nothing else.
+
+    Whoever fills one runs what is written in its dump, with the rights of the database's user.
+    """
+    passphrase = settings.root_passphrase_file
+    root = LocalRoot.open(root_key, read_passphrase(Path(passphrase)) if passphrase else None)
+    keyring = Keyring(root)
+    if not compare_digest(_name_of_root(keyring), backup.manifest.root):
+        raise _wrong_root_key()
+    backup.require_made_under(keyring.secret(MAC_SECRET))
+
+
+def _name_of_root(keyring: Keyring) -> str:
+    """Tells one root key from another, and nothing of either."""
+    return keyring.secret(ROOT_SECRET)[:8].hex()
+
+
+def _wrong_root_key() -> KeyUnavailableError:
+    return KeyUnavailableError(
+        "this root key does not open the backup",
+        next_step="give the root key of the home that was backed up",
+    )
+
+
 def _taken_over(settings: Settings, home: Home, backup: Backup, *, same_log: bool) -> str:
     """Verify the restored database, put the restore on the record, and anchor it."""
     database = open_database(settings, home)
@@ -400,10 +457,7 @@ def _taken_over(settings: Settings, home: Home, backup: Backup, *, same_log: boo
         try:
             log = open_log(settings, database, keyring)
         except TamperedError:
-            raise KeyUnavailableError(
-                "this root key does not open the backup",
-                next_step="give the root key of the home that was backed up",
-            ) from None
+            raise _wrong_root_key() from None
         # Which key that is says the database, sealed under the root key: not the backup's word.
         backup.require_signed([log.key])
         database.migrate()

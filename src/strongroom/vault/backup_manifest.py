@@ -5,6 +5,7 @@
       20261126T231500Z/         one backup, there when it is whole
         manifest.json
         manifest.note           signed note (C2SP) by the log's key over the manifest's digest
+        manifest.mac            HMAC-SHA-256 of the manifest under a key derived from the root
         database.sqlite         or database.pgdump
         home/…                  the small files of the home folder
 
@@ -12,6 +13,7 @@ Nothing in it is in clear that is sealed in the home. The root key is in it only
 """
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +27,9 @@ from strongroom.vault.folders import is_id
 
 MANIFEST = "manifest.json"
 NOTE = "manifest.note"
+MAC = "manifest.mac"
+MAC_SECRET = "backup manifest"  # noqa: S105 # what a secret is for
+ROOT_SECRET = "backup root"  # noqa: S105 # the same
 BLOBS = "blobs"
 HOME = "home"
 ROOT_KEY = f"{HOME}/root.key"
@@ -37,6 +42,7 @@ _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]{1,4})?", re.ASCII)
 _NAME = re.compile(r"(home/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}(/[a-zA-Z0-9][a-zA-Z0-9._-]{0,99})?")
 _CHUNK = 1 << 20
 _MAX_NOTE = 64 * 1024
+_MAX_MAC = 1024
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all) now and then."""
@@ -57,6 +63,7 @@ class Manifest:
     Attributes:
         made_at: moment of the database's snapshot, ISO 8601, UTC.
         dialect: sqlite or postgresql.
+        root: which root key opens it, without saying anything about that key.
         log_key: of the log in it, `name+id+base64`.
         log_size: signed entries of the log in it.
         log_root: their root, hexadecimal.
@@ -69,6 +76,7 @@ class Manifest:
 
     made_at: str
     dialect: str
+    root: str
     log_key: str
     log_size: int
     log_root: str
@@ -113,6 +121,11 @@ class Manifest:
         return f"{text}\n{key.signature_line(text, sign)}".encode()
 
 
+def mac_of(content: bytes, secret: bytes) -> bytes:
+    """The content of `manifest.mac` for that of `manifest.json`; `secret` is of the root."""
+    return hmac.digest(secret, content, "sha256").hex().encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """One backup in a folder of them."""
@@ -122,6 +135,7 @@ class Backup:
     manifest: Manifest
     content: bytes
     note: bytes
+    mac: bytes
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -137,7 +151,8 @@ class Backup:
             path = made[-1]
         content = read_limited(path / MANIFEST, MAX_MANIFEST_BYTES)
         note = read_limited(path / NOTE, _MAX_NOTE)
-        return cls(path.parent, path, Manifest.decode(content), content, note)
+        mac = read_limited(path / MAC, _MAX_MAC)
+        return cls(path.parent, path, Manifest.decode(content), content, note, mac)
 
     def blob(self, name: str) -> Path:
         """The file of a blob."""
@@ -154,6 +169,11 @@ class Backup:
         """Return if the manifest was signed with one of `keys`. Raises TamperedError."""
         if open_note(self.note, keys) != _signed_text(self.content):
             raise TamperedError("the manifest of the backup is not the one that was signed")
+
+    def require_made_under(self, secret: bytes) -> None:
+        """Return if whoever made it had the root that `secret` is of. Raises TamperedError."""
+        if not hmac.compare_digest(mac_of(self.content, secret), self.mac):
+            raise TamperedError("the manifest of the backup is not the one that was made")
 
     def verify(self, progress: Progress | None = None) -> None:
         """Read every byte and compare it with the manifest, which proves nothing by itself.
