@@ -3,6 +3,7 @@
 MLflow gives them to each connection that it opens itself; it opens none here.
 """
 
+import math
 from typing import Any
 
 import re2
@@ -37,17 +38,17 @@ class _Percentile:
 
     def __init__(self) -> None:
         self._values: list[float] = []
-        self._fraction = 0.0
+        self._fraction = math.nan
 
-    def step(self, value: float | None, percent: float) -> None:
-        """One row; `percent` is the same for all, in [0, 100]."""
-        self._fraction = percent / 100
+    def step(self, value: float | None, percent: float | None) -> None:
+        """One row; `percent` is the same for all, in [0, 100]. SQLite makes NULL of NaN."""
+        self._fraction = math.nan if percent is None else percent / 100
         if value is not None:
             self._values.append(float(value))
 
     def finalize(self) -> float | None:
-        """None where there were no values."""
-        if not self._values:
+        """None where there were no values, or no such percentile."""
+        if not self._values or not 0 <= self._fraction <= 1:
             return None
         self._values.sort()
         place = self._fraction * (len(self._values) - 1)
