@@ -43,8 +43,8 @@ def test_they_are_there_in_a_query(tmp_path: Path) -> None:
         (found,) = connection.execute(text("SELECT percentile(NULL, 50)"))
         assert found == (None,)
         for percent in ("NULL", "-1", "101", "9e999"):
-            asked = f"SELECT percentile(v, {percent}) FROM {values}"  # noqa: S608 # a constant
-            assert connection.execute(text(asked)).all() == [(None,)], percent
+            wrong = text(f"SELECT percentile(v, {percent}) FROM {values}")  # noqa: S608 # a constant
+            assert connection.execute(wrong).all() == [(None,)], percent
         for value, pattern, matches in (
             ("production", "^prod", 1), ("test", "^prod", 0), ("test", "(", 0), (None, "a", 0),
             # A pattern on which Python's own `re` would be busy for years.
