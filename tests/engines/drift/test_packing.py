@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from tests.engines.drift.samples import counted, exact, table
 
 from strongroom.engines.drift.multivariate import together
-from strongroom.engines.drift.packing import MAGIC, VERSION, from_bytes, suppressed, to_bytes
+from strongroom.engines.drift.packing import MAGIC, VERSION, from_bytes, to_bytes
 from strongroom.engines.drift.plan import HALF_RANK, MISSING, ColumnPlan, Grid, Kind, Plan
 from strongroom.engines.drift.planning import plan_of
 from strongroom.engines.drift.state import State
+from strongroom.engines.drift.state_packing import suppressed
 from strongroom.errors import DriftStateError
 
 STATE = counted(table(2_000, 1), exact(table(2_000, 1)))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pytest
 from tests.engines.drift.samples import counted, table
 
+from strongroom.engines.drift.attribution import attribution_drift
+from strongroom.engines.drift.changes import changes_of
 from strongroom.engines.drift.comparison import Roles, compare
 from strongroom.engines.drift.document import report_json
 from strongroom.engines.drift.findings import Report
@@ -25,7 +28,11 @@ def report() -> Report:
     now = table(2_000, 2, 1.0).append_column(EVIL, pa.array([EVIL] * 2_000))
     plan = plan_of(rows)
     first, second = counted(rows, plan), counted(now, plan)
-    return compare(first, second, roles=Roles(frozenset({"said"})), windows={EVIL: second})
+    found = compare(first, second, roles=Roles(frozenset({"said"})), windows={EVIL: second})
+    values = np.repeat([0.0, 1.0], 500) + np.random.default_rng(1).normal(size=1_000) / 9
+    series = changes_of(EVIL, np.arange(0, 1_000, dtype=np.float64), values)
+    attribution = attribution_drift({EVIL: 1.0, "x": 0.1}, {"x": 1.0})
+    return replace(found, series=(series,), attribution=attribution)
 
 
 class _Met(HTMLParser):
@@ -61,9 +68,10 @@ def test_nothing_runs_and_nothing_is_loaded() -> None:
 def test_every_kind_of_picture_is_there() -> None:
     page = report_page(report())
     for label in ("Distance of each column", "Distribution of x", "What moved the prediction",
-                  "Distance by window", "Shares of letter"):  # fmt: skip
+                  "Distance by window", "Shares of letter", "Shares of importances"):  # fmt: skip
         assert f'aria-label="{label}"' in page, label
-    assert page.count("<table>") >= 2
+    assert page.count("<table>") >= 3
+    assert page.count('class="began"') == 1
     assert not re.search(r"\b(nan|inf)\b", re.sub(r"<style>.*</style>", "", page, flags=re.DOTALL))
 
 
@@ -77,6 +85,8 @@ def test_json_is_json_and_says_the_same() -> None:
     assert by_name["x"]["measures"]["jensen_shannon"]["exceeds"] is True
     assert sum(by_name["x"]["distribution"]["current"]) == pytest.approx(1)
     assert document["windows"][0]["drifted"]
+    assert document["over_time"][0]["changes"][0]["detectors"]
+    assert document["attribution"]["moved"]
 
 
 def test_extreme_numbers_are_drawn() -> None:

@@ -1,5 +1,7 @@
 """States: merging is exact, and every way of counting the same rows gives the same state."""
 
+import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,7 @@ def test_merging_is_exact_in_any_order_and_grouping(
         inside = [row for row, at in zip(rows, parts, strict=False) if at == part]
         states.append(counted(pa.Table.from_pylist(inside, TYPES), PLAN))
     a, b, c, d = states
-    whole.remarks = a.remarks  # an empty part has remarks of its own
+    whole.merge(counted(pa.Table.from_pylist([], TYPES), PLAN))  # an empty part has remarks
     left = merged([merged([a, b], PLAN), merged([c, d], PLAN)], PLAN)
     right = merged([d, merged([c, merged([b, a], PLAN)], PLAN)], PLAN)
     assert left == right == whole
@@ -71,6 +73,46 @@ def test_rows_one_by_one_give_the_state_of_the_batch(rows: list[dict[str, object
         PLAN,
     )
     assert state == whole
+
+
+def test_odd_values_one_by_one_are_those_of_the_batch() -> None:
+    """Also where all columns are coded at once, and where one value stops that."""
+    plain: list[dict[str, Any]] = [
+        {"x": x, "count": count, "letter": letter}
+        for x in (0.5, -1e300, math.inf, -math.inf, math.nan, None, 7)
+        for count in (3, None, 10**40, -5)
+        for letter in ("a", "new", None)
+    ]
+    plan = exact(WHOLE.select(["x", "count", "letter"]))
+    for rows in ([one for one in plain if one["count"] != 10**40], plain):
+        state = State(plan)
+        for row in rows:
+            state.update_row(row)
+        whole = counted({
+            name: pa.array([None if row[name] is None else float(row[name]) for row in rows])
+            if name != "letter" else [row["letter"] for row in rows]
+            for name in ("x", "count", "letter")
+        }, plan)  # fmt: skip
+        assert (state.counts == whole.counts).all()
+        assert (state.products == whole.products).all()
+        assert all((state.sketches[at] == one).all() for at, one in whole.sketches.items())
+    numpy = State(plan)
+    numpy.update_row({"x": np.float64(0.5), "count": np.int64(3), "letter": "a"})
+    assert numpy == counted({"x": [0.5], "count": [3], "letter": ["a"]}, plan)
+    worse = State(plan)
+    for value in (Decimal("sNaN"), "\ud800", Decimal("1e400"), object()):
+        worse.update_row({"x": value, "count": value, "letter": value})
+    assert worse.rows == 4
+    assert worse.counts.sum(axis=1).tolist() == [4, 4, 4]
+    assert worse.counts[0, TYPE_ERROR] >= 3
+    odd = State(plan)
+    odd.update_row({"x": "1.5", "count": True, "letter": 10**40})
+    odd.update_row({"x": "abc", "letter": [1]})
+    assert odd.rows == 2
+    assert odd.absent.tolist() == [0, 1, 0]
+    assert odd.remarks == {"there is no column `count`"}
+    assert odd.counts[0, TYPE_ERROR] == odd.counts[1, TYPE_ERROR] == 1
+    assert odd.counts[2, [REST, TYPE_ERROR]].tolist() == [1, 1]
 
 
 def test_every_library_gives_the_same_state() -> None:

@@ -14,11 +14,11 @@ from strongroom.engines.drift.attribution import attribution_drift, normalized_g
 from strongroom.engines.drift.classifier import domain_classifier
 from strongroom.engines.drift.detectors import Adwin, PageHinkley
 from strongroom.engines.drift.error_model import ErrorModel, RegressionState
-from strongroom.engines.drift.labels import LabelJoin
+from strongroom.engines.drift.labels import KnownLabels, LabelJoin
 from strongroom.engines.drift.multivariate import moments
 from strongroom.engines.drift.scores import POSITIVE, UNLABELLED
 from strongroom.engines.drift.windows import Every, Windows, window_name, window_of
-from strongroom.errors import TableError
+from strongroom.errors import TableError, TooLargeError
 
 RIVER = "0.26.1"
 """The version of River whose detectors gave the places below."""
@@ -135,6 +135,21 @@ def test_too_many_waiting_predictions_push_the_oldest_out() -> None:
     assert (join.counts.forgotten, join.counts.unmatched, join.counts.joined) == (15, 1, 1)
     with pytest.raises(ValueError, match="16 bytes"):
         LabelJoin(b"short")
+
+
+def test_labels_that_were_there_first_join_by_the_same_rules() -> None:
+    known = KnownLabels(bytes(32), most=3)
+    known.add([("a", 1), ("b", 0), ("a", 1), ("a", 0), ("nobody", 1)])
+    assert known.of(["a", "c", None, "a"]) == [1, None, None, None]
+    assert known.of(["b"]) == [0]
+    counts = known.counts
+    assert (counts.joined, counts.repeated, counts.contradicted) == (2, 1, 1)
+    assert counts.repeated_ids == 1
+    assert "1 labels have no prediction" in known.remarks()
+    with pytest.raises(TooLargeError, match="more than 3 ids"):
+        known.add([("d", 1)])
+    with pytest.raises(ValueError, match="16 bytes"):
+        KnownLabels(b"short")
 
 
 # ---- attributions ----

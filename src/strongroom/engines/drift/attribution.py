@@ -36,13 +36,18 @@ def attribution_drift(
          if places[0][at] != places[1][at]),
         key=lambda one: (-abs(1 / one[1] - 1 / one[2]), one[0]),
     )  # fmt: skip
+    shares = [one / one.sum() if one.sum() else one for one in (before, now)]
+    order = np.lexsort((-shares[1], -shares[0]))
+    importances = tuple(
+        (names[at], float(shares[0][at]), float(shares[1][at])) for at in order.tolist()
+    )
     drifted = ndcg < threshold
     says = f"Features matter {'in another order' if drifted else 'as before'}: NDCG {ndcg:.3f}"
-    if drifted:
+    if drifted and moved:
         first = moved[0]
         says += f" (threshold {threshold:g}); `{clean(first[0])}` went from place "
         says += f"{first[1]} to {first[2]}"
-    return AttributionDrift(ndcg, drifted, tuple(moved[:_NAMED]), says + ".")
+    return AttributionDrift(ndcg, drifted, tuple(moved[:_NAMED]), says + ".", importances)
 
 
 def normalized_gain(

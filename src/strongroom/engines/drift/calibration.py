@@ -43,7 +43,7 @@ def reliability(state: ScoreState) -> Reliability | None:
     groups = _groups(rows, CENTRES, positives)
     error = sum(abs(score - share) * count for score, share, count in groups) / total
     statistic = sum(
-        count * (share - score) ** 2 / max(score * (1 - score), 1e-6)
+        (count * (share - score)) ** 2 / (count * max(score * (1 - score), 1e-6) + state.noise)
         for score, share, count in groups
     )
     return Reliability(groups, error, float(special.chdtrc(len(groups), statistic)))
@@ -130,7 +130,8 @@ def holds_elsewhere(state: ScoreState, seed: int = 0) -> float | None:
     groups = _groups(rows, fitted.chance, other[POSITIVE])
     # Both halves scatter, the one that was fitted to as much as the other: twice the variance.
     statistic = sum(
-        count * (share - chance) ** 2 / (2 * max(chance * (1 - chance), 1 / (4 * count)))
+        (count * (share - chance)) ** 2
+        / (2 * (count * max(chance * (1 - chance), 1 / (4 * count)) + state.noise))
         for chance, share, count in groups
     )
     return float(special.chdtrc(len(groups), statistic))

@@ -144,11 +144,8 @@ class ColumnCoder:
         self._numbers = NumberCoder(plan.grid, rows) if plan.grid is not None else None
         self.codes: Cells = np.arange(WIDTH) if self._numbers is None else self._numbers.codes
         """Cell → code."""
-        self.quick = (
-            self._numbers.code if self._numbers is not None and plan.kind is Kind.NUMBER else None
-        )
-        """The code of a float, where the column holds numbers."""
-        self._index = {name: at for at, name in enumerate(plan.categories)}
+        self.index = {name: at for at, name in enumerate(plan.categories)}
+        """Category → code."""
 
     def source(self, values: Column, unlisted: Callable[[Texts], None]) -> Source:
         """A column of a batch, ready to be coded block by block.
@@ -208,8 +205,8 @@ class ColumnCoder:
             return MISSING
         kind = self.plan.kind
         if kind is Kind.CATEGORY:
-            text = _text(value)
-            return TYPE_ERROR if text is None else self._index.get(text, REST)
+            text = text_of(value)
+            return TYPE_ERROR if text is None else self.index.get(text, REST)
         if self._numbers is None:
             return REST
         number = _number(value, kind)
@@ -221,7 +218,8 @@ def _valid(values: Column) -> NDArray[np.bool_]:
     return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """A single value as the text that `values.texts` makes of it; None where it has none."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
@@ -230,7 +228,9 @@ def _text(value: object) -> str | None:
         number = float(value)
         if number.is_integer() and abs(number) < 2.0**53:
             return str(int(number))
-    if isinstance(value, int | float | np.integer | np.floating | Decimal | date | time):
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating | Decimal | date | time):
         return str(pa.scalar(cast("Any", value)).cast(pa.string()).as_py())
     return None
 

@@ -61,11 +61,14 @@ def compare(
     thresholds: Thresholds | None = None,
     roles: Roles | None = None,
     windows: Mapping[str, State] | None = None,
+    alike: Mapping[str, State] | None = None,
 ) -> Report:
     """The whole comparison.
 
     Args:
         windows: parts of the current sample by name, in order, for the picture over time.
+        alike: for windows by name the part of the reference that they are compared with, where
+            that is not all of it; a window that is not named is compared with nothing.
 
     Raises: DriftStateError: the states have different plans.
     """
@@ -73,7 +76,8 @@ def compare(
         raise DriftStateError("the samples were counted by different plans")
     thresholds, roles = thresholds or Thresholds(), roles or Roles()
     columns = _columns(reference, current, thresholds, roles)
-    parts = _windows(reference, windows or {}, thresholds, roles)
+    before = alike if alike is not None else dict.fromkeys(windows or {}, reference)
+    parts = _windows(before, windows or {}, thresholds, roles)
     whole = together(reference, current, thresholds.rate)
     prediction = next((one.name for one in columns if one.is_prediction), "")
     tested = sum(1 for one in columns if one.status is not Status.UNKNOWN)
@@ -99,10 +103,13 @@ def _columns(
 
 
 def _windows(
-    reference: State, windows: Mapping[str, State], thresholds: Thresholds, roles: Roles
+    before: Mapping[str, State], windows: Mapping[str, State], thresholds: Thresholds, roles: Roles
 ) -> tuple[Window, ...]:
     """Every window, all columns of all windows adjusted for each other."""
-    by_window = {name: _pairs(reference, state, roles) for name, state in windows.items()}
+    by_window = {
+        name: _pairs(before[name], state, roles) if name in before else []
+        for name, state in windows.items()
+    }
     judged = iter(
         _judged([pair for pairs in by_window.values() for pair in pairs], thresholds, roles)
     )
@@ -111,7 +118,9 @@ def _windows(
         columns = [next(judged) for _ in pairs]
         distances = {one.name: value for one in columns if (value := one.measure(MAIN)) is not None}
         drifted = tuple(one.name for one in columns if one.status is Status.DRIFTED)
-        found.append(Window(name, windows[name].rows, distances, drifted))
+        against = before[name].rows if name in before else 0
+        compared = sum(1 for one in columns if one.status is not Status.UNKNOWN)
+        found.append(Window(name, windows[name].rows, distances, drifted, against, compared))
     return tuple(found)
 
 
@@ -150,6 +159,7 @@ class _Pair:
         self._is_absent = bool(current.absent[at]) and not self._b.any()
         self._sketch = current.sketches.get(at)
         self.hidden = reference.hidden
+        self._noise = reference.noise + current.noise
         bins = self.plan.bins
         if self.plan.kind is Kind.CATEGORY:
             # What the plan does not list is one more category.
@@ -165,7 +175,7 @@ class _Pair:
             return None
         if self.plan.kind is Kind.CATEGORY:
             return categories_differ(*self.counts)
-        return numbers_differ(*self.counts)
+        return numbers_differ(*self.counts, noise=self._noise)
 
     def quality(self) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
         """What may be bad: its name, rows that are so, and rows that could be, in both samples."""

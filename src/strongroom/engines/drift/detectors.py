@@ -29,11 +29,14 @@ class PageHinkley:
         """
         self._tolerance, self._threshold = tolerance, threshold
         self._least, self._alpha = least, alpha
+        self.age = 0
+        """Of the change that was found last: values since it began, the alarming one included."""
         self._begin()
 
     def _begin(self) -> None:
         self._count, self._mean = 0, 0.0
         self._up = self._lowest = self._down = self._highest = 0.0
+        self._since_lowest = self._since_highest = 0
 
     def update(self, value: float) -> bool:
         """Whether the level has changed with this value. A value that is no number is left out."""
@@ -44,11 +47,17 @@ class PageHinkley:
         apart = value - self._mean
         self._up = self._alpha * self._up + apart - self._tolerance
         self._down = self._alpha * self._down + apart + self._tolerance
-        self._lowest = min(self._lowest, self._up)
-        self._highest = max(self._highest, self._down)
-        climbed = max(self._up - self._lowest, self._highest - self._down)
-        if self._count < self._least or climbed <= self._threshold:
+        self._since_lowest += 1
+        self._since_highest += 1
+        if self._up < self._lowest:
+            self._lowest, self._since_lowest = self._up, 0
+        if self._down > self._highest:
+            self._highest, self._since_highest = self._down, 0
+        climbed, fallen = self._up - self._lowest, self._highest - self._down
+        if self._count < self._least or max(climbed, fallen) <= self._threshold:
             return False
+        # The sum turned where the level did: the usual estimate of the beginning (Hinkley 1971).
+        self.age = self._since_lowest if climbed >= fallen else self._since_highest
         self._begin()
         return True
 

@@ -34,6 +34,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "windows": [asdict(one) for one in report.windows],
         "model": model,
         "attribution": None if report.attribution is None else asdict(report.attribution),
+        "over_time": [asdict(one) for one in report.series],
         "remarks": list(report.remarks),
         "notes": list(report.notes),
     })  # fmt: skip

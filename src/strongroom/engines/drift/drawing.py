@@ -29,11 +29,11 @@ class Bar:
 def sign(status: str) -> Markup:
     """The sign of a status, for a line of text."""
     return Markup('<svg class="sign" viewBox="0 0 16 16" aria-hidden="true">{}</svg>').format(
-        _sign(status, 8, 8, 6)
+        mark(status, 8, 8, 6)
     )
 
 
-def _sign(status: str, x: float, y: float, r: float) -> Markup:
+def mark(status: str, x: float, y: float, r: float) -> Markup:
     """Triangle: drifted. Diamond: moved. Disc: stable. Ring: unknown."""
     if status in {"drifted", "moved"}:
         corners = (
@@ -41,11 +41,11 @@ def _sign(status: str, x: float, y: float, r: float) -> Markup:
             if status == "drifted"
             else [(x, y - r), (x + r, y), (x, y + r), (x - r, y)]
         )
-        points = " ".join(f"{_n(a)},{_n(b)}" for a, b in corners)
+        points = " ".join(f"{digits(a)},{digits(b)}" for a, b in corners)
         return Markup('<polygon class="tone {}" points="{}"/>').format(status, points)
     kind = "ring" if status != "stable" else "tone stable"
     return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(
-        kind, _n(x), _n(y), _n(r - 1)
+        kind, digits(x), digits(y), digits(r - 1)
     )
 
 
@@ -66,8 +66,8 @@ def distances(bars: Sequence[Bar], threshold: float) -> Markup:
                 '<text x="{vx}" y="{ty}" class="label">{value:.3f}</text></g>'
             ).format(
                 says=bar.says, tx=left - 10, ty=y + 16, label=_cut(bar.label, 26), left=left,
-                ry=y + 5, room=room, status=_known(bar.status), wide=_n(wide),
-                sign=_sign(bar.status, left + room + 18, y + 12, 6), vx=left + room + 34,
+                ry=y + 5, room=room, status=_known(bar.status), wide=digits(wide),
+                sign=mark(bar.status, left + room + 18, y + 12, 6), vx=left + room + 34,
                 value=bar.value,
             )
         )  # fmt: skip
@@ -77,9 +77,9 @@ def distances(bars: Sequence[Bar], threshold: float) -> Markup:
         Markup(
             '<line class="marker" x1="{x}" y1="0" x2="{x}" y2="{y}"/>'
             '<text x="{x}" y="{t}" class="label soft middle">threshold {value:g}</text>'
-        ).format(x=_n(x), y=high, t=high + 16, value=threshold)
+        ).format(x=digits(x), y=high, t=high + 16, value=threshold)
     )
-    return _picture(WIDTH, high + 22, "Distance of each column", parts)
+    return picture(WIDTH, high + 22, "Distance of each column", parts)
 
 
 # ---- distributions ----
@@ -116,14 +116,14 @@ def densities(
         Markup('<path class="before" d="{}Z"/>').format(filled),
         Markup('<path class="now" d="{}"/>').format(line),
         Markup('<line class="axis" x1="{}" y1="{y}" x2="{}" y2="{y}"/>').format(
-            _n(left), _n(width - left), y=_n(floor)
+            digits(left), digits(width - left), y=digits(floor)
         ),
         Markup(
             '<text x="{}" y="{y}" class="label soft small">{}</text>'
             '<text x="{}" y="{y}" class="label soft small end">{}</text>'
-        ).format(_n(left), ends[0], _n(width - left), ends[1], y=_n(floor + 15)),
+        ).format(digits(left), ends[0], digits(width - left), ends[1], y=digits(floor + 15)),
     ]
-    return _picture(width, floor + 20, f"Distribution of {name}", parts, small=True)
+    return picture(width, floor + 20, f"Distribution of {name}", parts, small=True)
 
 
 def _places(edges: Sequence[float]) -> list[float]:
@@ -142,11 +142,11 @@ def _steps(
     for (a, b), height in zip(bins, tall, strict=True):
         y = floor - high * height / most
         if before < 0 or a - before > 0.01:
-            start = f"L{_n(before)} {_n(floor)}" if before >= 0 else ""
-            words.append(f"{start}{'M' if before < 0 else 'L'}{_n(a)} {_n(floor)}")
-        words.append(f"L{_n(a)} {_n(y)}L{_n(b)} {_n(y)}")
+            start = f"L{digits(before)} {digits(floor)}" if before >= 0 else ""
+            words.append(f"{start}{'M' if before < 0 else 'L'}{digits(a)} {digits(floor)}")
+        words.append(f"L{digits(a)} {digits(y)}L{digits(b)} {digits(y)}")
         before = b
-    words.append(f"L{_n(before)} {_n(floor)}")
+    words.append(f"L{digits(before)} {digits(floor)}")
     return "".join(words)
 
 
@@ -168,12 +168,12 @@ def categories(
                 "</g>"
             ).format(
                 tx=left - 8, ty=y + 16, label=_cut(label, 18), left=left, y1=y + 3, y2=y + 13,
-                w1=_n(max(room * before / most, 0.5)), w2=_n(max(room * now / most, 0.5)),
-                vx=_n(left + room * max(before, now) / most + 6), before=before * 100,
+                w1=digits(max(room * before / most, 0.5)), w2=digits(max(room * now / most, 0.5)),
+                vx=digits(left + room * max(before, now) / most + 6), before=before * 100,
                 now=now * 100,
             )
         )  # fmt: skip
-    return _picture(500, len(labels) * line + 4, f"Shares of {name}", parts, small=True)
+    return picture(500, len(labels) * line + 4, f"Shares of {name}", parts, small=True)
 
 
 # ---- time, prediction, reliability ----
@@ -196,13 +196,13 @@ def heat_map(
                 Markup(
                     '<text x="{x}" y="{y}" class="label small" transform="rotate(-45 {x} {y})">{t}'
                     "</text>"
-                ).format(x=_n(x), y=_n(top - 8), t=name)
+                ).format(x=digits(x), y=digits(top - 8), t=name)
             )
     for row, name in enumerate(columns):
         y = top + row * line
         parts.append(
             Markup('<text x="{}" y="{}" class="label end">{}</text>').format(
-                _n(left - 10), _n(y + 15), _cut(name, 22)
+                digits(left - 10), digits(y + 15), _cut(name, 22)
             )
         )
         for at, window in enumerate(windows):
@@ -215,14 +215,14 @@ def heat_map(
                     'width="{w}" height="{h}" fill-opacity="{o}"/>{mark}</g>'
                 ).format(
                     name=name, window=window, told=told, cls="none" if value is None else "heat",
-                    x=_n(x + 1), y=_n(y + 1), w=_n(step - 2), h=line - 2,
+                    x=digits(x + 1), y=digits(y + 1), w=digits(step - 2), h=line - 2,
                     o=_n2(_heat(value, threshold)),
-                    mark=_sign("drifted", x + step / 2, y + line / 2, min(5.0, step / 3))
+                    mark=mark("drifted", x + step / 2, y + line / 2, min(5.0, step / 3))
                     if (row, at) in drifted
                     else "",
                 )
             )  # fmt: skip
-    return _picture(WIDTH, top + len(columns) * line + 4, "Distance by window", parts)
+    return picture(WIDTH, top + len(columns) * line + 4, "Distance by window", parts)
 
 
 def _heat(value: float | None, threshold: float) -> float:
@@ -239,7 +239,7 @@ def movers(bars: Sequence[Bar]) -> Markup:
     most = max((abs(bar.value) for bar in bars), default=1.0) or 1.0
     parts = [
         Markup('<line class="axis" x1="{x}" y1="0" x2="{x}" y2="{y}"/>').format(
-            x=_n(middle), y=len(bars) * line
+            x=digits(middle), y=len(bars) * line
         )
     ]
     for at, bar in enumerate(bars):
@@ -253,12 +253,12 @@ def movers(bars: Sequence[Bar]) -> Markup:
                 '<text x="{vx}" y="{ty}" class="label{end}">{value:+.2f}</text></g>'
             ).format(
                 says=bar.says, tx=left - 10, ty=y + 16, label=_cut(bar.label, 26),
-                cls="now-bar" if up else "before", x=_n(x), ry=y + 5, w=_n(max(wide, 1.0)),
-                vx=_n(middle + wide + 8 if up else middle - wide - 8), end="" if up else " end",
+                cls="now-bar" if up else "before", x=digits(x), ry=y + 5, w=digits(max(wide, 1.0)),
+                vx=digits(middle + wide + 8 if up else middle - wide - 8), end="" if up else " end",
                 value=bar.value,
             )
         )  # fmt: skip
-    return _picture(WIDTH, len(bars) * line + 4, "What moved the prediction", parts)
+    return picture(WIDTH, len(bars) * line + 4, "What moved the prediction", parts)
 
 
 def reliability(
@@ -268,18 +268,18 @@ def reliability(
     side, left, top = 300.0, 44.0, 12.0
 
     def place(score: float, share: float) -> str:
-        return f"{_n(left + side * score)},{_n(top + side * (1 - share))}"
+        return f"{digits(left + side * score)},{digits(top + side * (1 - share))}"
 
     parts = [
         Markup('<line class="grid" x1="{}" y1="{y}" x2="{}" y2="{y}"/>'
                '<text x="{}" y="{t}" class="label soft small end">{v:.0%}</text>').format(
-            _n(left), _n(left + side), _n(left - 6), y=_n(top + side * (1 - level)),
-            t=_n(top + side * (1 - level) + 4), v=level)
+            digits(left), digits(left + side), digits(left - 6), y=digits(top + side * (1 - level)),
+            t=digits(top + side * (1 - level) + 4), v=level)
         for level in (0.0, 0.5, 1.0)
     ]  # fmt: skip
     parts.append(
         Markup('<line class="marker" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-            _n(left), _n(top + side), _n(left + side), _n(top)
+            digits(left), digits(top + side), digits(left + side), digits(top)
         )
     )
     for groups, cls in ((before, "curve-before"), (now, "curve-now")):
@@ -293,10 +293,10 @@ def reliability(
         ]
     parts.append(
         Markup('<text x="{}" y="{}" class="label soft small middle">score</text>').format(
-            _n(left + side / 2), _n(top + side + 20)
+            digits(left + side / 2), digits(top + side + 20)
         )
     )
-    return _picture(
+    return picture(
         left + side + 12, top + side + 26, "Scores and what came true", parts, small=True
     )
 
@@ -304,12 +304,13 @@ def reliability(
 # ---- parts ----
 
 
-def _picture(
+def picture(
     width: float, height: float, label: str, parts: Iterable[Markup], *, small: bool = False
 ) -> Markup:
+    """Parts as one picture with a name for those who do not see it."""
     return Markup(
         '<svg class="picture{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(" half" if small else "", _n(width), _n(height), label, Markup("").join(parts))
+    ).format(" half" if small else "", digits(width), digits(height), label, Markup("").join(parts))
 
 
 def _known(status: str) -> str:
@@ -320,7 +321,8 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _n(number: float) -> str:
+def digits(number: float) -> str:
+    """A place in a picture, to a tenth."""
     return f"{number:.1f}".rstrip("0").rstrip(".")
 
 

@@ -82,7 +82,8 @@ class RegressionState:
         good = np.isfinite(said) & np.isfinite(known)
         self.left_out += int((~good).sum())
         self.rows += int(good.sum())
-        error = self._scaled(said[good] - known[good])
+        with np.errstate(over="ignore"):
+            error = self._scaled(said[good] - known[good])
         truth = self._scaled(known[good])
         # Products may pass 64 bits: they are summed in halves, and joined as Python's integers.
         sums = [int(one.sum()) for one in (error, np.abs(error), truth)]
@@ -176,7 +177,9 @@ class ErrorModel:
         said, known = (np.asarray(one, np.float64).ravel() for one in (predictions, labels))
         if len(said) != len(known):
             raise TableError("predictions and labels differ in length")
-        return said - known
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors: Floats = said - known
+        return errors
 
     def estimate(
         self, inputs: ArrayLike, predictions: ArrayLike, labels: ArrayLike | None = None

@@ -135,12 +135,21 @@ class ColumnDrift:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window of the current sample: its name, rows, and each column's main distance."""
+    """One window of the current sample.
+
+    Attributes:
+        distances: each column's main one.
+        against: rows of the reference that it was compared with: all of them, or with the season
+            those of windows like it.
+        compared: columns that had enough values for that.
+    """
 
     name: str
     rows: int
     distances: dict[str, float]
     drifted: tuple[str, ...]
+    against: int = 0
+    compared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +197,56 @@ class ModelReport:
 
 @dataclass(frozen=True, slots=True)
 class AttributionDrift:
-    """Importances of features then and now: NDCG and the features that changed place."""
+    """Importances of features then and now.
+
+    Attributes:
+        moved: features that changed place: name, place in the reference, place now.
+        importances: name, share of all importances in the reference, share now; the largest first.
+        method: how they were reckoned; empty where they were given.
+    """
 
     ndcg: float
     drifted: bool
     moved: tuple[tuple[str, int, int], ...]
     says: str
+    importances: tuple[tuple[str, float, float], ...] = ()
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of level.
+
+    Attributes:
+        detectors: that found it.
+        began, noticed: seconds since 1970 UTC, to the minute: where the new level begins, by what
+            all values say, and where the first detector alarmed.
+        before, after: mean from the change before to this one, and from this to the next; None
+            where so few values lie there that a mean could tell of one.
+    """
+
+    detectors: tuple[str, ...]
+    began: float
+    noticed: float
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values of a column, or errors of a model, in order of time.
+
+    Attributes:
+        left_out: rows without a time or a value.
+        levels: time and mean, for a picture.
+    """
+
+    name: str
+    values: int
+    left_out: int
+    levels: tuple[tuple[float, float], ...] = ()
+    changes: tuple[Change, ...] = ()
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +257,7 @@ class Report:
         rows: of reference and current.
         detectable: the smallest shift of a mean, in standard deviations, that would be found in
             four of five cases.
+        series: what detectors found over time.
         remarks: what was odd about the samples.
     """
 
@@ -218,6 +272,7 @@ class Report:
     model: ModelReport | None = None
     attribution: AttributionDrift | None = None
     classifier: float | None = None
+    series: tuple[Series, ...] = ()
     remarks: tuple[str, ...] = ()
     says: str = ""
     notes: tuple[str, ...] = field(default=())

@@ -3,11 +3,13 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strongroom.engines.drift.scores import ScoreState
+from strongroom.errors import TooLargeError
 
 MAX_WAITING = 1_000_000
+MAX_KNOWN = 2_000_000
 
 
 @dataclass(slots=True)
@@ -50,9 +52,8 @@ class LabelJoin:
 
     def __init__(self, key: bytes, *, most: int = MAX_WAITING, threshold: float = 0.5) -> None:
         """`key`: a secret of at least 16 bytes, so that ids cannot be guessed from what is kept."""
-        if len(key) < 16:
-            raise ValueError("the key must have at least 16 bytes")
-        self._key, self._most, self._threshold = key[:64], most, threshold
+        self._name = _Names(key)
+        self._most, self._threshold = most, threshold
         self._waiting: OrderedDict[bytes, _Waiting] = OrderedDict()
         self.windows: dict[int, ScoreState] = {}
         self.counts = JoinCounts()
@@ -101,18 +102,79 @@ class LabelJoin:
         if self._waiting.pop(name).label is None:
             self.counts.forgotten += 1
 
-    def _name(self, id_: str) -> bytes:
+    def remarks(self) -> tuple[str, ...]:
+        """What was odd about the labels, in words."""
+        return join_remarks(self.counts)
+
+
+class _Names:
+    """Ids become keyed hashes of 16 bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < 16:
+            raise ValueError("the key must have at least 16 bytes")
+        self._key = key[:64]
+
+    def __call__(self, id_: str) -> bytes:
         return hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=16,
                                key=self._key).digest()  # fmt: skip
 
+
+class KnownLabels:
+    """Labels that are there before their predictions are read: the join of `LabelJoin` for a file.
+
+    By the same rules: of two labels for one id the first stays, and of two rows with one id the
+    first gets the label.
+    """
+
+    def __init__(self, key: bytes, *, most: int = MAX_KNOWN) -> None:
+        """`key`: as for `LabelJoin`; `most`: ids that are kept."""
+        self._name, self._most = _Names(key), most
+        self._labels: dict[bytes, object] = {}
+        self._met: set[bytes] = set()
+        self.counts = JoinCounts()
+
+    def add(self, rows: Iterable[tuple[str, object]]) -> None:
+        """Labels: id and label. Raises: TooLargeError: they are of more than `most` ids."""
+        for id_, label in rows:
+            name = self._name(id_)
+            if name not in self._labels:
+                if len(self._labels) >= self._most:
+                    raise TooLargeError(f"there are labels of more than {self._most:,} ids")
+                self._labels[name] = label
+            elif self._labels[name] == label:
+                self.counts.repeated += 1
+            else:
+                self.counts.contradicted += 1
+
+    def of(self, ids: Iterable[str | None]) -> list[object]:
+        """The label of each row; None where there is none, or the row has no id."""
+        found: list[object] = []
+        for id_ in ids:
+            name = None if id_ is None else self._name(id_)
+            if name is None or name in self._met:
+                self.counts.repeated_ids += name is not None
+                found.append(None)
+                continue
+            self._met.add(name)
+            label = self._labels.get(name)
+            self.counts.joined += label is not None
+            found.append(label)
+        return found
+
     def remarks(self) -> tuple[str, ...]:
-        """What was odd about the labels, in words."""
-        counts = self.counts
-        told = (
-            (counts.unmatched, "labels have no prediction"),
-            (counts.repeated, "labels came more than once and count once"),
-            (counts.contradicted, "labels contradict an earlier one, which stays"),
-            (counts.repeated_ids, "predictions have an id that was there before"),
-            (counts.forgotten, "predictions were forgotten before their label came"),
-        )
-        return tuple(f"{count:,} {words}" for count, words in told if count)
+        """What was odd about the labels, in words, when all rows have been asked for."""
+        unmatched = len(self._labels) - self.counts.joined
+        return join_remarks(replace(self.counts, unmatched=unmatched))
+
+
+def join_remarks(counts: JoinCounts) -> tuple[str, ...]:
+    """What was odd about a join, in words."""
+    told = (
+        (counts.unmatched, "labels have no prediction"),
+        (counts.repeated, "labels came more than once and count once"),
+        (counts.contradicted, "labels contradict an earlier one, which stays"),
+        (counts.repeated_ids, "predictions have an id that was there before"),
+        (counts.forgotten, "predictions were forgotten before their label came"),
+    )
+    return tuple(f"{count:,} {words}" for count, words in told if count)

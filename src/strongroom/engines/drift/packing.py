@@ -1,35 +1,57 @@
-"""A state as bytes: versioned, compact, and read with suspicion.
+"""What was counted as bytes: versioned, compact, and read with suspicion.
 
-The magic words and a version, then a compressed MessagePack array. Counts are written as the bytes
-of their numbers, all lowest bytes first, which compress to little more than they tell. Where the
-plan keeps small groups out, counts below its minimum are written as 0; where their sum, which is
-what a column lacks to all rows, would tell one of them, it goes to the largest count. Sums of
-products are rounded to more than so few rows can add.
+The magic words and a version, then a compressed MessagePack array: the plan, the state, and where
+there are any its windows and the state of the model. See `state_packing.py` and `model_packing.py`
+for how small counts stay behind.
+
+The state of all rows is not written beside its windows: the difference would tell what they hide.
+It is their sum, and that of the rows in no window. By a private plan a window with too few rows for
+its counts to mean much goes to these.
 """
 
 import zlib
+from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
-from strongroom.engines.drift import unseen
-from strongroom.engines.drift.plan import HALF_RANK, MAX_COLUMNS, MAX_NAME, WIDTH, Counts, Plan
-from strongroom.engines.drift.state import MAX_REMARKS, State
+from strongroom.engines.drift.model_packing import ModelPart, model_of, model_part
+from strongroom.engines.drift.model_state import ModelState
+from strongroom.engines.drift.plan import MAX_COLUMNS, Plan
+from strongroom.engines.drift.state import State, merged
+from strongroom.engines.drift.state_packing import PAIRED_MINIMA, StatePart, state_of, state_part
+from strongroom.engines.drift.windows import Every, Windows
 from strongroom.errors import DriftStateError
 
 MAGIC = b"strongroom drift\x00"
-VERSION = 1
-"""Grows when the bytes change; a reader knows those up to its own."""
+VERSION = 2
+"""Grows when the bytes change; a reader knows those up to its own. The first had no windows."""
 MAX_BYTES = 64 << 20
 """Of a state, unpacked."""
-_MAX_ROWS = 1 << 53
-_PAIRED_MINIMA = 100
-"""Minimum counts that a private state's rows must be for its pairs to be written: in fewer, what is
-rounded away would weigh like the scatter of the rows."""
+MAX_WINDOWS = 1_000
+_MAX_NUMBER = 1 << 40
 
 
-class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What is written."""
+@dataclass(slots=True)
+class Kept:
+    """A sample as it is kept.
+
+    Attributes:
+        state: of all rows.
+        windows: parts of it, by number or by phase; None where it was not split.
+        by_phase: windows are numbered by their place in the season.
+        untimed: rows in no window.
+        model: what was counted of a model.
+    """
+
+    state: State
+    windows: Windows | None = None
+    by_phase: bool = False
+    untimed: State | None = None
+    model: ModelState | None = None
+
+
+class _First(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the first version wrote."""
 
     digest: bytes
     plan: Plan | None
@@ -41,55 +63,52 @@ class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     remarks: tuple[str, ...]
 
 
-def to_bytes(state: State, *, with_plan: bool = True) -> bytes:
-    """The state, and its plan unless that is kept elsewhere.
+class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What is written; `rest` is of all rows, or of those in no window."""
 
-    By a private plan the small counts and the sketches of unlisted values stay behind, and a state
-    of fewer rows than the minimum is written as an empty one.
+    digest: bytes
+    plan: Plan | None
+    rest: StatePart
+    every: str = ""
+    by_phase: bool = False
+    windows: tuple[tuple[int, StatePart], ...] = ()
+    model: ModelPart | None = None
+
+
+def to_bytes(sample: State | Kept, *, with_plan: bool = True) -> bytes:
+    """The sample, and its plan unless that is kept elsewhere; see `state_part` for what stays.
+
+    Raises: DriftStateError: it would be larger than a reader takes.
     """
-    plan = state.plan
-    rows, counts, absent, products = state.rows, state.counts, state.absent, state.products
-    sketches = dict(state.sketches)
-    if plan.is_private:
-        sketches = {}
-        if rows < plan.minimum_count:
-            rows = 0
-            counts, absent = np.zeros_like(counts), np.zeros_like(absent)
-        everywhere = suppressed(np.column_stack([counts, absent]), plan.minimum_count)
-        counts, absent = everywhere[:, :-1], everywhere[:, -1]
-        products = _rounded(products, rows, plan.minimum_count)
-    upper = np.triu_indices(len(products))
+    kept = Kept(sample) if isinstance(sample, State) else sample
+    plan = kept.state.plan
+    rest, every = kept.state, ""
+    windows: list[tuple[int, StatePart]] = []
+    if kept.windows is not None:
+        every = kept.windows.every.value
+        rest = merged([kept.untimed] if kept.untimed is not None else [], plan)
+        for at, one in kept.windows:
+            if _is_thin(one):
+                rest.merge(one)
+            else:
+                windows.append((at, state_part(one, is_window=True)))
     document = _Document(
-        plan.digest(), plan if with_plan else None, rows, _packed(counts), _packed(absent),
-        _packed(products[upper]), {at: _packed(one) for at, one in sketches.items()},
-        tuple(sorted(state.remarks)),
+        plan.digest(), plan if with_plan else None, state_part(rest), every, kept.by_phase,
+        tuple(windows), None if kept.model is None else model_part(kept.model, plan.minimum_count),
     )  # fmt: skip
-    return MAGIC + bytes([VERSION]) + zlib.compress(msgspec.msgpack.encode(document), 6)
+    body = msgspec.msgpack.encode(document)
+    if len(body) > MAX_BYTES or len(windows) > MAX_WINDOWS:
+        raise DriftStateError("the state is too large", next_step="take fewer or longer windows")
+    return MAGIC + bytes([VERSION]) + zlib.compress(body, 6)
 
 
-def suppressed(counts: Counts, minimum: int) -> Counts:
-    """Rows of counts without those from 1 to `minimum - 1`, nor what would tell one of them.
-
-    Where fewer than `minimum` are lost in a row of counts, its largest one gets them: leaving out
-    another count instead would tell them to whoever knows what that one can have been.
-    """
-    kept = np.where(counts < minimum, 0, counts)
-    lost = (counts - kept).sum(axis=1)
-    largest = kept.argmax(axis=1)
-    found = np.flatnonzero((lost < minimum) & kept.any(axis=1))
-    kept[found, largest[found]] += lost[found]
-    return kept
+def thin_windows(kept: Kept) -> int:
+    """Windows with rows that `to_bytes` does not keep apart."""
+    return sum(1 for _, one in kept.windows or () if one.rows and _is_thin(one))
 
 
-def _rounded(products: Counts, rows: int, minimum: int) -> Counts:
-    """Sums of products without what a small group adds: exact ones would tell its rows.
-
-    `multivariate.py` knows how far off they are.
-    """
-    if rows < _PAIRED_MINIMA * minimum:
-        return np.zeros_like(products)
-    step = minimum * HALF_RANK**2
-    return np.rint(products / step).astype(np.int64) * step
+def _is_thin(window: State) -> bool:
+    return window.rows < PAIRED_MINIMA * window.plan.minimum_count
 
 
 def is_state(start: bytes) -> bool:
@@ -98,7 +117,12 @@ def is_state(start: bytes) -> bool:
 
 
 def from_bytes(data: bytes, plan: Plan | None = None) -> State:
-    """The state that was written.
+    """The state of all rows that was written; see `kept_from_bytes`."""
+    return kept_from_bytes(data, plan).state
+
+
+def kept_from_bytes(data: bytes, plan: Plan | None = None) -> Kept:
+    """The sample that was written.
 
     Args:
         plan: where it was written without one; it must be the same.
@@ -108,51 +132,54 @@ def from_bytes(data: bytes, plan: Plan | None = None) -> State:
     if not is_state(data) or len(data) <= len(MAGIC):
         raise DriftStateError("these bytes are no drift state")
     version = data[len(MAGIC)]
-    if version != VERSION:
+    if not 1 <= version <= VERSION:
         raise DriftStateError(
             f"the state is of version {version}, and this program knows {VERSION}",
             next_step="use a newer Strongroom, or make the state again",
         )
-    document = _read(data[len(MAGIC) + 1 :])
+    document = _read(data[len(MAGIC) + 1 :], version)
     plan = _plan_of(document, plan)
-    columns, paired = len(plan.columns), len(plan.paired)
-    counts = _unpacked(document.counts, columns * WIDTH).reshape(columns, WIDTH)
-    absent = _unpacked(document.absent, columns)
-    upper = np.triu_indices(paired)
-    products = np.zeros((paired, paired), np.int64)
-    products[upper] = _unpacked(document.products, len(upper[0]))
-    products = np.triu(products) + np.triu(products, 1).T
-    sketches = {
-        at: _unpacked(one, int(np.prod(unseen.SHAPE))).reshape(unseen.SHAPE)
-        for at, one in document.unseen.items()
-    }
-    sound = (
-        0 <= document.rows <= _MAX_ROWS
-        and ((counts >= 0) & (counts <= document.rows)).all()  # their sum cannot overflow then
-        and ((absent >= 0) & (absent <= document.rows)).all()
-        and (np.abs(products.astype(np.float64)) <= 2.0 * document.rows * HALF_RANK**2).all()
-        and (counts.sum(axis=1) + absent <= document.rows).all()
-        and all(0 <= at < columns for at in sketches)
-        and all(((one >= 0) & (one <= document.rows)).all() for one in sketches.values())
-        and len(document.remarks) <= MAX_REMARKS
-        and all(len(one) <= 4 * MAX_NAME for one in document.remarks)
-    )
-    if not sound:
-        raise DriftStateError("the counts of the state make no sense")
-    state = State(plan)
-    state.restore(document.rows, counts, absent, products, sketches, document.remarks)
-    return state
+    rest = state_of(document.rest, plan)
+    model = None if document.model is None else model_of(document.model)
+    if not document.every:
+        if document.windows:
+            raise DriftStateError("the state has windows of no length")
+        return Kept(rest, model=model)
+    windows = _windows_of(document, plan)
+    whole = merged([rest, *(one for _, one in windows)], plan)
+    return Kept(whole, windows, document.by_phase, rest, model)
 
 
-def _read(packed: bytes) -> _Document:
+def _windows_of(document: _Document, plan: Plan) -> Windows:
+    numbers = [at for at, _ in document.windows]
+    if (
+        document.every not in set(Every)
+        or len(numbers) > MAX_WINDOWS
+        or numbers != sorted(set(numbers))
+        or any(abs(at) > _MAX_NUMBER for at in numbers)
+    ):
+        raise DriftStateError("the windows of the state make no sense")
+    windows = Windows(plan, Every(document.every))
+    for at, part in document.windows:
+        windows.add(at, state_of(part, plan))
+    return windows
+
+
+def _read(packed: bytes, version: int) -> _Document:
     reader = zlib.decompressobj()
     try:
         body = reader.decompress(packed, MAX_BYTES)
         if not reader.eof or reader.unused_data:
             raise DriftStateError("the state is cut off, too large, or has something after it")
-        return msgspec.msgpack.decode(body, type=_Document)
+        if version > 1:
+            return msgspec.msgpack.decode(body, type=_Document)
+        first = msgspec.msgpack.decode(body, type=_First)
     except (zlib.error, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise DriftStateError("the state is damaged") from None
+    rest = StatePart(
+        first.rows, first.counts, first.absent, first.products, first.unseen, first.remarks
+    )
+    return _Document(first.digest, first.plan, rest)
 
 
 def _plan_of(document: _Document, known: Plan | None) -> Plan:
@@ -168,20 +195,3 @@ def _plan_of(document: _Document, known: Plan | None) -> Plan:
         if known is not None and known != plan:
             raise DriftStateError("the state belongs to another plan")
     return plan
-
-
-def _packed(numbers: Counts) -> bytes:
-    """The eight bytes of each number, lowest first, sorted by their place; signs folded in."""
-    flat = np.ascontiguousarray(numbers).ravel()
-    folded = (flat << 1) ^ (flat >> 63)
-    return folded.astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes()
-
-
-def _unpacked(data: bytes, count: int) -> Counts:
-    if len(data) != count * 8:
-        raise DriftStateError("the state does not have as many counts as its plan")
-    folded = np.frombuffer(data, np.uint8).reshape(8, -1).T.copy().view("<i8").ravel()
-    unfolded: Counts = ((folded.view(np.uint64) >> 1).view(np.int64) ^ -(folded & 1)).astype(
-        np.int64
-    )
-    return unfolded

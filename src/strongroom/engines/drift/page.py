@@ -10,16 +10,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from strongroom.engines.drift import drawing, model_wording, wording
+from strongroom.engines.drift import drawing, drawing_time, model_wording, wording
 from strongroom.engines.drift.comparison import MAIN
 from strongroom.engines.drift.drawing import Bar
-from strongroom.engines.drift.findings import ColumnDrift, ModelReport, Report, Status
+from strongroom.engines.drift.findings import ColumnDrift, ModelReport, Report, Series, Status
 from strongroom.engines.drift.plan import Kind
 from strongroom.engines.drift.scores import METRICS, Performance
 
 MAX_ROWS = 1_000
 MAX_BARS, MAX_CARDS, MAX_HEAT_ROWS, MAX_WINDOWS = 40, 24, 40, 120
-MAX_CATEGORIES, MAX_MOVERS, MAX_SLICES = 12, 15, 40
+MAX_CATEGORIES, MAX_MOVERS, MAX_SLICES, MAX_IMPORTANCES = 12, 15, 40, 20
 _ORDER = list(Status)
 _HERE = Path(__file__).parent
 _CSS = "\n" + (_HERE / "page.css").read_text(encoding="utf-8")
@@ -69,6 +69,9 @@ def report_page(report: Report, *, made: str = "") -> str:
         "movers": _movers(report),
         "movers_say": wording.movers_say(report.movers) if report.movers else "",
         "heat": _heat(report, ordered),
+        "window_says": wording.window_says,
+        "series": [_series(one) for one in report.series],
+        "importances": _importances(report),
         "titles": ["Jensen-Shannon", "Wasserstein", "PSI", "Hellinger", "KS"],
         "rows": [_row(one) for one in ordered[:MAX_ROWS]],
         "more_columns": max(len(ordered) - MAX_ROWS, 0),
@@ -141,6 +144,28 @@ def _heat(report: Report, ordered: list[ColumnDrift]) -> Markup | None:
     shown = [wording.clean(name) for name in names]
     titles = [wording.clean(window.name) for window in windows]
     return drawing.heat_map(titles, shown, values, drifted, report.thresholds.jensen_shannon)
+
+
+def _series(found: Series) -> dict[str, Any]:
+    changes = [
+        [wording.moment(one.began), wording.moment(one.noticed), " and ".join(one.detectors),
+         *(wording.NOTHING if mean is None else wording.number(mean)
+           for mean in (one.before, one.after))]
+        for one in found.changes
+    ]  # fmt: skip
+    name = wording.clean(found.name)
+    picture = drawing_time.levels(found, name) if found.levels else None
+    return {"name": name, "says": found.says, "picture": picture, "changes": changes}
+
+
+def _importances(report: Report) -> Markup | None:
+    if report.attribution is None:
+        return None
+    shown = report.attribution.importances[:MAX_IMPORTANCES]
+    return drawing.categories(
+        [wording.clean(name) for name, _, _ in shown], [one[1] for one in shown],
+        [one[2] for one in shown], "importances",
+    )  # fmt: skip
 
 
 def _row(found: ColumnDrift) -> dict[str, Any]:

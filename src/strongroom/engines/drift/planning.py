@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from strongroom.engines.drift.plan import (
     Kind,
     Plan,
 )
+from strongroom.engines.drift.threads import processors
 from strongroom.engines.drift.values import Column, Texts, kind_of_type, lengths, numbers, pc, texts
 from strongroom.errors import TableError, TooLargeError
 
@@ -34,6 +36,7 @@ _MAX_CATEGORIES = 56
 _TEXT_SHARE = 0.5
 """Distinct values to rows from which a column of strings is texts and not categories."""
 _TEXT_DISTINCT = 1_000
+_THREADED_VALUES = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,11 @@ def plan_of(table: pa.Table, options: PlanOptions | None = None) -> Plan:
         raise TableError(f"the reference has two columns `{twice[:MAX_NAME]}`")
     if len(names) > MAX_COLUMNS:
         raise TooLargeError(f"the reference has more than {MAX_COLUMNS:,} columns")
-    columns = tuple(_column(name, table.column(name), options.minimum_count) for name in names)
+    threads = processors() if table.num_rows * len(names) >= _THREADED_VALUES else 1
+    with ThreadPoolExecutor(threads) as pool:  # sorting is most of the work, and needs no lock
+        columns = tuple(
+            pool.map(lambda name: _column(name, table.column(name), options.minimum_count), names)
+        )
     paired: tuple[int, ...] = ()
     if options.pairs:
         able = [at for at, column in enumerate(columns) if len(set(column.scores)) > 1]

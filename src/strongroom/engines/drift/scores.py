@@ -26,6 +26,7 @@ class ScoreState:
         counts: predicted negative or positive, by label (`NEGATIVE`, `POSITIVE`, `UNLABELLED`),
             by bin of the score.
         left_out: rows whose score was missing or outside [0, 1].
+        step: what counts were rounded to when they were written; 0 where they are exact.
         sums: of scores and of their squares, by label and by prediction, in units of 2^-20: what
             the bins alone would round.
     """
@@ -33,7 +34,7 @@ class ScoreState:
     def __init__(self) -> None:
         self.counts: Counts = np.zeros((2, 3, SCORE_BINS), np.int64)
         self.sums: Counts = np.zeros((2, 3, 2), np.int64)
-        self.left_out = 0
+        self.left_out = self.step = 0
 
     def update(
         self,
@@ -84,6 +85,29 @@ class ScoreState:
         self.counts += other.counts
         self.sums += other.sums
         self.left_out += other.left_out
+        self.step = max(self.step, other.step)
+
+    def recount_sums(self) -> None:
+        """Make the sums those of scores in the middle of their bins."""
+        for at, part in enumerate((CENTRES, CENTRES**2)):
+            self.sums[:, :, at] = np.rint(self.counts @ (part * _UNIT)).astype(np.int64)
+
+    def sums_fit(self) -> bool:
+        """Whether the sums can be those of the counts: each score lies in its bin."""
+        edges = np.arange(SCORE_BINS + 1) / SCORE_BINS
+        rows = self.counts.sum(axis=2)
+        return all(
+            bool(
+                (self.sums[:, :, at] >= self.counts @ (edges[:-1] ** power * _UNIT) - rows).all()
+                and (self.sums[:, :, at] <= self.counts @ (edges[1:] ** power * _UNIT) + rows).all()
+            )
+            for at, power in enumerate((1, 2))
+        )
+
+    @property
+    def noise(self) -> float:
+        """Variance of the rows in a group of neighbouring bins for counts were rounded."""
+        return self.step**2 / 6  # two ends, each a uniform error
 
     @property
     def rows(self) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from strongroom.engines.drift.measures import chi_square, kolmogorov_smirnov
+from strongroom.engines.drift.measures import chi_square, joined, kolmogorov_smirnov
 from strongroom.engines.drift.plan import Counts, Floats
 
 SMALL_ROWS = 200
@@ -58,8 +58,12 @@ def categories_differ(reference: Counts, current: Counts, seed: int = 0) -> Test
     return Test("chi-square", statistic, float(special.chdtrc(freedom, statistic)), "asymptotic")
 
 
-def numbers_differ(reference: Counts, current: Counts, seed: int = 0) -> Test:
+def numbers_differ(reference: Counts, current: Counts, seed: int = 0, noise: float = 0.0) -> Test:
     """Whether two samples of ordered bins have one distribution.
+
+    Args:
+        noise: variance of a bin's count for it was rounded when it was written; bins are joined
+            until it weighs little.
 
     Kolmogorov-Smirnov sees shifts best, chi-square what happens between: the smaller p-value
     counts, doubled, which holds the rate whatever they share (Bonferroni).
@@ -70,6 +74,10 @@ def numbers_differ(reference: Counts, current: Counts, seed: int = 0) -> Test:
     if not freedom:
         return NOTHING
     distance = kolmogorov_smirnov(reference, current)
+    fewest = int(min(reference.sum(), current.sum()))
+    if noise:
+        distance = max(distance - math.sqrt(noise) / fewest, 0.0)
+        reference, current = joined(reference, current, max(int(fewest / (12 * noise)), 2))
     if _is_small(reference, current):
         ordered = permuted(reference, current, _distances, seed)
         by_bin = permuted(reference, current, _chi_squares, seed + 1)

@@ -1,26 +1,26 @@
 """The state of a sample: how often each code occurred. No row is kept, and merging is adding."""
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from strongroom.engines.drift import unseen
 from strongroom.engines.drift.batches import Met, Rows, aligned
 from strongroom.engines.drift.coding import ColumnCoder, Source
-from strongroom.engines.drift.plan import REST, WIDTH, Counts, Kind, Plan
-from strongroom.engines.drift.threads import one_thread
+from strongroom.engines.drift.plan import WIDTH, Counts, Plan
+from strongroom.engines.drift.row_buffer import WAITING_ROWS, RowBuffer
+from strongroom.engines.drift.threads import one_thread, processors
 from strongroom.engines.drift.values import Texts
 from strongroom.errors import DriftStateError
 
 BLOCK_ROWS = 1 << 14
 """Rows coded at a time: they stay in the processor's cache, and sums of products of two scores
 stay below 2^24, where single precision is exact."""
-_BUFFER_ROWS = 256
 _THREADED_ROWS = 1 << 17
 MAX_REMARKS = 200
 
@@ -35,20 +35,18 @@ class State:
     def __init__(self, plan: Plan) -> None:
         columns, paired = len(plan.columns), len(plan.paired)
         self.plan = plan
-        self.remarks: set[str] = set()
-        """What was odd about the rows, in words that quote no value."""
+        self._remarks: set[str] = set()
         self.hidden = 0
         """Rows that a count may lack, for small ones were not written."""
+        self.noise = 0.0
+        """Variance of the count of neighbouring bins, for they were rounded when written."""
         self._rows = 0
         self._counts: Counts = np.zeros((columns, WIDTH), np.int64)
         self._absent: Counts = np.zeros(columns, np.int64)
         self._products: Counts = np.zeros((paired, paired), np.int64)
         self._unseen: dict[int, Counts] = {}
         self._scores = _score_table(plan)
-        self._buffer: NDArray[np.uint8] | None = None
-        self._buffered = 0
-        self._row_coders: list[ColumnCoder] = []
-        self._quick: list[tuple[str, Callable[[float], int]]] = []
+        self._buffer: RowBuffer | None = None
 
     # ---- counting ----
 
@@ -66,7 +64,7 @@ class State:
         self._remark(met.remarks)
         self._absent += [0 if column is not None else met.rows for column in met.columns]
         if threads is None:
-            threads = min(len(os.sched_getaffinity(0)), 8) if _HAS_AFFINITY else os.cpu_count() or 1
+            threads = processors()
         work = [
             (prepared, begin)
             for prepared in (_Prepared(part, self) for part in met.parts())
@@ -84,53 +82,31 @@ class State:
     def update_row(self, row: Mapping[str, Any]) -> None:
         """Count one row: values by name. What is not in the plan is left out.
 
-        A name that is missing counts as a missing column, None as a missing value.
+        A name that is missing counts as a missing column, None as a missing value. Up to
+        `WAITING_ROWS` rows wait as they came until they are counted, or until the state is read.
         """
         if self._buffer is None:
-            self._buffer = np.empty((_BUFFER_ROWS, len(self.plan.columns)), np.uint8)
-            self._row_coders = [ColumnCoder(column, 1) for column in self.plan.columns]
-            self._quick = [
-                (one.plan.name, one.quick or partial(self._slow, place))
-                for place, one in enumerate(self._row_coders)
-            ]
-        at = self._buffered
-        self._buffer[at] = [
-            code(value) if type(value := row.get(name)) is float else self._row_code(place, row)
-            for place, (name, code) in enumerate(self._quick)
-        ]
-        self._buffered = at + 1
-        if self._buffered == _BUFFER_ROWS:
+            self._buffer = RowBuffer(self.plan)
+        self._buffer.add(row)
+        if len(self._buffer) >= WAITING_ROWS:
             self._flush()
-
-    def _slow(self, at: int, value: float) -> int:
-        return self._row_code(at, {self.plan.columns[at].name: value})
-
-    def _row_code(self, at: int, row: Mapping[str, Any]) -> int:
-        coder = self._row_coders[at]
-        name = coder.plan.name
-        try:
-            value = row[name]
-        except KeyError:
-            self._absent[at] += 1
-            self._remark((f"there is no column `{name}`",))
-            return WIDTH
-        code = coder.code(value)
-        if code == REST and coder.plan.kind is Kind.CATEGORY:
-            text = value if isinstance(value, str) else str(value)
-            unseen.add_one(self._sketch(at), text)
-        return code
 
     def _flush(self) -> None:
         """Count the rows that came one by one."""
-        if not self._buffered or self._buffer is None:
+        if not self._buffer:
             return
-        block = self._buffer[: self._buffered].astype(np.intp)
-        self._buffered, rows = 0, len(block)
-        self._rows += rows
+        block, unlisted = self._buffer.take()
+        for at in self._buffer.absent:
+            self._absent[at] += 1
+            self._remark((f"there is no column `{self.plan.columns[at].name}`",))
+        self._buffer.absent.clear()
+        for at, found in unlisted.items():
+            self.note_unlisted(at, pa.array(found, pa.string()))
+        self._rows += len(block)
         columns = len(self.plan.columns)
         flat = block + np.arange(columns) * (WIDTH + 1)
-        found = np.bincount(flat.ravel(), minlength=columns * (WIDTH + 1))
-        self._counts += found.reshape(columns, WIDTH + 1)[:, :WIDTH]
+        counts = np.bincount(flat.ravel(), minlength=columns * (WIDTH + 1))
+        self._counts += counts.reshape(columns, WIDTH + 1)[:, :WIDTH]
         if self.plan.paired:
             paired = list(self.plan.paired)
             scores = self._scores[np.arange(len(paired))[:, None], block[:, paired].T]
@@ -144,18 +120,23 @@ class State:
         unseen.add(self._sketch(at), values)
 
     def _remark(self, remarks: Iterable[str]) -> None:
-        for remark in remarks:
-            self.remarks.add(remark)
-        if len(self.remarks) > MAX_REMARKS:
+        self._remarks.update(remarks)
+        if len(self._remarks) > MAX_REMARKS:
             # The same ones stay, whatever order they came in.
-            self.remarks = set(sorted(self.remarks)[:MAX_REMARKS])
+            self._remarks = set(sorted(self._remarks)[:MAX_REMARKS])
 
     # ---- what was counted ----
 
     @property
     def rows(self) -> int:
         """Rows counted."""
-        return self._rows + self._buffered
+        return self._rows + (len(self._buffer) if self._buffer is not None else 0)
+
+    @property
+    def remarks(self) -> frozenset[str]:
+        """What was odd about the rows, in words that quote no value."""
+        self._flush()
+        return frozenset(self._remarks)
 
     @property
     def counts(self) -> Counts:
@@ -166,6 +147,7 @@ class State:
     @property
     def absent(self) -> Counts:
         """For each column, the rows of batches that lacked it."""
+        self._flush()
         return self._absent
 
     @property
@@ -182,6 +164,7 @@ class State:
     @property
     def sketches(self) -> Mapping[int, Counts]:
         """Place of a column → sketch of what the plan does not list."""
+        self._flush()
         return self._unseen
 
     # ---- merging ----
@@ -190,8 +173,8 @@ class State:
         """Add what another state has counted. Raises: DriftStateError: it has another plan."""
         if other.plan is not self.plan and other.plan != self.plan:
             raise DriftStateError("states of different plans cannot be merged")
-        self._counts += other.counts
         self._flush()
+        self._counts += other.counts
         self._rows += other.rows
         self._absent += other.absent
         self._products += other.products
@@ -200,6 +183,7 @@ class State:
             mine += sketch
         self._remark(other.remarks)
         self.hidden += other.hidden
+        self.noise += other.noise
 
     def restore(
         self, rows: int, counts: Counts, absent: Counts, products: Counts,
@@ -208,7 +192,7 @@ class State:
         """Become what was written; for `packing`, which has checked it."""
         self._rows, self._counts, self._absent = rows, counts, absent
         self._products, self._unseen = products, dict(sketches)
-        self.remarks = set(remarks)
+        self._remarks = set(remarks)
         self.hidden = max(self.plan.minimum_count - 1, 0)
 
     def __eq__(self, other: object) -> bool:
@@ -226,9 +210,6 @@ class State:
         )
 
     __hash__ = None  # type: ignore[assignment] # it changes
-
-
-_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 
 
 def merged(states: Iterable[State], plan: Plan) -> State:

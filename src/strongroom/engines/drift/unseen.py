@@ -34,11 +34,6 @@ def add(sketch: Counts, unlisted: Texts) -> None:
         _add(sketch, part, counts[begin : begin + 4_096])
 
 
-def add_one(sketch: Counts, value: str) -> None:
-    """Count one text."""
-    _add(sketch, [value], np.array([1], np.int64))
-
-
 def _add(sketch: Counts, values: list[str], counts: Counts) -> None:
     spelled = np.frombuffer(b"".join(_spelled(value) for value in values), np.uint8)
     rows = spelled.reshape(len(values), 1 + _BYTES + _CHECK)

@@ -36,6 +36,11 @@ def window_of(seconds: float, every: Every) -> int:
     return int((seconds - offset) // _SECONDS[every])
 
 
+def phase_of(number: int, every: Every) -> int:
+    """Place of a window in its season, from 0 on: windows of one phase are alike."""
+    return number % _LIKE[every]
+
+
 def window_name(number: int, every: Every) -> str:
     """A window by its first moment: `2026-03-09`, `2026-03-09 14:00`, `2026-03`."""
     if every is Every.MONTH:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from strongroom.engines.drift.findings import ColumnDrift, Report, Status, Thresholds
+from strongroom.engines.drift.findings import ColumnDrift, Report, Status, Thresholds, Window
 from strongroom.engines.drift.multivariate import Mover, Together
 from strongroom.engines.drift.plan import ColumnPlan, Floats, Kind
 from strongroom.engines.drift.state import State
@@ -240,6 +240,15 @@ def power_says(report: Report) -> str:
         f"A shift of a mean by {report.detectable:.2g} standard deviations would be found in four "
         "of five cases; a smaller one less often."
     )
+
+
+def window_says(window: Window) -> str:
+    """What drifted in a window."""
+    if not window.against:
+        return "not compared: the reference has no window like it"
+    if not window.compared:
+        return "not compared: too few values"
+    return ", ".join(clean(name) for name in window.drifted[:6]) or "no drift"
 
 
 def movers_say(found: Sequence[Mover]) -> str:

@@ -49,6 +49,24 @@ def drift(
             help="What came true; in CURRENT it may be missing.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            rich_help_panel=_MODEL,
+            help="Labels of CURRENT that came late, joined by --id.",
+        ),
+    ] = None,
+    id_: Annotated[
+        Column,
+        typer.Option(
+            "--id",
+            metavar="COLUMN",
+            rich_help_panel=_MODEL,
+            help="Ids of rows, in CURRENT and --labels; not compared.",
+        ),
+    ] = None,
     positive: Annotated[
         str | None,
         typer.Option(
@@ -67,6 +85,14 @@ def drift(
             help="Look at the model for each value of a column.",
         ),
     ] = None,
+    attribution: Annotated[
+        bool,
+        typer.Option(
+            "--attribution",
+            rich_help_panel=_MODEL,
+            help="Also compare which features matter to --score or --prediction.",
+        ),
+    ] = False,
     exclude: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,6 +120,23 @@ def drift(
             help="Of a window: hour, day, week or month.",
         ),
     ] = "day",
+    season: Annotated[
+        bool,
+        typer.Option(
+            "--season",
+            rich_help_panel=_COMPARING,
+            help="Compare windows with like ones of REFERENCE, e.g. Mondays with Mondays.",
+        ),
+    ] = False,
+    detect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--detect",
+            metavar="COLUMN",
+            rich_help_panel=_COMPARING,
+            help="Say when its level changed in CURRENT; `error` for the model's error.",
+        ),
+    ] = None,
     classifier: Annotated[
         bool,
         typer.Option(
@@ -172,6 +215,8 @@ def drift(
     strongroom drift train.csv week.csv --score p --label paid --html drift.html
     strongroom drift train.csv --save train.state           # a few kB, no row in it
     strongroom drift train.state today.csv --fail-on drifted
+    strongroom drift year.csv week.csv --time seen --every day --season
+    strongroom drift train.csv month.csv --score p --label paid --labels late.csv --id case
 
     Reads what `discover` reads. Counts below ten, and categories as rare, are in no state.
     """  # noqa: D301 # Typer keeps the lines after \b as they are
@@ -193,8 +238,9 @@ def drift(
         prediction or "", score or "", label or "", positive or "", tuple(slices or ())
     )
     options = DriftOptions(
-        ReadingOptions(study, plan, time or "", Every(every)),
+        ReadingOptions(study, plan, time or "", Every(every), season),
         parsed_thresholds(threshold or [], rate), columns, tuple(exclude or ()), classifier,
+        attribution, tuple(detect or ()), labels, id_ or "",
         fail_on, html, save, save_current, force, as_json,
     )  # fmt: skip
     raise typer.Exit(run_drift(reference, current, options))

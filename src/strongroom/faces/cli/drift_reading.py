@@ -1,20 +1,21 @@
 """The samples of `strongroom drift`: read in bounded memory, counted, split into windows."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
-from strongroom.engines.drift.packing import MAGIC, MAX_BYTES, from_bytes
-from strongroom.engines.drift.plan import Kind, Plan
+from strongroom.engines.drift.model_state import ModelState
+from strongroom.engines.drift.packing import MAGIC, MAX_BYTES, Kept, kept_from_bytes
+from strongroom.engines.drift.plan import Floats, Kind, Plan
 from strongroom.engines.drift.planning import PlanOptions, plan_of
 from strongroom.engines.drift.state import State, merged
 from strongroom.engines.drift.values import kind_of_type, numbers
-from strongroom.engines.drift.windows import Every, Windows, window_name, window_of
+from strongroom.engines.drift.windows import Every, Windows, phase_of, window_name, window_of
 from strongroom.engines.privacy.discover.sampling import RowSampler
 from strongroom.errors import ChoiceError, TooLargeError, UsageError
 from strongroom.faces.cli.files import NotRead, WalkLimits, walk
@@ -26,6 +27,7 @@ MAX_WINDOWS = 400
 
 Watch = Callable[[str, str, int], None]
 Each = Callable[[pa.RecordBatch], None]
+Fill = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class ReadingOptions:
 
     Attributes:
         time: column whose windows the current sample is split into; empty for none.
+        has_season: windows are compared with those like them, so that the reference is split too.
     """
 
     study: StudyOptions
     plan: PlanOptions
     time: str = ""
     every: Every = Every.DAY
+    has_season: bool = False
 
 
 @dataclass(slots=True)
@@ -47,13 +51,33 @@ class Sample:
     """One sample, counted.
 
     Attributes:
+        state: of all rows.
         rows: a sample of its rows, for models that need rows; None where a state was given.
-        windows: by name, in order.
+        windows: by number; of a reference with a season by phase; None where it was not split.
+        untimed: rows in no window, where it was split.
+        by_phase: windows are numbered by their place in the season.
+        is_saved: it was given as a state.
+        model: what a state keeps of the model.
     """
 
     state: State
     rows: pa.Table | None = None
-    windows: dict[str, State] = field(default_factory=dict)
+    windows: Windows | None = None
+    untimed: State | None = None
+    by_phase: bool = False
+    is_saved: bool = False
+    model: ModelState | None = None
+
+    def named(self) -> dict[str, State]:
+        """Windows by name, in order; none for a reference."""
+        if self.windows is None or self.by_phase:
+            return {}
+        return {window_name(at, self.windows.every): one for at, one in self.windows}
+
+
+def _saved(kept: Kept) -> Sample:
+    return Sample(kept.state, None, kept.windows, kept.untimed, by_phase=kept.by_phase,
+                  is_saved=True, model=kept.model)  # fmt: skip
 
 
 def saved_state(path: Path) -> bytes | None:
@@ -80,8 +104,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 def batches(path: Path, options: StudyOptions, watch: Watch) -> Iterator[pa.RecordBatch]:
     """The rows of the only table of a file. Raises: ChoiceError: it holds several."""
-    with _opened(path) as file:
-        found = tables_of(file, path.name, options)
+    # Both are ended in order, also where rows are no longer wanted.
+    with _opened(path) as file, closing(tables_of(file, path.name, options)) as found:
         table = next(found, None)
         if table is None:
             raise ChoiceError(f"`{path}` holds no table")
@@ -102,14 +126,19 @@ def reference_sample(path: Path, options: ReadingOptions, watch: Watch, each: Ea
     """
     data = saved_state(path)
     if data is not None:
-        return Sample(from_bytes(data))
+        return _saved(kept_from_bytes(data))
     sampled, is_whole = _sampled(path, options.study, watch)
-    state = State(plan_of(sampled, options.plan))
+    plan = plan_of(sampled, options.plan)
+    counting = _Counting(plan, options, in_phases=True) if options.has_season else None
+    state = State(plan)
     again = sampled.to_batches() if is_whole else batches(path, options.study, watch)
     for batch in again:
-        state.update(batch)
+        if counting is None:
+            state.update(batch)
+        else:
+            counting.add(batch)
         each(batch)
-    return Sample(state, sampled)
+    return Sample(state, sampled) if counting is None else counting.sample(sampled)
 
 
 def _sampled(path: Path, options: StudyOptions, watch: Watch) -> tuple[pa.Table, bool]:
@@ -128,68 +157,105 @@ def _sampled(path: Path, options: StudyOptions, watch: Watch) -> tuple[pa.Table,
 
 def _empty(path: Path, options: StudyOptions) -> pa.Table:
     """A table without rows, whose columns are known."""
-    with _opened(path) as file:
-        table = next(tables_of(file, path.name, options), None)
+    with _opened(path) as file, closing(tables_of(file, path.name, options)) as found:
+        table = next(found, None)
         if table is None:
             raise ChoiceError(f"`{path}` holds no table")
         return table.schema.empty_table()
 
 
 def current_sample(
-    path: Path, plan: Plan, options: ReadingOptions, watch: Watch, each: Each, *, rows: bool
+    path: Path,
+    plan: Plan,
+    options: ReadingOptions,
+    watch: Watch,
+    each: Each,
+    *,
+    rows: bool,
+    fill: Fill | None = None,
 ) -> Sample:
     """The current sample, counted by the plan of the reference.
 
     Args:
         each: told of every batch, once.
         rows: a sample of rows is kept too.
+        fill: puts into a batch what came elsewhere, before anything is counted.
     """
     data = saved_state(path)
     if data is not None:
-        return Sample(from_bytes(data, plan))
-    windows = Windows(plan, options.every) if options.time else None
+        return _saved(kept_from_bytes(data, plan))
+    counting = _Counting(plan, options) if options.time else None
     state, sampler = State(plan), None
-    for batch in batches(path, options.study, watch):
+    for raw in batches(path, options.study, watch):
+        batch = raw if fill is None else fill(raw)
         each(batch)
         if rows:
             sampler = sampler or RowSampler(batch.schema, SAMPLE_SEED, SAMPLE_ROWS)
             sampler.add(batch)
-        if windows is None:
+        if counting is None:
             state.update(batch)
         else:
-            _split(batch, windows, state, options.time)
-    named = {}
-    if windows is not None:
-        named = {window_name(number, options.every): one for number, one in windows}
-        state.merge(merged(named.values(), plan))
+            counting.add(batch)
     kept = sampler.table() if sampler is not None else None
-    return Sample(state, kept, named)
+    return Sample(state, kept) if counting is None else counting.sample(kept)
 
 
-def _split(batch: pa.RecordBatch, windows: Windows, rest: State, column: str) -> None:
-    """Count the rows of a batch in their windows; those without a time in `rest`."""
-    if column not in batch.schema.names:
+class _Counting:
+    """Counts rows in their windows, and those without a time apart."""
+
+    def __init__(self, plan: Plan, options: ReadingOptions, *, in_phases: bool = False) -> None:
+        self._windows, self._rest = Windows(plan, options.every), State(plan)
+        self._time, self._in_phases = options.time, in_phases
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch."""
+        every = self._windows.every
+        seconds = times_of(batch, self._time)
+        known = np.isfinite(seconds)
+        place = np.array(
+            [window_of(one, every) if one == one else 0 for one in seconds.tolist()],  # NaN
+            np.int64,
+        )
+        if self._in_phases:
+            place = np.array([phase_of(one, every) for one in place.tolist()], np.int64)
+        for number in np.unique(place[known]).tolist():
+            self._windows.of(number).update(batch.filter(pa.array(known & (place == number))))
+            if len(self._windows) > MAX_WINDOWS:
+                raise TooLargeError(
+                    f"there are more than {MAX_WINDOWS} windows",
+                    next_step="take longer ones: --every week, or month",
+                )
+        if not known.all():
+            self._rest.update(batch.filter(pa.array(~known)))
+
+    def sample(self, rows: pa.Table | None) -> Sample:
+        """All that was counted."""
+        state = merged([self._rest, *(one for _, one in self._windows)], self._rest.plan)
+        return Sample(state, rows, self._windows, self._rest, by_phase=self._in_phases)
+
+
+def times_of(batch: pa.RecordBatch, column: str) -> Floats:
+    """Seconds since 1970 UTC; NaN where a row has no time, or one that no calendar knows.
+
+    Raises: UsageError: there is no such column, or it holds no times.
+    """
+    if batch.schema.names.count(column) != 1:
         raise UsageError(
-            f"there is no column `{column}`", next_step="name a column of times with --time"
+            f"there is no column `{column}`, or two", next_step="name a column of times with --time"
         )
     values = batch.column(column)
-    if kind_of_type(values.type) is not Kind.TIME:
+    kind = kind_of_type(values.type)
+    if values.null_count == len(values):
+        return np.full(len(values), np.nan)
+    if kind is not Kind.TIME:
         raise UsageError(
             f"`{column}` holds no times but {values.type}",
             next_step="name a column of dates or times with --time",
         )
     seconds = numbers(values)
-    known = np.isfinite(seconds)
-    place = np.array(
-        [window_of(one, windows.every) if one == one else 0 for one in seconds.tolist()],  # NaN
-        np.int64,
-    )
-    for number in np.unique(place[known]).tolist():
-        windows.of(number).update(batch.filter(pa.array(known & (place == number))))
-        if len(windows) > MAX_WINDOWS:
-            raise TooLargeError(
-                f"there are more than {MAX_WINDOWS} windows",
-                next_step="take longer ones: --every week, or month",
-            )
-    if not known.all():
-        rest.update(batch.filter(pa.array(~known)))
+    with np.errstate(invalid="ignore"):
+        return np.where((seconds >= _EARLIEST) & (seconds < _LATEST), seconds, np.nan)
+
+
+_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800
+"""The years 1 to 9999, which calendars know: what lies outside is no time."""

@@ -61,8 +61,10 @@ def _around(report: Report) -> Iterable[str]:
     if report.movers:
         yield wording.movers_say(report.movers)
     for window in report.windows:
-        named = ", ".join(wording.clean(name) for name in window.drifted[:6]) or "no drift"
-        yield f"{window.name}: {window.rows:,} rows: {named}"
+        yield f"{window.name}: {window.rows:,} rows: {wording.window_says(window)}"
+    yield from (one.says for one in report.series)
+    if report.attribution is not None:
+        yield report.attribution.says
     yield from model_wording.model_says(report.model)
     for remark in report.remarks:
         yield f"note: {remark}"
