@@ -4,11 +4,13 @@ import importlib
 import os
 import sys
 
-ALL = ("sealing", "log_appends", "decisions", "guarded_prediction", "text", "reading", "masking",
+ALL = ("sealing", "log_appends", "decisions", "guarded_prediction",
+       "noisy_neighbours", "text", "reading", "masking",
        "columns", "anonymization", "drift", "budget", "dp_queries",
        "dp_training", "signing",
        "scanning", "scanning_fuzz", "robustness_evasion", "robustness_membership",
-       "robustness_poisoning", "robustness_guards")  # fmt: skip
+       "robustness_poisoning", "robustness_numbers", "robustness_guards",
+       "robustness_hardening")  # fmt: skip
 
 
 def main(names: list[str]) -> int:

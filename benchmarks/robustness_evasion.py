@@ -20,6 +20,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from benchmarks.robustness_evasion_peers import fitted
 from strongroom.engines.robustness.evasion import gradients, trees
+from strongroom.engines.robustness.evasion.boundary import boundary
 from strongroom.engines.robustness.evasion.certifying import certify
 from strongroom.engines.robustness.evasion.differences import estimated
 from strongroom.engines.robustness.evasion.hopskipjump import Jumps, hopskipjump
@@ -33,7 +34,12 @@ from strongroom.engines.robustness.space import Space
 from strongroom.engines.robustness.target import Labels, Rows, Target
 
 ROWS = 100
-PEER_ROWS = {"network": 15, "forest": 6}
+PEER_ROWS = {
+    ("digits", "network"): 15,
+    ("digits", "forest"): 6,
+    ("breast cancer", "network"): 15,
+    ("breast cancer", "forest"): 15,
+}
 SETS = {"digits": load_digits, "breast cancer": load_breast_cancer}
 Attack = Callable[[Hunt, np.random.Generator], None]
 Model = Any
@@ -49,7 +55,7 @@ def main() -> None:
             is_right = model.predict(points) == truth
             rows, labels = points[is_right][:ROWS], truth[is_right][:ROWS]
             print(f"\n{name}, {kind}: {len(rows)} rows of {rows.shape[1]} features")
-            _against_peer(model, kind, (fit, fit_labels, rows, labels))
+            _against_peer(model, name, kind, (fit, fit_labels, rows, labels))
             for norm in ("l2", "linf"):
                 _attacks(model, kind, fit, rows, labels, norm)
     _certificates()
@@ -82,7 +88,9 @@ def _line(title: str, seconds: float, queries: float, distances: Numbers) -> Non
     print(f"  {title:<34} {cost}  found {found.mean():>4.0%}  median {median:.4f}", flush=True)
 
 
-def _against_peer(model: Model, kind: str, data: tuple[Rows, Labels, Rows, Labels]) -> None:
+def _against_peer(
+    model: Model, name: str, kind: str, data: tuple[Rows, Labels, Rows, Labels]
+) -> None:
     fit, fit_labels, rows, labels = data
 
     def trimmed(hunt: Hunt, rng: np.random.Generator) -> None:
@@ -93,6 +101,7 @@ def _against_peer(model: Model, kind: str, data: tuple[Rows, Labels, Rows, Label
         "l2 HopSkipJump, no rows held": hopskipjump,
         "l2 HopSkipJump": lambda hunt, rng: hopskipjump(hunt, rng, pool=fit),
         "l2 HopSkipJump, then trimmed": trimmed,
+        "l2 boundary, 300 turns": lambda hunt, rng: boundary(hunt, rng, pool=fit, turns=300),
     }
     runs = {title: _run(model, rows, labels, "l2", attack) for title, attack in ways.items()}
     for title, (seconds, hunt) in runs.items():
@@ -101,7 +110,7 @@ def _against_peer(model: Model, kind: str, data: tuple[Rows, Labels, Rows, Label
     if not python:
         print("  ART left out: PEERS_PYTHON names no interpreter that has it")
         return
-    count = PEER_ROWS[kind]
+    count = PEER_ROWS[name, kind]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.npz"
         np.savez(file, fit=fit, fit_labels=fit_labels, rows=rows, labels=labels)

@@ -209,7 +209,8 @@ def _monitor(name: str, case: Case) -> None:
     for _ in range(5):
         caller, start = Caller(), time.process_time()
         for place in range(0, 128, 16):
-            remember(caller, known.ask(part[place : place + 16], scores[place : place + 16]))
+            asked = known.ask(part[place : place + 16], scores[place : place + 16])
+            remember(caller, asked, known.habits.length)
             known.alarm(caller)
         best.append((time.process_time() - start) / 128)
     print(f"\nmonitor, {name}: {STATE_BYTES:,} bytes a caller, {1e6 * min(best):.0f} µs a query")

@@ -287,6 +287,14 @@ class RateLimitedError(RefusedError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class GuardRefusedError(RefusedError):
+    """The guard of an endpoint keeps the answer back: odd rows, or an odd caller; never which."""
+
+    code = "refused.guard"
+    status = 422
+    next_step = "ask who runs the endpoint: they see why with `strongroom endpoint guard`"
+
+
 class ModelRefusedError(RefusedError):
     """The model did not pass its checks."""
 

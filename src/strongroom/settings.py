@@ -64,6 +64,9 @@ class Settings:
     )
     sandbox_seconds: Annotated[int, "seconds of CPU for one confined check of a model"] = 120
     sandbox_memory_bytes: Annotated[int, "address space of confined code"] = 4 * 2**30
+    guards_of_trained: Annotated[
+        str, "fitted or none: whether a classifier that is trained here gets a guard of its rows"
+    ] = "fitted"
     advisories: Annotated[
         str, "folder or zip of OSV advisories; empty: known vulnerabilities are not checked"
     ] = ""
@@ -78,6 +81,7 @@ class Settings:
 
 _CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
+    "guards_of_trained": ("fitted", "none"),
     "metrics": ("credential", "loopback"),
     "record_predictions": ("before_answer", "batched"),
 }

@@ -181,6 +181,26 @@ def test_what_comes_after_a_body_is_no_header(port: int) -> None:
     assert b"authorization" not in dict(_SEEN[0]["headers"])
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Content-Length: 0\r\nContent-Length: 5\r\n",
+        b"Content-Length: +0\r\n",
+    ],
+)
+def test_a_body_whose_end_is_said_twice_is_refused(port: int, said: bytes) -> None:
+    inner = b"0\r\n\r\nGET /inner HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    answer = _asked(port, b"POST / HTTP/1.1\r\nHost: here\r\n" + said + b"\r\n" + inner)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert not _SEEN
+
+
 def test_the_server_uses_it(tmp_path: Path) -> None:
     _, certificate, key = certificates(tmp_path)
     config = server._configuration(_app, ServerCertificate(certificate, certificate, key, ""))

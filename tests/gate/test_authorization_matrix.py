@@ -100,8 +100,14 @@ model.set_policy   Workspace    x   .   .   .   .   .   .   .   .   .
 model.plan         Workspace    x   x   x   x   x   .   x   x   .   .
 model.set_plan     Workspace    x   .   .   .   .   .   .   .   .   .
 model.assess       ModelVersion x   x   .   .   x   .   .   .   .   .
+model.fit_guard    ModelVersion x   x   .   .   x   .   .   .   .   .
+model.guard        ModelVersion x   x   .   .   x   .   x   x   .   .
 model.assessments  Model        x   x   x   x   x   .   x   x   .   .
 model.assessment   ModelVersion x   x   .   .   x   .   x   x   .   .
+model.harden       ModelVersion x   x   .   .   x   .   .   .   .   .
+model.harden_without ModelVersion x x   .   .   x   .   .   .   .   .
+model.hardening    ModelVersion x   x   .   .   x   .   x   x   .   .
+model.quarantine   ModelVersion x   x   .   .   x   .   x   x   .   .
 model.waiting      Workspace    x   x   x   x   x   .   x   x   .   .
 model.history      Model        x   x   x   x   x   .   x   x   .   .
 model.export       ModelVersion x   x   .   x   x   .   .   .   .   .
@@ -120,6 +126,9 @@ endpoint.rollback  Endpoint     x   x   .   x   x   .   .   .   .   .
 endpoint.ls        Workspace    x   x   x   x   x   .   x   x   .   .
 endpoint.show      Endpoint     x   x   x   x   x   .   x   x   .   .
 endpoint.invoke    Endpoint     x   x   .   x   x   .   .   .   .   .
+endpoint.set_guard Endpoint     x   x   .   .   x   .   .   .   .   .
+endpoint.guard     Endpoint     x   x   .   .   x   .   x   x   .   .
+endpoint.reset_caller Endpoint  x   x   .   .   x   .   .   .   .   .
 endpoint.delete    Endpoint     x   x   .   .   x   .   .   .   .   .
 job.ls             Workspace    x   x   x   x   x   x   x   x   .   .
 job.show           Job          x   x   x   x   x   x   x   x   .   .

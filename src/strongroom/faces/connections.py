@@ -141,7 +141,14 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The head is whole. One that says two things of the body's end is refused.
+
+        Another server before this one might part the requests elsewhere (RFC 9112, section 6.3).
+        """
+        encodings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        has_length = any(name == b"content-length" for name, _ in self.headers)
+        if encodings and (encodings != [b"chunked"] or has_length):
+            raise ValueError("the request does not say plainly where its body ends")
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()

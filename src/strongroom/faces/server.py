@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from strongroom import logs
 from strongroom.errors import UnavailableError
 from strongroom.faces.api import app as api
+from strongroom.faces.api.guard_counters import GuardCounters
 from strongroom.faces.api.shell import Counters
 from strongroom.faces.connections import BoundedConnection
 from strongroom.faces.console import app as console
@@ -48,6 +49,8 @@ from strongroom.gate.workspaces.operations import WorkspaceOperations
 from strongroom.services.compliance.operations import ComplianceOperations
 from strongroom.services.data.operations import DataOperations
 from strongroom.services.data.release_operations import ReleaseOperations
+from strongroom.services.endpoints.guarding_operations import GuardingOperations
+from strongroom.services.endpoints.guards import EndpointGuards
 from strongroom.services.endpoints.operations import EndpointOperations
 from strongroom.services.endpoints.runners import Runners
 from strongroom.services.endpoints.watching import Watch
@@ -55,6 +58,7 @@ from strongroom.services.jobs.operations import JobOperations
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.sandbox import Limits, required_layers
 from strongroom.services.models.assessing_operations import AssessingOperations
+from strongroom.services.models.hardening_operations import HardeningOperations
 from strongroom.services.models.operations import ModelOperations
 from strongroom.services.models.training_operations import TrainingOperations
 from strongroom.settings import Settings
@@ -129,7 +133,8 @@ def built(foundation: Foundation) -> Iterator[Built]:
     assessing = AssessingOperations(
         foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log, settings
     )
-    endpoints = EndpointOperations(models, runners)
+    guards = EndpointGuards(foundation.database, models, foundation.keyring, foundation.log)
+    endpoints = EndpointOperations(models, runners, guards)
     data = DataOperations(foundation.blobs, foundation.keyring, settings)
 
     def begin_workspace(session: Session, name: str) -> int:
@@ -157,7 +162,12 @@ def built(foundation: Foundation) -> Iterator[Built]:
         models,
         TrainingOperations(foundation.blobs, foundation.keyring, jobs, foundation.log, settings),
         assessing,
+        HardeningOperations(
+            foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log,
+            settings,
+        ),
         endpoints,
+        GuardingOperations(runners, guards),
         JobOperations(jobs),
         ComplianceOperations(foundation.log),
     ]  # fmt: skip
@@ -177,6 +187,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
         record_before_answer=settings.record_predictions == "before_answer",
     )  # fmt: skip
     counters = Counters()
+    counters.registry.register(GuardCounters(guards.tallies))
     rest = api.build(
         operations, foundation.gate, foundation.sign_in.identify, settings,
         log=foundation.log, counters=counters,
@@ -192,6 +203,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
     models.start()
     mlflow.start()
     jobs.start()
+    guards.start()
     endpoints.restore(foundation.database)
     watch.start()
     sweep.start()
@@ -207,6 +219,7 @@ def built(foundation: Foundation) -> Iterator[Built]:
         watch.stop()
         jobs.stop(SHUTDOWN_SECONDS)
         runners.close()
+        guards.stop()
 
 
 def _findings(foundation: Foundation) -> int:

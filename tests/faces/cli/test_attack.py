@@ -4,21 +4,38 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httpx
 import joblib
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeClassifier
 from tests.faces.cli.conftest import Offline
 
 from strongroom.engines.robustness.assessment.catalog import tests as all_tests
+from strongroom.engines.robustness.assessment.keeping import Kept
 from strongroom.engines.robustness.assessment.plan import parse_plan
+from strongroom.engines.robustness.assessment.running import Ran
+from strongroom.engines.robustness.leakage.words import Said
 from strongroom.engines.robustness.space import Feature, Space
-from strongroom.errors import RateLimitedError, SignInError, UsageError, ValidationError
+from strongroom.engines.robustness.target import ModelError
+from strongroom.errors import (
+    CallerError,
+    RateLimitedError,
+    SignInError,
+    UsageError,
+    ValidationError,
+)
 from strongroom.faces.cli.attack_address import Address, Asked
+from strongroom.faces.cli.attack_inputs import inputs_of
+from strongroom.faces.cli.attack_shown import keep
 
 LOSS = ("--test", "membership.loss")
 
@@ -85,6 +102,11 @@ def test_a_model_is_attacked_under_a_plan_that_was_drafted(
     ("arguments", "code", "words"),
     [
         ((), 2, "give the model"),
+        (("http://127.0.0.1:1/score", *ROWS), 7, "ConnectError"),
+        (("tree.joblib", *ROWS, "--sign", "key.pem"), 2, "-o report.json"),
+        (("tree.joblib", *ROWS, "--sign", "key.pem", "-o", "r.json"), 1, "key.pem"),
+        (("--self", "--sign", "key.pem"), 2, "on a model"),
+        (("tree.joblib", "--data", "-", "--sign", "key.pem", "-o", "r.json"), 2, "stdin"),
         (("tree.joblib",), 2, "give rows"),
         (("nowhere.onnx", *ROWS), 2, "no file or folder"),
         (("tree.joblib", "--data", "nowhere.csv"), 2, "nowhere.csv"),
@@ -109,20 +131,28 @@ def test_what_is_wrong_is_said(
 def test_a_broken_assessment_goes_on(offline: Offline, tmp_path: Path) -> None:
     plan = 'version = 1\ntests = ["membership.loss"]\n[columns]\nlabel = "ill"\n'
     (tmp_path / "plan.toml").write_text(plan)
-    ran = {
-        "test": "membership.loss", "threat": 2, "title": "Loss", "gates": [], "outcome": None,
-        "status": None, "broke": "the power was gone", "cpu_seconds": 1.0,
-    }  # fmt: skip
-    kept = json.dumps({"plan": parse_plan(plan).digest}) + "\n"
-    kept += json.dumps({"version": 1, "tests": [ran]})
-    (tmp_path / "kept").write_text(kept)
+    ran = Ran("membership.loss", 2, "Loss", (), None, None, "the power was gone", 1.0)
+    rows = {"trained": tmp_path / "trained.csv", "held_out": tmp_path / "others.csv"}
+    settings = {"strongroom": version("strongroom"), "epsilon": None}
+    inputs = inputs_of(tmp_path / "tree.joblib", "", rows, settings)
+    keep(tmp_path / "kept", parse_plan(plan), inputs, Kept({ran.test: ran}))
+    assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+    kept = (tmp_path / "kept").read_bytes()
     arguments = ("attack", "tree.joblib", *ROWS[:4], "--plan", "plan.toml", "--keep", "kept")
-    code, out, _ = offline(*arguments)  # it was run before, so it is not run again
+    code, out, err = offline(*arguments)  # it was run before, so it is not run again
     assert (code, "the power was gone" in out) == (1, True)
-    (tmp_path / "kept").write_text(kept)
+    assert "of an earlier try, read from a file: membership.loss" in err
+    (tmp_path / "kept").write_bytes(kept)
     (tmp_path / "plan.toml").write_text(plan + 'left_out = ["id"]\n')
     code, _, err = offline(*arguments)
     assert (code, "another plan" in err) == (1, True)
+    (tmp_path / "plan.toml").write_text(plan)
+    for name in ("tree.joblib", "trained.csv", "others.csv"):  # of these it says nothing then
+        before = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(before + b"\n" if name.endswith("csv") else before + b".")
+        code, _, err = offline(*arguments)
+        assert (code, "another model or other rows" in err) == (1, True), name
+        (tmp_path / name).write_bytes(before)
     (tmp_path / "kept").write_text("what is this")
     assert "holds no assessment" in offline(*arguments)[2]
 
@@ -143,6 +173,7 @@ class Model(BaseHTTPRequestHandler):
 
     waits = 0
     answer: Any = None
+    failure: tuple[int, Any] | None = None
 
     def do_POST(self) -> None:  # the name its base looks for
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -151,6 +182,8 @@ class Model(BaseHTTPRequestHandler):
         elif Model.waits:
             Model.waits -= 1
             self.tell(429, {"error": "slowly"}, retry="7")
+        elif Model.failure is not None:
+            self.tell(*Model.failure)
         elif Model.answer is not None:
             self.tell(200, Model.answer)
         elif self.path.endswith("/score"):
@@ -187,7 +220,8 @@ def address(tmp_path: Path) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     (tmp_path / "key").write_text("srk_good\n")
-    Model.waits, Model.answer = 0, None
+    (tmp_path / "key").chmod(0o600)
+    Model.waits, Model.answer, Model.failure = 0, None, None
     yield f"http://127.0.0.1:{server.server_port}/endpoints/clinic/risk"
     server.shutdown()
     server.server_close()
@@ -239,6 +273,164 @@ def test_an_address_that_refuses_or_answers_nonsense_is_told(address: str, tmp_p
         pytest.raises(SignInError, match="send an API key"),
     ):
         model.predict(SPACE, ("no", "yes"))(points)
+    (tmp_path / "key").chmod(0o644)
+    with pytest.raises(CallerError, match="can be read by others"):
+        asked(f"{address}/score", tmp_path, [])
+    (tmp_path / "key").chmod(0o600)
     (tmp_path / "key").write_text("")
     with pytest.raises(UsageError):
         asked(f"{address}/score", tmp_path, [])
+
+
+def test_what_a_server_says_later_reaches_no_report(address: str, tmp_path: Path) -> None:
+    points = SPACE.encode({"age": np.array([70.0]), "town": np.array(["north"], dtype=object)})
+    with asked(f"{address}/score", tmp_path, []) as model:
+        ask = model.predict(SPACE, ("no", "yes"))
+        Model.failure = (400, {"error": "age 70 is wrong"})
+        with pytest.raises(ValidationError, match="age 70 is wrong"):
+            ask(points)
+        Model.failure = None
+        ask(points)
+        Model.failure = (400, {"error": "age 70 is wrong"})
+        with pytest.raises(ValidationError, match=r"answered 400$"):
+            ask(points)
+        Model.failure = (500, {"error": "age 70 is wrong"})
+        with pytest.raises(ModelError) as raised:
+            ask(points)
+        assert (raised.value.is_fault, "70" in raised.value.message) == (True, False)
+
+
+# ---- networks over images, and numbers ----
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> None:
+    """A network over images of 4 x 4 cells, without a line of code in it, and its rows."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, size=(40, 1, 4, 4)).astype(np.uint8)
+    weights = [rng.normal(size=(3, 1, 3, 3)), rng.normal(size=(2, 12)), np.zeros(2)]
+    logits = answered(network(weights), images)
+    weights[2][0] = np.median(logits[:, 1] - logits[:, 0])  # half of them are of either class
+    model = network(weights)
+    (tmp_path / "net.onnx").write_bytes(model)
+    labels = answered(model, images).argmax(axis=1)
+    np.savez_compressed(tmp_path / "held.npz", x=images, y=labels)
+
+
+def network(weights: list[np.ndarray]) -> bytes:
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], kernel_shape=[3, 3]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Flatten", ["b"], ["c"]),
+        helper.make_node("Gemm", ["c", "w1", "w2"], ["y"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(one.astype(np.float32), f"w{at}") for at, one in
+         enumerate(weights)],
+    )  # fmt: skip
+    opset = [helper.make_opsetid("", 17)]
+    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
+
+
+def answered(model: bytes, images: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model)
+    return np.asarray(session.run(None, {"x": images.astype(np.float32)})[0])
+
+
+@pytest.mark.usefixtures("digits")
+def test_a_network_over_images_is_attacked_by_its_own_slopes(
+    offline: Offline, tmp_path: Path
+) -> None:
+    arguments = (
+        "attack", "net.onnx", "--held-out", "held.npz", "--image-shape", "4x4", "--image-range",
+        "0:255", "--distance", "0.3", "--test", "evasion.gradient", "--rows", "12", "--json",
+    )  # fmt: skip
+    code, out, err = offline(*arguments, "--html", "report.html", "--show-images", "2")
+    assert code == 1, err  # no gate was set
+    outcome = json.loads(out)["tests"][0]["outcome"]
+    assert outcome["canary"] is not None, outcome["reason"]
+    values = {one["name"]: one["value"] for one in outcome["measures"]}
+    assert outcome["canary"]["was_found"]
+    assert values["accuracy"] == 1.0
+    assert values["evaded"] >= 0.9
+    assert values["median distance in linf"] < values["median distance"]
+    assert len(outcome["listed"]["pictures"]) == 2
+    assert (tmp_path / "report.html").read_text().count("data:image/png") == 6
+    assert "declared = 0.3" in json.loads(out)["plan"]["text"]
+
+
+@pytest.mark.usefixtures("digits", "files")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--image-shape", "4"), 2, "28x28"),
+        (("--image-shape", "4x4", "--image-range", "0-255"), 2, "0:255"),
+        (("--image-range", "0:255"), 2, "which shape"),
+        (("--show-images", "3"), 2, "which shape"),
+        (("--image-shape", "4x5"), 1, "4 x 5, the rows have 16"),
+        (("--image-shape", "4x4", "--image-range", "9:9"), 1, "not below"),
+        (("--norm", "l1"), 1, "l2 or linf"),
+        (("--distance", "0"), 1, "declared"),
+        (("--tolerance", "-1"), 1, "tolerance"),
+        (("--plan", "plan.toml", "--norm", "l2"), 2, "a plan says all"),
+        (("--label", "weight"), 1, "no column `weight`"),
+    ],
+    ids=range(11),
+)
+def test_what_is_wrong_of_images_is_said(
+    offline: Offline, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    (tmp_path / "plan.toml").write_text("version = 1\n")
+    given = ("attack", "net.onnx", "--held-out", "held.npz", "--test", "evasion.gradient")
+    met, _, err = offline(*given, *arguments)
+    assert (met, words in err) == (code, True), err
+
+
+def test_a_file_of_arrays_with_a_pickle_is_refused(offline: Offline, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"")
+    np.save(tmp_path / "rows.npy", np.array([[people]], dtype=object), allow_pickle=True)
+    code, _, err = offline("attack", "net.onnx", "--held-out", "rows.npy")
+    assert (code, "no array of plain numbers" in err) == (1, True), err
+
+
+def test_a_regression_is_attacked_with_a_tolerance(offline: Offline, tmp_path: Path) -> None:
+    rows = people(120, 3)
+    model = Ridge().fit(rows[["age", "dose"]], rows["age"] + 3.0 * rows["dose"])
+    joblib.dump(model, tmp_path / "ridge.joblib")
+    rows.assign(cost=rows["age"] + 3.0 * rows["dose"]).to_csv(tmp_path / "rows.csv", index=False)
+    arguments = (
+        "attack", "ridge.joblib", "--held-out", "rows.csv", "--label", "cost", "--leave-out", "id",
+        "--leave-out", "ill", "--rows", "8", "--json", "--test", "evasion.gradient",
+    )  # fmt: skip
+    _, out, _ = offline(*arguments, "--tolerance", "7.2", "--norm", "linf")
+    values = {
+        one["name"]: one["value"] for one in json.loads(out)["tests"][0]["outcome"]["measures"]
+    }
+    assert values["evaded"] == 1.0
+    # Both ranges together: 72 years and 3 times 7 doses; 7.2 is 0.0774 of them, whole doses more.
+    assert 0.07 < values["median distance"] < 0.15
+
+
+def test_a_server_is_heard_as_it_speaks(tmp_path: Path) -> None:
+    waited: list[float] = []
+    said: list[httpx.Response | Exception] = [
+        httpx.Response(429, headers={"retry-after": "3"}),
+        httpx.Response(500, text="age 70 is wrong", headers={"Server": "gunicorn/1.2"}),
+        httpx.RemoteProtocolError("closed"),
+    ]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        first = said.pop(0)
+        if isinstance(first, Exception):
+            raise first
+        return first
+
+    transport = httpx.MockTransport(answer)
+    address = "https://there.example/score"
+    with Asked(address, Address(), wait=waited.append, transport=transport) as model:
+        heard = model.said({"age": [70.0], "town": ["north", "south"]})
+        assert (heard.status, heard.text) == (500, "age 70 is wrong")
+        assert (heard.headers["server"], waited) == ("gunicorn/1.2", [3.0])
+        assert model.said({"age": [[1.0]]}) == Said(0, "")

@@ -8,6 +8,7 @@ import pytest
 
 from strongroom.engines.robustness.outcome import Status, judge
 from strongroom.errors import UnreachableError
+from strongroom.faces.cli.self_attack import bending, burdening
 from strongroom.faces.cli.self_attack.attempts import GATES, NOT_HELD, Attack, tried
 from strongroom.faces.cli.self_attack.instance import Answer, Instance, Listener
 from strongroom.faces.cli.self_attack.open_instance import open_instance
@@ -19,6 +20,14 @@ from strongroom.faces.client.profiles import Profile
 def stand_in() -> Iterator[Instance]:
     with open_instance() as instance:
         yield instance
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in is on this machine: it answers at once, or never."""
+    monkeypatch.setattr(bending, "_SECONDS", 0.2)
+    monkeypatch.setattr(burdening, "_SLOW_SECONDS", 0.5)
+    monkeypatch.setattr(burdening, "_PROMPT_SECONDS", 0.5)
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.id)

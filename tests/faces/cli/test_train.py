@@ -4,9 +4,11 @@ import json
 import warnings
 from pathlib import Path
 
+import joblib
 import onnxruntime
 import pyarrow.csv
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 from tests.engines.privacy.dp.training.people import people
 from tests.faces.cli.conftest import Offline
 
@@ -161,3 +163,37 @@ def test_what_cannot_be_made_up_is_said(
     assert offline(*asked)[0] == 0
     assert offline("synthesize", "people.csv", *arguments)[0] == code
     assert not (tmp_path / "a.csv").exists()
+
+
+def test_an_attack_holds_a_model_to_what_its_record_claims(
+    offline: Offline, tmp_path: Path
+) -> None:
+    """Under a plan with gates of its own, too: what a model claims is no matter of the plan."""
+    pyarrow.csv.write_csv(people(300, 5).drop_columns(["income"]), tmp_path / "others.csv")
+    asked = ("train", "people.csv", "--target", "rich", "--method", "boosting", "--epsilon", "3")
+    assert offline(*asked, "--domain-from-data", "-o", "model")[0] == 0
+    (tmp_path / "plan.toml").write_text(
+        'version = 1\ntests = ["membership.rmia"]\n[columns]\nlabel = "rich"\n'
+        'left_out = ["person"]\n[[gates]]\ntest = "membership.rmia"\nmeasure = "AUC"\nat_most = 1\n'
+    )
+    attack = ("attack", "model", "--data", "people.csv", "--held-out", "others.csv", "--plan",
+              "plan.toml", "--json")  # fmt: skip
+    found = json.loads(offline(*attack)[1])
+    [test] = found["tests"]
+    assert [(one["measure"], one["bound"]) for one in test["gates"]] == [
+        ("AUC", 1.0), ("epsilon shown", 3.0),
+    ]  # fmt: skip
+    assert any("epsilon 3 at delta 1e-06" in one for one in found["remarks"])
+    shown = {one["name"]: one["value"] for one in test["outcome"]["measures"]}["epsilon shown"]
+    assert 0 <= shown <= 3
+    # A record that claims what nobody keeps is found out: the tree below knows its rows by heart.
+    rows = people(600).drop_columns(["income"]).to_pandas()
+    tree = DecisionTreeClassifier(random_state=0).fit(rows[["age", "wealth"]], rows["rich"])
+    (tmp_path / "tree").mkdir()
+    joblib.dump(tree, tmp_path / "tree" / "model.joblib")
+    (tmp_path / "tree" / "privacy.json").write_text('{"epsilon": 0.1, "delta": 0}')
+    code, out, _ = offline("attack", "tree", *attack[2:])
+    [test] = json.loads(out)["tests"]
+    shown = {one["name"]: one["value"] for one in test["outcome"]["measures"]}["epsilon shown"]
+    assert (code, test["status"]) == (6, "failed")
+    assert shown > 0.1

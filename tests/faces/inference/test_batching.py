@@ -19,6 +19,7 @@ from strongroom.faces.inference.batching import Predictions, Records
 from strongroom.gate.audit.log import AuditLog
 from strongroom.gate.audit.reading import Filters
 from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome
+from strongroom.services.endpoints.guarding import Guarding, Question
 from strongroom.services.endpoints.runners import Prediction
 from strongroom.vault.database import Database
 
@@ -45,13 +46,13 @@ class SlowRunner:
 
 def test_calls_wait_for_a_slow_model_outside_of_threads() -> None:
     runner = SlowRunner()
-    live: Any = SimpleNamespace(runner=runner)
+    live: Any = SimpleNamespace(runner=runner, guarding=Guarding(("clinic", "slow")))
 
     async def ask() -> list[float]:
         predictions = Predictions()
         futures = []
         for number in range(100):
-            futures.append(predictions.ask(live, np.array([[float(number)]]), 1))
+            futures.append(predictions.ask(live, Question("eve", np.array([[float(number)]]), 1)))
             await asyncio.sleep(0)  # each in a turn of its own
         answers = await asyncio.gather(*futures)
         return [float(answer.labels[0]) for answer in answers]
@@ -63,14 +64,14 @@ def test_calls_wait_for_a_slow_model_outside_of_threads() -> None:
 
 def test_no_more_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "_MOST_WAITING", 3)
-    live: Any = SimpleNamespace(runner=SlowRunner())
+    live: Any = SimpleNamespace(runner=SlowRunner(), guarding=Guarding(("clinic", "slow")))
 
     async def ask() -> int:
         predictions = Predictions()
         futures, refused = [], 0
         for _ in range(10):
             try:
-                futures.append(predictions.ask(live, np.array([[1.0]]), 1))
+                futures.append(predictions.ask(live, Question("eve", np.array([[1.0]]), 1)))
             except UnavailableError:
                 refused += 1
             await asyncio.sleep(0)
@@ -149,3 +150,100 @@ def test_what_the_log_does_not_take_keeps_no_later_entry_from_it(
     with log.snapshot() as session:
         found = log.search(session, Filters(workspaces=("clinic",)))
     assert [logged.event.details["number"] for logged in found] == [2, 1]
+
+
+# ---- neighbours ----
+
+
+class HeldRunner:
+    """Answers when it is told to, and remembers who asked."""
+
+    is_in_process = False
+
+    def __init__(self, *, is_in_process: bool = False) -> None:
+        self.is_in_process = is_in_process
+        self.go = threading.Event()
+        self.batches: list[int] = []
+
+    def predict(self, batch: Any) -> Prediction:  # noqa: ANN401 # a table
+        if not self.is_in_process or len(batch) > 100:
+            self.go.wait(20)
+        self.batches.append(len(batch))
+        return Prediction(np.asarray(batch)[:, 0], None)
+
+
+def question(caller: str, rows: int = 1) -> Question:
+    return Question(caller, np.zeros((rows, 1)), rows)
+
+
+def test_whoever_asks_for_much_waits_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "_MOST_OF_ONE", 50)
+    monkeypatch.setattr(batching, "_MOST_TOGETHER", 4)
+    runner = HeldRunner()
+    live: Any = SimpleNamespace(runner=runner, guarding=Guarding(("clinic", "slow")))
+
+    async def ask() -> tuple[int, list[str]]:
+        predictions, refused, order = Predictions(), 0, []
+        futures = []
+
+        def told(name: str) -> Any:  # noqa: ANN401 # a callback
+            return lambda _future: order.append(name)
+
+        for _ in range(200):
+            try:
+                future = predictions.ask(live, question("flood"))
+            except UnavailableError:
+                refused += 1
+                continue
+            future.add_done_callback(told("flood"))
+            futures.append(future)
+            await asyncio.sleep(0)
+        future = predictions.ask(live, question("victim"))  # there is room for others
+        future.add_done_callback(told("victim"))
+        futures.append(future)
+        await asyncio.sleep(0)
+        runner.go.set()
+        await asyncio.gather(*futures)
+        await asyncio.sleep(0)
+        return refused, order
+
+    refused, order = asyncio.run(ask())
+    assert refused >= 140
+    assert order.index("victim") <= 2 * 4  # after what was under way, and one turn
+
+
+def test_a_large_request_does_not_take_the_small_ones_of_its_turn_with_it() -> None:
+    runner = HeldRunner(is_in_process=True)
+    live: Any = SimpleNamespace(runner=runner, guarding=Guarding(("clinic", "fast")))
+
+    async def ask() -> bool:
+        predictions = Predictions()
+        large = predictions.ask(live, question("flood", 5_000))
+        small = predictions.ask(live, question("victim"))
+        await asyncio.wait_for(small, 10)
+        was_waiting = not large.done()
+        runner.go.set()
+        await large
+        return was_waiting
+
+    assert asyncio.run(ask())
+
+
+def test_those_who_have_gone_are_not_asked_about() -> None:
+    runner = HeldRunner()
+    live: Any = SimpleNamespace(runner=runner, guarding=Guarding(("clinic", "slow")))
+
+    async def ask() -> None:
+        predictions = Predictions()
+        first = predictions.ask(live, question("a"))
+        await asyncio.sleep(0.05)
+        gone = [predictions.ask(live, question("b")) for _ in range(5)]
+        last = predictions.ask(live, question("c"))
+        await asyncio.sleep(0)
+        for one in gone:
+            one.cancel()
+        runner.go.set()
+        await asyncio.gather(first, last)
+
+    asyncio.run(ask())
+    assert sum(runner.batches) == 2

@@ -15,14 +15,24 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
 from tests.gate.gatehouse import Gatehouse, gatehouse
-from tests.services.endpoints.shelf import FEATURES, X, classifier, full_shelf
+from tests.services.endpoints.shelf import (
+    FEATURES,
+    X,
+    classifier,
+    full_shelf,
+    guards_of,
+    tumour_guard,
+)
 
 from strongroom.errors import UnavailableError
+from strongroom.faces.api.guard_counters import GuardCounters
 from strongroom.faces.inference.app import InferenceApp
 from strongroom.gate.access.types import Principal
 from strongroom.gate.audit.types import Event, Outcome
 from strongroom.gate.declaration import operations_of
+from strongroom.services.endpoints.guards import EndpointGuards
 from strongroom.services.endpoints.operations import EndpointOperations
 from strongroom.services.endpoints.runners import Prediction, Runners
 from strongroom.services.endpoints.types import CreateEndpoint, DeployModel, Range
@@ -37,10 +47,11 @@ MAX_BODY = 200_000
 
 @dataclass
 class Site:
-    """A server with the endpoints `tumour` (ONNX), `ward` (confined), `empty` and `slow-lane`."""
+    """A server with the endpoints `tumour` (ONNX), `ward` (confined), and others, see below."""
 
     house: Gatehouse
     runners: Runners
+    guards: EndpointGuards
     base: str
     port: int
     key: str
@@ -82,18 +93,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         house.workspace("clinic")
         engineer, reader = house.person("eve", "ML Engineer"), house.person("rita", "Reader")
         runners = Runners(limits=Limits(memory_bytes=2 * 2**30))
-        operations = EndpointOperations(full_shelf(), runners)
+        shelf = full_shelf()
+        shelf.guards["tumour", 1], shelf.bundles["g1"] = "g1", tumour_guard()
+        guards = guards_of(house, shelf)
+        operations = EndpointOperations(shelf, runners, guards)
         bound = {b.declared.name: b for b in operations_of(operations)}
         for name, model, more in (
             ("tumour", "tumour", {"max_rows": 500, "ranges": {"mean radius": Range(low=0)}}),
             ("ward", "ward", {}),
             ("empty", None, {}),
             ("slow-lane", "tumour", {"rows_per_minute": 5}),
+            ("guarded", "tumour", {"max_rows": 50}),
         ):
             create = CreateEndpoint(workspace="clinic", endpoint=name, **more)
             house.gate.perform(bound["endpoint.create"], engineer, create)
             if model:
-                deploy = DeployModel(workspace="clinic", endpoint=name, model=model, version=1)
+                mode: Json = "refuse" if name == "guarded" else ""
+                deploy = DeployModel(
+                    workspace="clinic", endpoint=name, model=model, version=1, guard=mode
+                )
                 house.gate.perform(bound["endpoint.deploy"], engineer, deploy)
         app = InferenceApp(
             identity=house.sign_in, access=house.access, log=house.log, runners=runners,
@@ -111,7 +129,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 time.sleep(0.01)
             port = listening.getsockname()[1]
             yield Site(
-                house, runners, f"http://127.0.0.1:{port}/endpoints", port,
+                house, runners, guards, f"http://127.0.0.1:{port}/endpoints", port,
                 make_key(house, engineer), make_key(house, reader), client,
             )  # fmt: skip  # one call
             server.should_exit = True
@@ -559,3 +577,105 @@ def test_records_may_be_written_behind(site: Site, tmp_path: Path) -> None:
     assert "x-strongroom-receipt" not in answer.headers
     recorded = [event.request_id for event in site.house.events()]
     assert answer.headers["x-request-id"] in recorded
+
+
+# ---- guards ----
+
+
+ODD = (X.max(axis=0) * 40).tolist()
+"""A row far from all others."""
+
+
+def tensor(rows: list[list[float]]) -> Json:
+    flat = [value for row in rows for value in row]
+    shape = [len(rows), 30]
+    return {"inputs": [{"name": "input", "shape": shape, "datatype": "FP64", "data": flat}]}
+
+
+@pytest.mark.parametrize("way", ["score", "invocations", "v2/models/tumour/infer"])
+def test_no_way_leads_around_the_guard(site: Site, way: str) -> None:
+    def body(rows: list[list[float]]) -> Json:
+        if way == "score":
+            return {"rows": rows}
+        return {"instances": rows} if way == "invocations" else tensor(rows)
+
+    before = len(site.house.events())
+    assert site.call(f"guarded/{way}", body(X[20:22].tolist())).status_code == 200
+    for rows in ([ODD], [X[20].tolist(), ODD]):
+        answer = site.call(f"guarded/{way}", body(rows))
+        assert answer.status_code == 422
+        assert answer.headers["x-strongroom-code"] == "refused.guard"
+        assert set(answer.json()) == {"error", "next_step"}
+        assert not any(one.isdigit() for one in answer.text)
+        assert "x-strongroom-receipt" not in answer.headers
+    time.sleep(1.1)  # refusals of a second are counted together
+    refused = [one for one in site.house.events()[before:] if one.reason == "refused.guard"]
+    assert {one.outcome for one in refused} == {Outcome.REFUSED}
+    assert sum(int(one.details.get("count", 1)) for one in refused) >= 2
+    assert site.call("tumour/score", {"rows": [ODD]}).status_code == 200  # it only observes
+    assert site.last_event().details["flagged"] == 1
+
+
+def test_what_a_guard_counts_is_shown_without_people(site: Site) -> None:
+    registry = CollectorRegistry()
+    registry.register(GuardCounters(site.guards.tallies))
+    site.call("guarded/score", {"rows": [ODD]})
+    shown = generate_latest(registry).decode()
+    place = 'endpoint="guarded",workspace="clinic"'
+    lines = dict(line.rsplit(" ", 1) for line in shown.splitlines() if line[0] != "#")
+    assert float(lines[f"strongroom_guard_refused_requests_total{{{place}}}"]) >= 1
+    found = [name for name in lines if "flagged" in name and place in name.replace(
+        'detector="distance",', "").replace('detector="neighbours",', "")]  # fmt: skip
+    assert len(found) >= 2
+    assert sum(float(lines[name]) for name in found) >= 1
+    assert "usr_" not in shown
+
+
+# ---- neighbours ----
+
+
+def test_what_cannot_be_few_rows_is_paid_before_it_is_read(site: Site) -> None:
+    live = site.runners.get("clinic", "slow-lane")
+    assert live is not None
+    each = (live.schema.most_bytes - 65_536) // live.schema.max_rows
+    key = make_key(site.house, site.house.person("flo", "ML Engineer"), "clinic")
+    body = b" " * (65_536 + 4 * each)  # no JSON at all: whoever read it would find nothing
+    statuses = [site.call("slow-lane/score", body, key=key).status_code for _ in range(2)]
+    assert statuses == [400, 429]  # four of five rows were paid; four more there are not
+    assert site.call("slow-lane/score", {"rows": [ROW]}, key=key).status_code == 200
+    site.alive()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"rows": [[' + b"9" * 100_000 + b"]]}",
+        b'{"rows": ' + b"[" * 50_000,
+        b'{"rows": [[NaN]]}',
+        json.dumps({"rows": [ROW] * 200}).encode(),
+        b'{"rows": [[' + b"1e400," * 20_000 + b"1]]}",
+    ],
+    ids=["huge", "deep", "nan", "many", "infinite"],
+)
+def test_a_flood_of_one_caller_takes_nobody_elses_answers(site: Site, body: bytes) -> None:
+    flooding = make_key(site.house, site.house.person(f"fay {len(body)}", "ML Engineer"), "clinic")
+    statuses: list[int] = []
+
+    def flood() -> None:
+        with httpx.Client(timeout=30, trust_env=False) as client:
+            headers = {"Authorization": f"Bearer {flooding}", "Content-Type": "application/json"}
+            for _ in range(15):
+                answer = client.post(
+                    f"{site.base}/clinic/tumour/score", headers=headers, content=body
+                )
+                statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=flood) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(15):
+        site.alive()
+    for thread in threads:
+        thread.join()
+    assert len(statuses) == 60
+    assert set(statuses) <= {200, 400, 413, 429}

@@ -15,8 +15,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sqlalchemy.orm import Session
+from tests.gate.gatehouse import Gatehouse
 
+from strongroom.engines.robustness.guards import guard, traffic
+from strongroom.engines.robustness.space import Feature, Space
+from strongroom.engines.robustness.target import Rows, Scores
 from strongroom.errors import NotFoundError, StateError, StrongroomError
+from strongroom.services.endpoints.guards import EndpointGuards, GuardShelf
+from strongroom.services.models.fitted_guard import FittedGuard
 from strongroom.services.models.types import Servable
 
 Model = Any  # scikit-learn has no types
@@ -57,6 +63,30 @@ def regressor_servable() -> Servable:
 
 
 @cache
+def tumour_guard(*, is_squeezing: bool = False) -> FittedGuard:
+    """Of the classifier, with a monitor that knows few honest streams."""
+    low, high = X.min(axis=0), X.max(axis=0)
+    space = Space(
+        [
+            Feature(name, *pair)
+            for name, pair in zip(FEATURES, zip(low, high, strict=True), strict=True)
+        ]
+    )
+    order = np.random.default_rng(7).permutation(len(X))
+    points, labels = ((X - low) / (high - low))[order], Y[order]
+
+    def predict(rows: Rows) -> Scores:
+        return np.asarray(classifier().predict_proba(rows * (high - low) + low))
+
+    settings = guard.Settings(rate=0.02, is_squeezing=is_squeezing)
+    apart = points[350:], labels[350:]
+    made = guard.fit((points[:350], labels[:350]), apart, predict, classes=2, settings=settings)
+    habits = traffic.Habits(rate=0.05, streams=60, length=128)
+    seen = traffic.fit(*apart, predict(apart[0]), habits=habits)
+    return FittedGuard(f"{1:064x}", space, ("0", "1"), False, made, seen)
+
+
+@cache
 def ward_model() -> Model:
     frame = pd.DataFrame({"age": [20.0, 40.0, 60.0, 30.0] * 10, "ward": ["a", "b", "c", "b"] * 10})
     columns = ColumnTransformer(
@@ -89,6 +119,8 @@ class Shelf:
     fallen: dict[tuple[str, str, int], StrongroomError] = field(default_factory=dict)
     broken: dict[tuple[str, int], StrongroomError] = field(default_factory=dict)
     may_fall_back: bool = False
+    guards: dict[tuple[str, int], str] = field(default_factory=dict)
+    bundles: dict[str, FittedGuard | StrongroomError] = field(default_factory=dict)
 
     def put(self, servable: Servable) -> None:
         self.models[servable.model, servable.version] = servable
@@ -109,6 +141,18 @@ class Shelf:
         assert workspace
         return self.may_fall_back
 
+    def guard_of(self, session: Session, workspace: str, model: str, version: int) -> str | None:
+        assert session.is_active
+        assert workspace
+        return self.guards.get((model, version))
+
+    def open_guard(self, session: Session, guard: str) -> FittedGuard:
+        assert session.is_active
+        found = self.bundles[guard]
+        if isinstance(found, StrongroomError):
+            raise found
+        return found
+
     def require_standing(self, session: Session, workspace: str, model: str, version: int) -> None:
         assert session.is_active
         if (workspace, model, version) in self.fallen:
@@ -126,3 +170,8 @@ def full_shelf() -> Shelf:
     ):  # fmt: skip  # one list
         shelf.put(servable)
     return shelf
+
+
+def guards_of(house: Gatehouse, shelf: GuardShelf) -> EndpointGuards:
+    """The guards of the endpoints of a house, in which nothing writes down alarms yet."""
+    return EndpointGuards(house.database, shelf, house.keyring, house.log, clock=house.clock)

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 from tests.gate.gatehouse import Gatehouse, gatehouse
-from tests.services.endpoints.shelf import FEATURES, Shelf, X, classifier, full_shelf
+from tests.services.endpoints.shelf import FEATURES, Shelf, X, classifier, full_shelf, guards_of
 
 from strongroom.errors import (
     ConflictError,
@@ -59,7 +59,7 @@ class Room:
         self.house = house
         self.shelf: Shelf = full_shelf()
         self.runners = Runners(limits=Limits(memory_bytes=2 * 2**30))
-        self.operations = EndpointOperations(self.shelf, self.runners)
+        self.operations = EndpointOperations(self.shelf, self.runners, guards_of(house, self.shelf))
         self.engineer = house.person("eve", "ML Engineer")
 
     def __call__(self, name: str, request: BaseModel, principal: Principal | None = None) -> Json:
@@ -71,8 +71,9 @@ class Room:
     def create(self, **more: Json) -> Json:
         return self("create", CreateEndpoint.model_validate({**PLACE, **more}))
 
-    def deploy(self, model: str = "tumour", version: int = 1) -> Json:
-        return self("deploy", DeployModel(**PLACE, model=model, version=version))
+    def deploy(self, model: str = "tumour", version: int = 1, **more: Json) -> Json:
+        request = {**PLACE, "model": model, "version": version, **more}
+        return self("deploy", DeployModel.model_validate(request))
 
     def invoke(self, rows: Json, principal: Principal | None = None) -> Json:
         return self("invoke", InvokeEndpoint(**PLACE, rows=rows), principal)
@@ -218,7 +219,9 @@ def test_a_model_that_came_as_onnx_runs_confined_and_within_limits(room: Room) -
         )
     )  # fmt: skip
     room.runners = Runners(limits=Limits(memory_bytes=2 * 2**30), request_seconds=1.0)
-    room.operations = EndpointOperations(room.shelf, room.runners)
+    room.operations = EndpointOperations(
+        room.shelf, room.runners, guards_of(room.house, room.shelf)
+    )
     room.create()
     assert room.deploy("loop").live.form == "confined"
     expected = [math.sin(1.0) + math.sin(0.5)]
@@ -303,8 +306,9 @@ def test_roles(room: Room) -> None:
     reader = room.house.person("rita", "Reader")
     with pytest.raises(RefusedError):
         room.invoke(X[:1].tolist(), reader)
+    request = DeployModel.model_validate({**PLACE, "model": "tumour", "version": 2})
     with pytest.raises(RefusedError):
-        room("deploy", DeployModel(**PLACE, model="tumour", version=2), reader)
+        room("deploy", request, reader)
     stranger = room.house.person("sam", "Owner", workspace="elsewhere")
     with pytest.raises(RefusedError):
         room("show", EndpointReference(**PLACE), stranger)
@@ -336,7 +340,7 @@ def test_a_new_server_loads_what_was_deployed(room: Room) -> None:
     room.create()
     room.deploy()
     again = Runners()
-    operations = EndpointOperations(room.shelf, again)
+    operations = EndpointOperations(room.shelf, again, guards_of(room.house, room.shelf))
     assert operations.restore(room.house.database) == 1
     assert again.get("clinic", "triage") is not None
     again.close()
@@ -346,7 +350,7 @@ def test_a_new_server_does_not_load_what_has_changed(room: Room) -> None:
     room.create()
     room.deploy()
     runners = Runners()
-    operations = EndpointOperations(room.shelf, runners)
+    operations = EndpointOperations(room.shelf, runners, guards_of(room.house, room.shelf))
     room.shelf.put(room.shelf.models["tumour", 2].__class__(
         model="tumour", version=1, digest="f" * 64, onnx=room.shelf.models["tumour", 1].onnx,
         features=FEATURES, feature_types=("FP32",) * 30, classes=("0", "1"),
@@ -367,7 +371,7 @@ def test_the_former_version_answers_in_place_of_a_changed_one_where_the_rules_sa
     changed = TamperedError("the file `model.onnx` is not what was signed")
     room.shelf.broken["tumour", 2] = changed
     runners = Runners()
-    operations = EndpointOperations(room.shelf, runners)
+    operations = EndpointOperations(room.shelf, runners, guards_of(room.house, room.shelf))
     # What was loaded before goes on with the bytes that were verified then.
     assert room.invoke(X[:1].tolist()).version == 2
     assert operations.restore(room.house.database) == 0
@@ -393,7 +397,12 @@ def test_the_former_version_answers_in_place_of_a_changed_one_where_the_rules_sa
     room.shelf.fallen.clear()
     room.shelf.broken["tumour", 1] = changed
     again = Runners()
-    assert EndpointOperations(room.shelf, again).restore(room.house.database) == 0
+    assert (
+        EndpointOperations(room.shelf, again, guards_of(room.house, room.shelf)).restore(
+            room.house.database
+        )
+        == 0
+    )
     runners.close()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.gate.gatehouse import gatehouse
-from tests.services.endpoints.shelf import X
+from tests.services.endpoints.shelf import X, guards_of
 from tests.services.endpoints.test_endpoints import PLACE, Room
 
 from strongroom.errors import KeyUnavailableError, StateError, TamperedError, UnavailableError
@@ -33,7 +33,7 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 def watch(room: Room, runners: Runners | None = None) -> Watch:
     runners = runners or room.runners
-    endpoints = EndpointOperations(room.shelf, runners)
+    endpoints = EndpointOperations(room.shelf, runners, guards_of(room.house, room.shelf))
     return Watch(endpoints, room.shelf, runners, room.house.database)
 
 
@@ -92,7 +92,7 @@ def test_a_model_that_did_not_load_is_not_tried_again_and_again(room: Room) -> N
 
 def test_it_runs_in_a_thread_and_stops(room: Room) -> None:
     runners = Runners()
-    endpoints = EndpointOperations(room.shelf, runners)
+    endpoints = EndpointOperations(room.shelf, runners, guards_of(room.house, room.shelf))
     watching = Watch(endpoints, room.shelf, runners, room.house.database, seconds=0.01)
     watching.start()
     deadline = time.monotonic() + 240

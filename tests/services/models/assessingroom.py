@@ -19,6 +19,7 @@ from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.types import JobState
 from strongroom.services.models.assessing_operations import AssessingOperations
 from strongroom.services.models.assessing_types import Assessment, AssessModel
+from strongroom.services.models.hardening_operations import HardeningOperations
 from strongroom.services.models.operations import ModelOperations
 from strongroom.services.models.tables import ModelEntryRow
 from strongroom.services.models.types import ModelFile, Provenance
@@ -46,6 +47,7 @@ class AssessingRoom:
     data: DataRoom
     models: ModelOperations
     room: AssessingOperations
+    hardening: HardeningOperations
     jobs: Jobs
     engineer: Principal
 
@@ -53,7 +55,7 @@ class AssessingRoom:
         """An operation of any of the rooms."""
         bound = next(
             b
-            for room in (self.room, self.models)
+            for room in (self.room, self.hardening, self.models)
             for b in operations_of(room)
             if b.declared.name == name
         )
@@ -112,13 +114,18 @@ def assessingroom(folder: Path) -> Iterator[AssessingRoom]:
         room = AssessingOperations(
             house.database, data.blobs, house.keyring, jobs, house.log, settings, clock=house.clock
         )
+        hardening = HardeningOperations(
+            house.database, data.blobs, house.keyring, jobs, house.log, settings, clock=house.clock
+        )
         for name, seed in (("patients", 1), ("others", 2)):
             content = io.BytesIO()
             pyarrow.csv.write_csv(people(_ROWS, seed), content)
             data.add(content.getvalue(), name=name, subject_column="person")
         jobs.start()
         try:
-            built = AssessingRoom(data, models, room, jobs, house.person("max", "ML Engineer"))
+            built = AssessingRoom(
+                data, models, room, hardening, jobs, house.person("max", "ML Engineer")
+            )
             built.register()
             yield built
         finally:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.services.endpoints.shelf import guards_of
 from tests.services.models.modelroom import PLAIN, ModelRoom, reference
 
 from strongroom.errors import RefusedError
@@ -34,7 +35,7 @@ def test_a_policy_decides_by_model_and_state(room: ModelRoom) -> None:
     room.house.access.policies = SlicedPolicies.parse(
         schema_text(), policy_text() + documented() + MORE
     )
-    endpoints = EndpointOperations(room.room, Runners())
+    endpoints = EndpointOperations(room.room, Runners(), guards_of(room.house, room.room))
 
     def deploy(model: str) -> object:
         bound = next(b for b in operations_of(endpoints) if b.declared.name == "endpoint.deploy")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import delete, select
 from tests.engines.privacy.dp.training.people import people
@@ -12,6 +13,7 @@ from tests.services.models.assessingroom import PLAN, AssessingRoom, assessingro
 
 from strongroom.engines.crypto import dsse
 from strongroom.engines.crypto.signing import VerifyingKey
+from strongroom.engines.robustness.target import ModelError
 from strongroom.errors import (
     ConflictError,
     NotFoundError,
@@ -24,6 +26,7 @@ from strongroom.errors import (
 )
 from strongroom.gate.access.policy_set import SlicedPolicies, policy_text, schema_text
 from strongroom.gate.access.types import Principal
+from strongroom.services.jobs import sandbox
 from strongroom.services.jobs.types import JobState
 from strongroom.services.models import assessing
 from strongroom.services.models.assessing import ASSESSMENT_TYPE, Assessor
@@ -35,6 +38,7 @@ from strongroom.services.models.assessing_types import (
     ShowAssessment,
     ShowPlan,
 )
+from strongroom.services.models.between_sandboxes import answered
 from strongroom.services.models.files import ModelFiles
 from strongroom.services.models.promotion_rules import DEFAULT_TEXT
 from strongroom.services.models.promotion_types import SetPolicy, ShowHistory
@@ -260,6 +264,41 @@ def test_versions_that_policies_hide_are_not_listed(
     assert room.call(other, "model.assessments", request).assessments == []
 
 
+def test_what_a_model_must_refuse_ends_no_assessment(room: AssessingRoom) -> None:
+    plan = 'version = 1\nname = "load"\nrows = 20\ntests = ["load.inputs"]\n'
+    plan += '[columns]\nlabel = "rich"\nleft_out = ["town"]\n'
+    request = SetPlan(workspace="clinic", kind="load")
+    room.call(room.data.owner, "model.set_plan", request, plan)
+    assert ended(room, room.assess(kind="load")) == {"verdict": "passed"}
+    [test] = json.loads(report(room, kind="load"))["tests"]
+    said = test["outcome"]["listed"]["hostile inputs"]
+    assert said["all infinite"] == {"said": "refused", "error": "ValueError"}
+
+
+class Speaking:
+    """A model whose errors quote what it was asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def request(self, *_: object, **__: object) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (sandbox.ConfinedError("ValueError", "40.5 is ill"), "ValueError"),
+        (sandbox.ConfinedError("Mary is ill", "40.5 is ill"), "Exception"),
+        (sandbox.OversteppedError("Mary is ill"), ModelError.ENDED),
+    ],
+    ids=["words", "kind", "end"],
+)
+def test_what_a_model_says_in_errors_stays_in_its_sandbox(error: Exception, told: str) -> None:
+    told_of_it = answered(Speaking(error), {}, b"", 1.0)  # type: ignore[arg-type] # as a worker
+    assert told_of_it == ({"do": "next", "raised": told}, b"")
+
+
 def test_a_rejected_version_is_not_attacked(room: AssessingRoom) -> None:
     room.register(seed=2)
     request = DecideModel(workspace="clinic", name="rich", version=2, comment="no")
@@ -290,7 +329,32 @@ def test_a_broken_try_goes_on_and_only_one_is_under_way(
     monkeypatch.setattr(Assessor, "_conclude", once)
     monkeypatch.setattr(Assessor, "_keep", counted)
     assert ended(room, room.assess(kind="broken")) == {"verdict": "passed"}
-    assert (tries, ran) == ([2], [1])  # the test was not run a second time
+    assert (tries, ran) == ([2], [16 + 1])  # fits and the test: not run a second time
+
+
+def test_shadow_models_of_a_broken_try_are_not_fitted_again(
+    room: AssessingRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PLAN.replace("membership.loss", "membership.lira").format(most=1.0, kind="shadows")
+    request = SetPlan(workspace="clinic", kind="shadows")
+    room.call(room.data.owner, "model.set_plan", request, text)
+    keep, sizes = Assessor._keep, list[int]()
+
+    def dying(self: Assessor, context: Any, assessment: str, kept: bytes) -> None:  # noqa: ANN401 # as the method
+        keep(self, context, assessment, kept)
+        sizes.append(len(kept))
+        if len(sizes) == 3:
+            raise UnavailableError("the power is gone")
+
+    monkeypatch.setattr(Assessor, "_keep", dying)
+    assert ended(room, room.assess(kind="shadows"))["verdict"] in {"passed", "failed", "invalid"}
+    # Three fits of sixteen, then the other thirteen, and the test that has ended.
+    assert len(sizes) == 3 + 13 + 1
+    grown = np.diff(sizes[:16])
+    assert (grown >= 4 * 700).all()  # each bundle holds the answers of one more fit
+    outcome = json.loads(report(room, kind="shadows"))["tests"][0]["outcome"]
+    fits = {one["name"]: one["value"] for one in outcome["measures"]}["shadow fits"]
+    assert fits == 16
 
 
 def test_what_was_changed_outside_the_server_counts_for_nothing(room: AssessingRoom) -> None:
@@ -304,6 +368,10 @@ def test_what_was_changed_outside_the_server_counts_for_nothing(room: AssessingR
             select(ModelAssessmentRow).where(ModelAssessmentRow.kind == "tampered")
         ).one()
         plan = session.get_one(ModelPlanRow, ("clinic", "tampered")).plan
+
+    with database.write() as session:
+        session.get_one(ModelAssessmentRow, assessed.id).verdict = "failed"
+    assert listed(room, asked).verdict == "passed"  # as it was signed
 
     with (
         room.data.blobs.put("clinic", assessing.REPORT_KIND, [b"{}"]) as staged,
@@ -338,7 +406,9 @@ def test_what_was_changed_outside_the_server_counts_for_nothing(room: AssessingR
             for name in ("number", "entry", "decision", "by", "at", "comment", "envelope")
         }
         session.execute(delete(ModelDecisionRow).where(ModelDecisionRow.number == number))
-    assert not listed(room, asked).counts
+    found = listed(room, asked)
+    assert (found.counts, found.verdict) == (False, "")
+    assert "no signed verdict" in found.reason
     with pytest.raises(TamperedError):
         report(room, kind="tampered")
     with database.write() as session:

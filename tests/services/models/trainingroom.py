@@ -91,17 +91,23 @@ class TrainingRoom:
 
 @contextmanager
 def trainingroom(
-    folder: Path, *, url: str = "", who: str = "dana", start_jobs: bool = True
+    folder: Path,
+    *,
+    url: str = "",
+    who: str = "dana",
+    start_jobs: bool = True,
+    guards: str = "none",
 ) -> Iterator[TrainingRoom]:
     """A dataset of people with a budget of 2; over what is in `folder`, or an empty one at `url`.
 
     Args:
         who: name of the scientist; another one each time that a folder is opened again.
+        guards: `fitted` or `none`; fitting one takes longer than training.
     """
     is_new = bool(url) or not (folder / "data.db").exists()
     with dataroom(folder, url=url, owner=f"olga-{who}") as data:
         house = data.house
-        settings = Settings(home=folder)
+        settings = Settings(home=folder, guards_of_trained=guards)
         jobs = Jobs(house.database)
         if is_new:
             with house.database.write() as session:

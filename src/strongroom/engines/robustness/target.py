@@ -1,13 +1,14 @@
 """A model as an attacker sees it: rows in, answers out, and every row counted."""
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strongroom.errors import ValidationError
+from strongroom.errors import UnavailableError, ValidationError
 
 Rows = NDArray[np.float64]
 """(rows, width): points in the coordinates of a `Space`."""
@@ -24,6 +25,36 @@ _BATCH = 1 << 16
 
 class QueriesSpent(Exception):  # noqa: N818 # it ends an attack; nothing is wrong
     """The next question would cost more rows than the attacker has left; none was asked."""
+
+
+_FAULTS = (MemoryError, RecursionError, ArithmeticError, SystemError)
+
+
+class ModelError(UnavailableError):
+    """A model that runs elsewhere raised something; its words stay there, they may quote a row.
+
+    Attributes:
+        kind: name of Python's own class of the error, `ENDED` or `SERVER`.
+        is_fault: the model is gone, or ran out of something, instead of refusing.
+    """
+
+    ENDED: ClassVar[str] = "the end of its process"
+    SERVER: ClassVar[str] = "a fault of its server"
+    next_step = "ask the model for such rows where it runs, and see what it says"
+
+    def __init__(self, kind: str) -> None:
+        """Keep a kind that Python has; any other name could be a message."""
+        found = getattr(builtins, kind, None)
+        known = found if isinstance(found, type) and issubclass(found, Exception) else None
+        is_gone = kind in {self.ENDED, self.SERVER}
+        self.kind = kind if known or is_gone else "Exception"
+        self.is_fault = is_gone or (known is not None and is_fault(known))
+        super().__init__(f"the model answered with {self.kind}")
+
+
+def is_fault(kind: type) -> bool:
+    """Whether a class of errors is a fault (memory, recursion, arithmetic) and no refusal."""
+    return issubclass(kind, _FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +82,27 @@ class OutputForm:
             scores = scores.copy()
             np.put_along_axis(scores, left_out, 0.0, axis=1)
         return scores if self.decimals is None else np.round(scores, self.decimals)
+
+    def labelled(self, scores: Scores) -> Scores:
+        """The same, in which the likeliest class stays the first of the largest.
+
+        An endpoint gives the label beside the numbers. Where rounding made a tie that another class
+        would win, that class gives one step away: the answer is a function of what is shown and of
+        the label, so it tells no more than both.
+        """
+        shown = self.shown(scores)
+        label, now = scores.argmax(axis=1), shown.argmax(axis=1)
+        at = np.flatnonzero(label != now)
+        if len(at):
+            shown = shown.copy()
+            step = 10.0 ** -(self.decimals or 0)
+            for row in at:
+                tied = np.flatnonzero(shown[row] >= shown[row, label[row]])
+                shown[row, tied[tied < label[row]]] -= step
+            shown = np.maximum(np.round(shown, self.decimals or 0), 0.0)
+            stuck = at[shown[at].argmax(axis=1) != label[at]]
+            shown[stuck, label[stuck]] = shown[stuck].max(axis=1) + step
+        return shown
 
 
 class Target:
@@ -124,4 +176,4 @@ class Target:
             )
         if not np.isfinite(answer).all():
             raise ValidationError("the model answered with something that is not a number")
-        return self.form.shown(answer)
+        return self.form.labelled(answer) if self.classes > 1 else self.form.shown(answer)

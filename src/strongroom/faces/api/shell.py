@@ -23,7 +23,10 @@ SECURITY_HEADERS = {
 
 
 class Counters:
-    """What /metrics shows. Labels hold operations and statuses, never people or workspaces."""
+    """What /metrics shows. Labels hold operations and statuses, never people or workspaces.
+
+    What guards counted is beside it, by endpoint: `guard_counters.py`.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

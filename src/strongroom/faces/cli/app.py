@@ -11,6 +11,7 @@ from strongroom.faces.cli import (
     attack_command,
     bom_command,
     drift_commands,
+    harden_command,
     privacy_commands,
     query_command,
     rooms,
@@ -251,13 +252,28 @@ def verify(
     identity: signing_commands.Identity = None,
     identity_provider: signing_commands.IdentityProvider = None,
     trust_config: signing_commands.TrustConfig = None,
+    model: signing_commands.OfModel = None,
+    data: signing_commands.OfData = None,
+    held_out: signing_commands.OfHeldOut = None,
+    plan: signing_commands.OfPlan = None,
     as_json: Json = False,
 ) -> None:
     """Verify a model, a receipt, a log export or a backup. Exit 5 where anything was changed.
 
     A model is verified against its --signature, by the --public-key, the --certificate-chain or
-    the --identity that you trust.
+    the --identity that you trust. The report of an attack that was signed is verified by the
+    --public-key, with whatever of its model, rows and plan you give beside it.
     """
+    from strongroom.faces.cli.attack_inputs import Compared, is_report
+
+    beside = Compared(model, {"trained": data, "held_out": held_out}, plan)
+    if is_report(path, signature) or beside.is_any:
+        from strongroom.faces.cli.attack_signing import run_verify_report
+
+        run_verify_report(
+            path, signature=signature, public_key=public_key, beside=beside, as_json=as_json
+        )
+        return
     if signature or public_key or certificate_chain or sigstore or identity or trust_config:
         from strongroom.faces.cli.sign import run_verify_signature
         from strongroom.faces.cli.trusted_signers import Trusted
@@ -289,4 +305,5 @@ app.command(rich_help_panel=OFFLINE)(train_command.train)
 app.command(rich_help_panel=OFFLINE)(train_command.synthesize)
 app.command(rich_help_panel=OFFLINE)(drift_commands.drift)
 app.command(rich_help_panel=OFFLINE)(attack_command.attack)
+app.command(rich_help_panel=OFFLINE)(harden_command.harden)
 rooms.stubs(app)

@@ -6,16 +6,17 @@ import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import msgspec
 import numpy as np
 
+from strongroom.engines.robustness.leakage.words import Columns, Said
 from strongroom.engines.robustness.space import Space
-from strongroom.engines.robustness.target import Predict, Rows, Scores
+from strongroom.engines.robustness.target import ModelError, Predict, Rows, Scores
 from strongroom.errors import (
     RateLimitedError,
     RefusedError,
@@ -24,10 +25,14 @@ from strongroom.errors import (
     UsageError,
     ValidationError,
 )
+from strongroom.faces.client.profiles import secret_from_file
+from strongroom.faces.closing import Closing
 
 PROTOCOLS = {"infer": "Open Inference", "invocations": "MLflow", "score": "plain"}
 """Last word of an address → the protocol it speaks."""
 MAX_ANSWER_BYTES = 64 << 20
+MAX_HEARD_BYTES = 1 << 20
+"""Of an answer that is looked at for what it tells."""
 MAX_KEY_CHARACTERS = 16_384
 _WAITS = 20
 _LONGEST_WAIT = 65.0
@@ -48,7 +53,7 @@ class Address:
     rows_each: int = 100
 
 
-class Asked:
+class Asked(Closing):
     """A connection to a model behind an address, until it is closed."""
 
     def __init__(
@@ -79,6 +84,7 @@ class Asked:
         self._address = address
         self._rows_each = how.rows_each
         self._wait = wait
+        self._has_answered = False
         headers = {"content-type": "application/json"}
         if how.key_file is not None:
             headers["authorization"] = f"Bearer {_key(how.key_file)}"
@@ -87,17 +93,8 @@ class Asked:
             verify=_trust(how.ca), transport=transport,
         )  # fmt: skip
 
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the connection."""
+    def close(self) -> None:
+        """End the connection."""
         self._http.close()
 
     def predict(self, space: Space, classes: Sequence[str]) -> Predict:
@@ -115,6 +112,33 @@ class Asked:
             return np.concatenate(pieces) if pieces else np.empty((0, len(classes) or 1))
 
         return ask
+
+    def said(self, columns: Columns) -> Said:
+        """Whatever it says to a question; of status 0 where it closes the connection instead.
+
+        Raises: RateLimitedError: it asks for patience without end.
+        """
+        rows = max((len(values) for values in columns.values()), default=0)
+        body = msgspec.json.encode(_question(self._protocol, columns, rows))
+        for _ in range(_WAITS):
+            try:
+                status, headers, content = self._exchanged(body)
+            except UnreachableError:
+                return Said(0, "")
+            if status != 429:
+                return Said(status, content[:MAX_HEARD_BYTES].decode("utf-8", "replace"), headers)
+            self._wait(min(_seconds(headers.get("retry-after", "")), _LONGEST_WAIT))
+        raise _too_slow()
+
+    def _exchanged(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        try:
+            with self._http.stream("POST", self._address, content=body) as answer:
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return answer.status_code, headers, _read(answer)
+        except httpx.HTTPError as error:
+            raise UnreachableError(
+                f"the model could not be asked: {type(error).__name__}"
+            ) from None
 
     def _scores(self, space: Space, rows: Rows, classes: Sequence[str]) -> Scores:
         columns = {name: values.tolist() for name, values in space.decode(rows).items()}
@@ -140,25 +164,25 @@ class Asked:
     def _post(self, question: dict[str, Any]) -> dict[str, Any]:
         body = msgspec.json.encode(question)
         for _ in range(_WAITS):
-            try:
-                with self._http.stream("POST", self._address, content=body) as answer:
-                    content = _read(answer)
-            except httpx.HTTPError as error:
-                raise UnreachableError(
-                    f"the model could not be asked: {type(error).__name__}"
-                ) from None
-            if answer.status_code == 200:
+            status, headers, content = self._exchanged(body)
+            if status == 200:
+                self._has_answered = True
                 return _decoded(content)
-            if answer.status_code != 429:
-                raise _refusal(answer.status_code, content)
-            self._wait(min(_seconds(answer.headers.get("retry-after", "")), _LONGEST_WAIT))
-        raise RateLimitedError(
-            "the endpoint's limit leaves too few rows for the attack: it does its work",
-            retry_after_seconds=_LONGEST_WAIT,
-        )
+            if status != 429:
+                # Later errors stand in reports, and a server may quote the row that it was asked.
+                raise _refusal(status, b"" if self._has_answered else content)
+            self._wait(min(_seconds(headers.get("retry-after", "")), _LONGEST_WAIT))
+        raise _too_slow()
 
 
-def _question(protocol: str, columns: dict[str, list[Any]], rows: int) -> dict[str, Any]:
+def _too_slow() -> RateLimitedError:
+    return RateLimitedError(
+        "the endpoint's limit leaves too few rows for the attack: it does its work",
+        retry_after_seconds=_LONGEST_WAIT,
+    )
+
+
+def _question(protocol: str, columns: Columns, rows: int) -> dict[str, Any]:
     names = list(columns)
     if protocol == "infer":
         return {
@@ -170,7 +194,8 @@ def _question(protocol: str, columns: dict[str, list[Any]], rows: int) -> dict[s
                 for name, values in columns.items()
             ]
         }  # fmt: skip
-    records = [list(row) for row in zip(*columns.values(), strict=True)]
+    # Of columns that do not fit, the shorter ones end early: such a question is one on purpose.
+    records = [list(row) for row in zip_longest(*columns.values())]
     if protocol == "invocations":
         return {"dataframe_split": {"columns": names, "data": records}}
     return {"records": [dict(zip(names, row, strict=True)) for row in records]}
@@ -234,6 +259,8 @@ def _decoded(content: bytes) -> dict[str, Any]:
 
 
 def _refusal(status: int, content: bytes) -> Exception:
+    if status >= 500:
+        return ModelError(ModelError.SERVER)
     try:
         said = str(msgspec.json.decode(content, type=dict[str, Any]).get("error", ""))[:300]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -249,12 +276,8 @@ def _seconds(text: str) -> float:
 
 
 def _key(path: Path) -> str:
-    try:
-        with path.open(encoding="ascii") as file:
-            key = file.read(MAX_KEY_CHARACTERS + 1).strip()
-    except (OSError, UnicodeDecodeError):
-        raise UsageError(f"`{path}` is no file with a key that can be read") from None
-    if not key or len(key) > MAX_KEY_CHARACTERS or not key.isprintable():
+    key = secret_from_file(str(path))
+    if not key or len(key) > MAX_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
         raise UsageError(f"`{path}` holds no key")
     return key
 

@@ -6,11 +6,20 @@ from typing import Annotated
 import typer
 
 from strongroom.errors import UsageError
+from strongroom.faces.cli.attacked_options import (
+    ROWS,
+    TRIED,
+    AttackedRows,
+    HeldOut,
+    LabelColumn,
+    LeftOut,
+    Seed,
+    Tests,
+)
 from strongroom.faces.cli.options import Json, Profile, Server, Workspace
 from strongroom.faces.cli.privacy_commands import As, Force, MaxSeconds, Trusted
 
-_ROWS = "Rows"
-_PLAN = "What is tried"
+_IMAGES = "Images"
 _ADDRESS = "A model behind an address"
 _SELF = "A running server"
 _OUTPUT = "Output"
@@ -29,36 +38,18 @@ def attack(
     data: Annotated[
         str,
         typer.Option(
-            "--data", metavar="FILE", rich_help_panel=_ROWS, help="Rows it was trained on."
+            "--data", metavar="FILE", rich_help_panel=ROWS, help="Rows it was trained on; or .npz."
         ),
     ] = "",
-    held_out: Annotated[
-        str,
-        typer.Option(
-            "--held-out", metavar="FILE", rich_help_panel=_ROWS, help="Rows it never saw."
-        ),
-    ] = "",
-    label: Annotated[
-        str,
-        typer.Option(
-            "--label", metavar="COLUMN", rich_help_panel=_ROWS, help="What the model predicts."
-        ),
-    ] = "",
-    left_out: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--leave-out",
-            metavar="COLUMN",
-            rich_help_panel=_ROWS,
-            help="A column that does not go into the model.",
-        ),
-    ] = None,
+    held_out: HeldOut = "",
+    label: LabelColumn = "",
+    left_out: LeftOut = None,
     plan: Annotated[
         File,
         typer.Option(
             "--plan",
             metavar="FILE",
-            rich_help_panel=_PLAN,
+            rich_help_panel=TRIED,
             help="Tests, gates, and what may change, as TOML.",
         ),
     ] = None,
@@ -67,34 +58,73 @@ def attack(
         typer.Option(
             "--draft-plan",
             metavar="FILE",
-            rich_help_panel=_PLAN,
+            rich_help_panel=TRIED,
             help="Write a plan to edit; attack nothing.",
         ),
     ] = None,
-    test: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--test", metavar="ID", rich_help_panel=_PLAN, help="Run this test; else all."
-        ),
-    ] = None,
-    rows: Annotated[
-        int | None,
-        typer.Option("--rows", min=1, rich_help_panel=_PLAN, help="Each test attacks so many."),
-    ] = None,
+    test: Tests = None,
+    rows: AttackedRows = None,
     minutes: Annotated[
         float | None,
         typer.Option(
-            "--minutes", min=0.01, rich_help_panel=_PLAN, help="Of processor time, for all tests."
+            "--minutes", min=0.01, rich_help_panel=TRIED, help="Of processor time, for all tests."
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", min=0, rich_help_panel=_PLAN, help="Same seed, same report."),
+    seed: Seed = None,
+    norm: Annotated[
+        str,
+        typer.Option(
+            "--norm", metavar="l2|linf", rich_help_panel=TRIED, help="Of distances in evasion."
+        ),
+    ] = "",
+    distance: Annotated[
+        float | None,
+        typer.Option(
+            "--distance",
+            rich_help_panel=TRIED,
+            help="That the model should stand, a share of ranges; 0.1 where nothing is said.",
+        ),
     ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            rich_help_panel=TRIED,
+            help="Of a regression: a larger change of an answer is a wrong one.",
+        ),
+    ] = None,
+    image_shape: Annotated[
+        str,
+        typer.Option(
+            "--image-shape",
+            metavar="28x28x1",
+            rich_help_panel=_IMAGES,
+            help="Each row is an image; its columns are the cells in the model's order.",
+        ),
+    ] = "",
+    image_range: Annotated[
+        str,
+        typer.Option(
+            "--image-range", metavar="0:255", rich_help_panel=_IMAGES, help="Of every cell."
+        ),
+    ] = "",
+    show_images: Annotated[
+        int,
+        typer.Option(
+            "--show-images",
+            min=0,
+            max=20,
+            rich_help_panel=_IMAGES,
+            help="So many stand in the report, before and after: values of rows, so none else.",
+        ),
+    ] = 0,
     epsilon: Annotated[
         float | None,
         typer.Option(
-            "--epsilon", min=0.0, rich_help_panel=_PLAN, help="That the model claims; audited."
+            "--epsilon",
+            min=0.0,
+            rich_help_panel=TRIED,
+            help="That the model claims; else as its record says. Audited.",
         ),
     ] = None,
     key_file: Annotated[
@@ -145,6 +175,15 @@ def attack(
             help="Keep there what is done, to go on after a break.",
         ),
     ] = None,
+    quarantine: Annotated[
+        File,
+        typer.Option(
+            "--quarantine",
+            metavar="FILE",
+            rich_help_panel=_OUTPUT,
+            help="Training rows to look at, as CSV to edit.",
+        ),
+    ] = None,
     report: Annotated[
         File,
         typer.Option(
@@ -157,18 +196,33 @@ def attack(
             "--html", metavar="FILE", rich_help_panel=_OUTPUT, help="The report with pictures."
         ),
     ] = None,
+    sign: Annotated[
+        str | None,
+        typer.Option(
+            "--sign", metavar="KEY", rich_help_panel=_OUTPUT,
+            help="Sign the report: a private key in PEM, or the URI of one in a device.",
+        ),
+    ] = None,
+    passphrase_file: Annotated[
+        str | None,
+        typer.Option(
+            "--passphrase-file", metavar="FILE", rich_help_panel=_OUTPUT,
+            help="Of the key; else it is asked for.",
+        ),
+    ] = None,
     force: Force = False,
     form: As = None,
     max_seconds: MaxSeconds = 0.0,
     trusted: Trusted = False,
     as_json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Attack a model and say how it did: evasion, poisoned data, membership, extraction, load.
 
     \b
     strongroom attack model/ --data train.csv --held-out test.csv --label outcome --html report.html
     strongroom attack model/ --label outcome --draft-plan plan.toml
     strongroom attack model/ --data train.csv --held-out test.csv --plan plan.toml
+    strongroom attack net.onnx --held-out digits.npz --image-shape 8x8 --image-range 0:16
     strongroom attack https://host/endpoints/clinic/risk/score --held-out test.csv --label outcome
 
     strongroom attack --self --workspace clinic --other-workspace research
@@ -178,6 +232,8 @@ def attack(
     concluded. `--self` asks a server for what it must refuse: paths that leave their place, code in
     models, what belongs to others; it leaves a rejected model version and some experiments there.
     """  # noqa: D301 # Typer keeps the lines after \b as they are
+    if itself and sign is not None:
+        raise UsageError("--sign is for the report of an attack on a model")
     if itself:
         from strongroom.faces.cli.self_attack.run import SelfOptions, run_self_attack
         from strongroom.faces.client.profiles import resolve
@@ -195,6 +251,7 @@ def attack(
         raise UsageError("give the model to attack, or --self for a running server")
     from strongroom.faces.cli.attack import AttackOptions, run_attack
     from strongroom.faces.cli.attack_address import Address
+    from strongroom.faces.cli.attack_rows import EvasionOptions
     from strongroom.faces.cli.promise_options import table_study
 
     study = table_study(form, max_seconds, trusted=trusted)
@@ -203,8 +260,10 @@ def attack(
             model,
             AttackOptions(
                 study, data, held_out, plan, label, tuple(test or ()), rows, minutes, seed,
-                tuple(left_out or ()), epsilon, Address(key_file, ca, rows_each), keep, report,
-                html, draft_plan, force=force, as_json=as_json,
+                tuple(left_out or ()), epsilon, Address(key_file, ca, rows_each), keep, sign,
+                passphrase_file, report, html, draft_plan, quarantine,
+                EvasionOptions(image_shape, image_range, show_images, norm, distance, tolerance),
+                force=force, as_json=as_json,
             ),
         )
     )  # fmt: skip

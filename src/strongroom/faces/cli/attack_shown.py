@@ -1,16 +1,20 @@
 """What `strongroom attack` shows and writes: a table, a plan to edit, what was done so far."""
 
 import json
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from strongroom.engines.robustness.assessment import document
+from strongroom.engines.robustness.assessment.keeping import MAX_BYTES, Kept, kept_from
 from strongroom.engines.robustness.assessment.page import shown
 from strongroom.engines.robustness.assessment.plan import Plan
-from strongroom.engines.robustness.assessment.running import Ran, Report, Test
+from strongroom.engines.robustness.assessment.running import Report, Test
+from strongroom.engines.robustness.outcome import Status
 from strongroom.errors import ConflictError, ValidationError
 from strongroom.faces.cli import output
+from strongroom.faces.cli.attack_inputs import Inputs
 from strongroom.faces.cli.drafts import draft
 
 _MARKS = {"passed": "ok", "failed": "fail", "invalid": "fail"}
@@ -39,7 +43,14 @@ def show(report: Report) -> None:
             output.say(f"       canary missed: {canary.planted}; {canary.found}")
     for remark in report.remarks:
         output.words(remark)
-    output.words(f"{report.verdict.value}: {document.VERDICT_WORDS[report.verdict]}")
+    statuses = [one.status for one in report.ran]
+    unjudged = {
+        "do not apply": statuses.count(Status.NOT_APPLICABLE),
+        "have no gate": statuses.count(Status.INFORMATION),
+    }
+    told = [f"{count} of {len(statuses)} tests {what}" for what, count in unjudged.items() if count]
+    verdict = f"{report.verdict.value}: {document.VERDICT_WORDS[report.verdict]}"
+    output.words("; ".join([verdict, *told]))
 
 
 def drafted(plan: Plan, tests: Sequence[Test]) -> str:
@@ -60,26 +71,34 @@ def drafted(plan: Plan, tests: Sequence[Test]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def keep(to: Path, plan: Plan, ran: Sequence[Ran]) -> None:
-    """Write what was done under a plan in place of what was there."""
+def keep(to: Path, plan: Plan, inputs: Inputs, kept: Kept) -> None:
+    """Write what was done in place of what was there; nobody else may read it."""
+    head = {"plan": plan.digest, "inputs": inputs.digest}
     with draft(to, force=True) as file:
-        file.write(json.dumps({"plan": plan.digest}).encode() + b"\n" + document.kept(ran))
+        os.fchmod(file.fileno(), 0o600)
+        file.write(json.dumps(head).encode() + b"\n" + kept.to_bytes())
 
 
-def kept_for(path: Path, plan: Plan) -> dict[str, Ran]:
-    """What was done under this plan. Raises: ConflictError: it was another plan."""
+def kept_for(path: Path, plan: Plan, inputs: Inputs) -> Kept:
+    """What was done so far. Raises: ConflictError: under another plan, or on another model or rows.
+
+    Rows from stdin cannot be told from others.
+    """
     with path.open("rb") as file:
-        data = file.read(document.MAX_BYTES + 1_000)
+        data = file.read(MAX_BYTES + 1_000)
     head, _, rest = data.partition(b"\n")
     try:
-        digest = json.loads(head)["plan"]
-    except (ValueError, KeyError, TypeError):
+        said = json.loads(head)
+        known = {"plan": said["plan"], "model or other rows": said["inputs"]}
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValidationError(
             f"`{path}` holds no assessment", next_step="give --keep another name"
         ) from None
-    if digest != plan.digest:
-        raise ConflictError(
-            f"`{path}` holds what was done under another plan",
-            next_step="give --keep another name, or remove the file",
-        )
-    return document.resumed(rest)
+    now = {"plan": plan.digest, "model or other rows": inputs.digest}
+    for what, digest in now.items():
+        if known[what] != digest:
+            raise ConflictError(
+                f"`{path}` holds what was done with another {what}",
+                next_step="give --keep another name, or remove the file",
+            )
+    return kept_from(rest)

@@ -51,10 +51,15 @@ ROOMS = {
         (
             "strongroom.services.models.training_operations",
             "strongroom.services.models.assessing_operations",
+            "strongroom.services.models.hardening_operations",
         ),
         (("import", "strongroom.faces.cli.model_import_command"),),
     ),
-    "endpoint": Room("strongroom.services.endpoints.operations", "Serving approved models."),
+    "endpoint": Room(
+        "strongroom.services.endpoints.operations",
+        "Serving approved models, and guarding them.",
+        ("strongroom.services.endpoints.guarding_operations",),
+    ),
     "job": Room("strongroom.services.jobs.operations", "Work in the background."),
     "audit": Room("strongroom.services.compliance.operations", "The log and its proofs."),
 }

@@ -61,6 +61,27 @@ TrustConfig = Annotated[
                  help="Trusted root of the Sigstore deployment, or its trust configuration.",
                  rich_help_panel=_PANEL),
 ]  # fmt: skip
+_REPORT = "Report of an attack"
+OfModel = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="PATH", help="The model that it is about.",
+                 rich_help_panel=_REPORT),
+]  # fmt: skip
+OfData = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FILE", help="Rows the model was trained on.",
+                 rich_help_panel=_REPORT),
+]  # fmt: skip
+OfHeldOut = Annotated[
+    Path | None,
+    typer.Option("--held-out", metavar="FILE", help="Rows it never saw.",
+                 rich_help_panel=_REPORT),
+]  # fmt: skip
+OfPlan = Annotated[
+    Path | None,
+    typer.Option("--plan", metavar="FILE", help="The plan it was made under.",
+                 rich_help_panel=_REPORT),
+]  # fmt: skip
 _DEVICE = "Key in a device"
 _IDENTITY = "Identity, through Sigstore"
 

@@ -13,7 +13,6 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import httpx
@@ -34,6 +33,7 @@ from strongroom.faces.client.transfer import (
     pieces_of,
     source,
 )
+from strongroom.faces.closing import Closing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 PREFIX = "/api/v1"
 
 
-class Client:
+class Client(Closing):
     """Calls one server as one person. Not to be shared between threads while streaming."""
 
     def __init__(self, profile: Profile, *, timeout_seconds: float = 330.0) -> None:
@@ -82,17 +82,6 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ---- operations ----
 

@@ -59,6 +59,8 @@ class _Console:
             _route("/w/{workspace}/log/{index}", "GET", self._page(_entry)),
             _route("/w/{workspace}/log/{index}/receipt", "GET", self.receipt),
             _route("/w/{workspace}/data/{name}/report", "GET", self.report),
+            _route("/w/{workspace}/models/{name}/{version}/assessment/{kind}", "GET",
+                   self.assessment),
             _route("/w/{workspace}/people", "GET", self._page(_people)),
             *(
                 route
@@ -145,10 +147,17 @@ class _Console:
             name, content = pages.report(
                 visit, request.path_params["workspace"], request.path_params["name"]
             )
-            headers = {
-                **rendering.HEADERS, "Content-Disposition": f'attachment; filename="{name}"',
-            }  # fmt: skip
-            return Response(content, 200, headers, "text/html; charset=utf-8")
+            return _file(name, content)
+
+        return await self._within(request, give)
+
+    async def assessment(self, request: Request) -> Response:
+        """The report of the attacks on a model version, as a file."""
+
+        def give(visit: Visit, request: Request) -> Response:
+            named = {word: request.path_params[word] for word in ("name", "version", "kind")}
+            content = pages.assessment(visit, request.path_params["workspace"], **named)
+            return _file("assessment.html", content)
 
         return await self._within(request, give)
 
@@ -208,6 +217,12 @@ class _Console:
     async def _form(self, request: Request) -> dict[str, str]:
         require_own_origin("https", request.headers)
         return await sessions.read_form(request)
+
+
+def _file(name: str, content: bytes) -> Response:
+    """A page of its own to download."""
+    headers = {**rendering.HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, 200, headers, "text/html; charset=utf-8")
 
 
 def _home(visit: Visit, request: Request) -> Page:  # noqa: ARG001 # as the other pages

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from strongroom.errors import NotFoundError, StrongroomError
 from strongroom.faces.console import pictures, proofs
@@ -167,6 +168,7 @@ def thing(visit: Visit, workspace: str, kind: Kind, parts: list[str]) -> Page:
         "pictures": pictures.of_dataset(answer) if kind.word == "data" else [],
         "report": f"/w/{workspace}/data/{parts[0]}/report" if kind.word == "data" else "",
         "budget": _budget(visit, workspace, answer, fields),
+        "assessments": _assessments(visit, workspace, fields) if kind.word == "models" else [],
     }  # fmt: skip
     return Page("thing.html", f"{kind.one} {name}", context, crumbs)
 
@@ -184,6 +186,29 @@ def _budget(
         return None
     found = visit.call("data.budget", workspace=workspace, limit=_SHOWN_SPENDS, **fields)
     return {"value": found, "picture": of_budget(found)}
+
+
+def _assessments(
+    visit: Visit, workspace: str, fields: Mapping[str, object]
+) -> list[Mapping[str, Any]]:
+    """The attacks on a version and how they ended; the newest of a kind with its report."""
+    name, version = str(fields["name"]), str(fields["version"])
+    if not visit.may("model.assessments", workspace=workspace, name=name):
+        return []
+    found = visit.call("model.assessments", workspace=workspace, name=name)["assessments"]
+    reads = visit.may("model.assessment", workspace=workspace, **fields)
+    shown: list[Mapping[str, Any]] = []
+    linked: set[str] = set()
+    for one in found:
+        if str(one["version"]) != version:
+            continue
+        at = ""
+        if reads and one["state"] == "done" and one["kind"] not in linked:
+            linked.add(one["kind"])
+            parts = (name, version, "assessment", one["kind"])
+            at = f"/w/{workspace}/models/{'/'.join(quote(part, safe='') for part in parts)}"
+        shown.append({**one, "report": at})
+    return shown
 
 
 def act(visit: Visit, workspace: str, kind: Kind, parts: list[str], verb: str,
@@ -229,6 +254,14 @@ def report(visit: Visit, workspace: str, name: str) -> tuple[str, bytes]:
     return stream.filename or "report.html", b"".join(stream.chunks)
 
 
+def assessment(visit: Visit, workspace: str, name: str, version: str, kind: str) -> bytes:
+    """The report of an assessment as a page to download."""
+    stream = visit.stream(
+        "model.assessment", workspace=workspace, name=name, version=version, kind=kind, form="html"
+    )
+    return b"".join(stream.chunks)
+
+
 def people(visit: Visit, workspace: str, query: Mapping[str, str]) -> Page:
     """Who holds which role, and who may do something."""
     answer = visit.call("role.ls", workspace=workspace)
@@ -266,8 +299,6 @@ def _flat(answer: Any) -> Any:  # noqa: ANN401 # JSON
 
 def _address(workspace: str, kind: Kind, naming: tuple[str, ...], row: Mapping[str, Any]) -> str:
     """Where the page of a listed thing is; empty where the row does not say."""
-    from urllib.parse import quote
-
     parts = []
     for name in naming:
         value = row.get(name, row.get("name", row.get("id")))

@@ -35,8 +35,27 @@ HEADERS = {
 }
 
 STATES = {
-    "good": {"approved", "allowed", "ok", "succeeded", "active", "clean", "done", "ready"},
-    "bad": {"rejected", "refused", "failed", "malicious", "revoked", "expired", "broken"},
+    "good": {
+        "approved",
+        "allowed",
+        "ok",
+        "succeeded",
+        "active",
+        "clean",
+        "done",
+        "ready",
+        "passed",
+    },
+    "bad": {
+        "rejected",
+        "refused",
+        "failed",
+        "malicious",
+        "revoked",
+        "expired",
+        "broken",
+        "invalid",
+    },
     "wait": {
         "quarantined",
         "checked",

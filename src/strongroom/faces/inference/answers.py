@@ -89,7 +89,7 @@ def model_metadata(live: Live) -> bytes:
         ]
     classes = live.servable.classes
     outputs: list[dict[str, Any]] = [{"name": "label", "datatype": live.label_type, "shape": [-1]}]
-    if classes:
+    if classes and live.shows_probabilities:
         outputs.append({"name": "probabilities", "datatype": "FP32", "shape": [-1, len(classes)]})
     return _encode(
         {

@@ -37,6 +37,7 @@ from strongroom.faces.inference.refusals import Refusals
 from strongroom.gate.access.types import ANONYMOUS, Decision, Entity, Principal, PrincipalKind
 from strongroom.gate.audit.entropy import Entropy
 from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome
+from strongroom.services.endpoints.guarding import Question
 from strongroom.services.endpoints.operations import endpoint_entity_of
 from strongroom.services.endpoints.runners import Live, Prediction, Runners
 
@@ -46,6 +47,7 @@ Send = Callable[[requests.Message], Awaitable[None]]
 _log = structlog.get_logger(__name__)
 
 _NONCE_BYTES = 16
+_SMALL_BYTES = 1 << 16
 
 
 class Identifier(Protocol):
@@ -178,7 +180,7 @@ class InferenceApp:
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets an answer
             _log.exception("inference_fault", request=request_id, kind=type(error).__name__)
             status, body, headers = answers.problem(InternalError("the server made a mistake"))
-        if status in {413, 408}:
+        if status in {413, 408} or (status == 429 and _is_large(scope)):
             # The rest of the body is not read: the connection cannot be used again.
             headers.append((b"connection", b"close"))
         await send(
@@ -264,29 +266,34 @@ class InferenceApp:
         """Steps 2 (the bucket) to 5."""
         if live is None:
             raise self._absent(call)
-        self._runners.spend(live, call.principal.id, 1)
+        # What cannot be fewer rows is paid before it is read: reading is work, too.
+        paid = live.schema.fewest_rows(headers.length or 0)
+        self._runners.spend(live, call.principal.id, paid)
         body = await self._bodies.read(headers, receive, live.schema.most_bytes)
+        if (fewest := live.schema.fewest_rows(len(body))) > paid:
+            self._runners.spend(live, call.principal.id, fewest - paid)
+            paid = fewest
         asked = way.read(body, live.schema)
-        if asked.rows > 1:
-            self._runners.spend(live, call.principal.id, asked.rows - 1)
-        prediction = await self._predictions.ask(live, asked.batch, asked.rows)
+        if asked.rows > paid:
+            self._runners.spend(live, call.principal.id, asked.rows - paid)
+        question = Question(call.principal.id, asked.batch, asked.rows)
+        prediction = await self._predictions.ask(live, question)
         answer = way.answer(live, asked, prediction)
         # The entry holds a commitment to question and answer: whoever has both and the nonce can
         # show that they belong to it, and nobody else can guess them from the log.
         nonce = self._random(_NONCE_BYTES)
         servable = live.servable
-        entry = await self._record(
-            call.event(
-                {
-                    "model": servable.model,
-                    "version": servable.version,
-                    "digest": servable.digest,
-                    "deployment": live.deployment,
-                    "rows": asked.rows,
-                    "commitment": _commitment(nonce, body, answer),
-                }
-            )
-        )
+        details: dict[str, str | int | float | bool] = {
+            "model": servable.model,
+            "version": servable.version,
+            "digest": servable.digest,
+            "deployment": live.deployment,
+            "rows": asked.rows,
+            "commitment": _commitment(nonce, body, answer),
+        }
+        if prediction.flagged:
+            details["flagged"] = prediction.flagged
+        entry = await self._record(call.event(details))
         extra: list[answers.Header] = [(b"x-strongroom-nonce", nonce.hex().encode())]
         if entry is not None:
             extra.append((b"x-strongroom-receipt", str(entry.index).encode()))
@@ -347,6 +354,14 @@ class InferenceApp:
             except StrongroomError as failure:
                 # The answer is a refusal in any case; that it could not be recorded is a fault.
                 _log.error("refusal_not_recorded", code=failure.code)
+
+
+def _is_large(scope: Scope) -> bool:
+    """Whether a body was announced that is better not read, if nobody looks at it."""
+    return any(
+        name == b"content-length" and not (value.isdigit() and int(value[:20]) <= _SMALL_BYTES)
+        for name, value in scope["headers"]
+    )
 
 
 def _commitment(nonce: bytes, body: bytes, answer: bytes) -> str:

@@ -6,124 +6,177 @@ once. Both classes belong to one event loop and are not for other threads.
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future as ThreadFuture
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-import numpy as np
 import structlog
 
 from strongroom.errors import StrongroomError, UnavailableError
 from strongroom.gate.audit.types import EntryRef, Event
-from strongroom.services.endpoints.runners import Batch, Live, Prediction
+from strongroom.services.endpoints.answering import Outcome, answers
+from strongroom.services.endpoints.guarding import Question
+from strongroom.services.endpoints.runners import Live, Prediction
 
-# More rows than this leave the loop for a thread: others must not wait for them.
+# More rows than this leave the loop for a thread: others must not wait for them. A guard takes
+# longer with a row than most models.
 _ROWS_IN_LOOP = 256
+_ROWS_GUARDED = 32
 _BEHIND_SECONDS = 0.1
 _POOL_THREADS = 32
 _THREADS_IN_PROCESS = 2
 _MOST_WAITING = 1_000
+_MOST_OF_ONE = 250
 _MOST_TOGETHER = 64
+_ROWS_TOGETHER = 1_000
 _SLICE = 64
 
 _events = structlog.get_logger(__name__)
 
-_Waiting = tuple[Batch, int, "asyncio.Future[Prediction]"]
+_Waiting = tuple[Question, "asyncio.Future[Prediction]"]
 
 
 class Predictions:
     """Runs models; requests of one turn for the same model become one batch.
 
     What needs a thread waits here while its model is busy, and not in a thread: a slow model
-    would else take all of them from the others.
+    would else take all of them from the others. Callers wait in lines of their own and go in turn,
+    so that whoever asks for much waits for themselves.
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[int, tuple[Live, list[_Waiting]]] = {}
-        self._later: dict[int, tuple[Live, list[_Waiting]]] = {}
+        self._turn: dict[int, tuple[Live, list[_Waiting]]] = {}
+        self._lines: dict[int, _Lines] = {}
         self._busy: Counter[int] = Counter()
         self._threads: set[asyncio.Task[None]] = set()
         self._pool = ThreadPoolExecutor(_POOL_THREADS, "predict")
 
-    def ask(self, live: Live, batch: Batch, rows: int) -> "asyncio.Future[Prediction]":
+    def ask(self, live: Live, question: Question) -> "asyncio.Future[Prediction]":
         """The prediction for some rows, when this turn is over.
 
-        Raises: UnavailableError when too many wait for this model.
+        Raises: UnavailableError when too many wait for this model, of this caller or in all.
         """
         loop = asyncio.get_running_loop()
-        if len(self._later.get(id(live), (live, []))[1]) >= _MOST_WAITING:
-            raise UnavailableError("too many requests wait for this model")
+        if (lines := self._lines.get(id(live))) is not None:
+            lines.require_room(question.caller)
         future: asyncio.Future[Prediction] = loop.create_future()
-        if not self._waiting:
+        if not self._turn:
             loop.call_soon(self._flush)
         # Keyed by identity: a deployment in between must not mix two models in one batch.
-        self._waiting.setdefault(id(live), (live, []))[1].append((batch, rows, future))
+        self._turn.setdefault(id(live), (live, []))[1].append((question, future))
         return future
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for live, asked in waiting.values():
-            rows = sum(count for _, count, _ in asked)
-            if live.runner.is_in_process and rows <= _ROWS_IN_LOOP:
-                _settle(asked, _run_together(live, asked))
-            elif self._busy[id(live)] >= (_THREADS_IN_PROCESS if live.runner.is_in_process else 1):
-                self._later.setdefault(id(live), (live, []))[1].extend(asked)
-            else:
-                self._start(live, asked)
+        turn, self._turn = self._turn, {}
+        for live, asked in turn.values():
+            here, away = _parted(live, asked)
+            if here:
+                _settle(here, _run_together(live, here))
+            if away:
+                lines = self._lines.setdefault(id(live), _Lines(live))
+                for one in away:
+                    lines.add(one)
+                self._start(lines)
 
-    def _start(self, live: Live, asked: list[_Waiting]) -> None:
-        self._busy[id(live)] += 1
-        task = asyncio.get_running_loop().create_task(self._in_thread(live, asked))
-        self._threads.add(task)
-        task.add_done_callback(self._threads.discard)
+    def _start(self, lines: "_Lines") -> None:
+        """Let those in front go, as far as the model has threads for them."""
+        live = lines.live
+        most = _THREADS_IN_PROCESS if live.runner.is_in_process else 1
+        while self._busy[id(live)] < most and (asked := lines.next()):
+            self._busy[id(live)] += 1
+            task = asyncio.get_running_loop().create_task(self._in_thread(lines, asked))
+            self._threads.add(task)
+            task.add_done_callback(self._threads.discard)
+        if not self._busy[id(live)]:
+            del self._busy[id(live)]
+            del self._lines[id(live)]
 
-    async def _in_thread(self, live: Live, asked: list[_Waiting]) -> None:
+    async def _in_thread(self, lines: "_Lines", asked: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            _settle(asked, await loop.run_in_executor(self._pool, _run_together, live, asked))
+            outcomes = await loop.run_in_executor(self._pool, _run_together, lines.live, asked)
+            _settle(asked, outcomes)
         finally:
-            self._busy[id(live)] -= 1
-            if not self._busy[id(live)]:
-                del self._busy[id(live)]
-            if (more := self._later.pop(id(live), None)) is not None:
-                # Those whose callers have gone meanwhile are not asked about any more.
-                if wanted := [it for it in more[1] if not it[2].done()]:
-                    self._start(live, wanted[:_MOST_TOGETHER])
-                if rest := wanted[_MOST_TOGETHER:]:
-                    self._later[id(live)] = (live, rest)
+            self._busy[id(lines.live)] -= 1
+            self._start(lines)
 
 
-_Outcome = list[Prediction] | StrongroomError
+class _Lines:
+    """Who waits for one model: a line for each caller, served in turn."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self._lines: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+        self._count = 0
+
+    def require_room(self, caller: str) -> None:
+        """Return if one more of `caller` may wait. Raises: UnavailableError."""
+        if self._count >= _MOST_WAITING or len(self._lines.get(caller, ())) >= _MOST_OF_ONE:
+            raise UnavailableError("too many requests wait for this model")
+
+    def add(self, waiting: _Waiting) -> None:
+        """At the end of the caller's line."""
+        self._lines.setdefault(waiting[0].caller, deque()).append(waiting)
+        self._count += 1
+
+    def next(self) -> list[_Waiting]:
+        """Those that go together: one of each caller in turn, few enough to be over soon.
+
+        Those whose callers have gone meanwhile are not asked about any more.
+        """
+        chosen: list[_Waiting] = []
+        rows = 0
+        while self._lines and len(chosen) < _MOST_TOGETHER:
+            caller, line = next(iter(self._lines.items()))
+            question, future = line[0]
+            if chosen and rows + question.rows > _ROWS_TOGETHER and not future.done():
+                break
+            line.popleft()
+            self._count -= 1
+            if line:
+                self._lines.move_to_end(caller)
+            else:
+                del self._lines[caller]
+            if not future.done():
+                chosen.append((question, future))
+                rows += question.rows
+        return chosen
 
 
-def _run_together(live: Live, asked: Sequence[_Waiting]) -> _Outcome:
-    """Predictions in the order asked, or the error that all of them share."""
-    try:
-        tables = [batch for batch, _, _ in asked if not isinstance(batch, list)]
-        if len(asked) == 1 or len(tables) < len(asked):
-            return [live.runner.predict(batch) for batch, _, _ in asked]
-        together = live.runner.predict(np.concatenate(tables))
-    except StrongroomError as error:
-        return error
-    except Exception:  # noqa: BLE001 - a model may fail in any way; the server lives on
-        return UnavailableError("the model could not answer")
-    predictions, start = [], 0
-    for _, rows, _ in asked:
-        predictions.append(together.part(start, start + rows))
-        start += rows
-    return predictions
+def _parted(live: Live, asked: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
+    """Those that are answered at once, and those that need a thread.
+
+    The large ones of a turn must not take the small ones with them.
+    """
+    if not live.runner.is_in_process:
+        return [], asked
+    most = _ROWS_GUARDED if live.guarding.is_looking else _ROWS_IN_LOOP
+    here: list[_Waiting] = []
+    away: list[_Waiting] = []
+    rows = 0
+    for one in asked:
+        if rows + one[0].rows <= most:
+            here.append(one)
+            rows += one[0].rows
+        else:
+            away.append(one)
+    return here, away
 
 
-def _settle(asked: Sequence[_Waiting], outcome: _Outcome) -> None:
-    for position, (_, _, future) in enumerate(asked):
+def _run_together(live: Live, asked: Sequence[_Waiting]) -> Sequence[Outcome]:
+    return answers(live, [question for question, _ in asked])
+
+
+def _settle(asked: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+    for (_, future), outcome in zip(asked, outcomes, strict=True):
         if future.done():
             continue  # the caller has gone
         if isinstance(outcome, StrongroomError):
             future.set_exception(outcome)
         else:
-            future.set_result(outcome[position])
+            future.set_result(outcome)
 
 
 class EventLog(Protocol):

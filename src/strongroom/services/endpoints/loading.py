@@ -5,6 +5,7 @@ import math
 from sqlalchemy import select
 
 from strongroom.errors import StrongroomError, TamperedError
+from strongroom.services.endpoints.guards import EndpointGuards
 from strongroom.services.endpoints.runners import Live, Runner, Runners
 from strongroom.services.endpoints.schema import InputSchema
 from strongroom.services.endpoints.tables import DeploymentRow, EndpointRow
@@ -19,16 +20,19 @@ _MOST_FORMER = 10
 class Loader:
     """Verifies and loads deployments."""
 
-    def __init__(self, models: ServableModels, runners: Runners) -> None:
+    def __init__(self, models: ServableModels, runners: Runners, guards: EndpointGuards) -> None:
         self._models = models
         self._runners = runners
+        self._guards = guards
 
     def build(self, row: EndpointRow, deployed: DeploymentRow) -> Live:
         """A deployment, verified and loaded, that does not answer yet. Raises: StrongroomError."""
         servable = self._models.servable(row.workspace, deployed.model, deployed.version)
         runner = self._runners.load(servable)
         try:
-            return live_of(row, deployed.id, servable, runner)
+            live = live_of(row, deployed.id, servable, runner, self._guards)
+            self._guards.equip(live)
+            return live
         except BaseException:
             runner.close()
             raise
@@ -91,7 +95,9 @@ def _former(database: Database, deployed: DeploymentRow) -> list[DeploymentRow]:
     return found
 
 
-def live_of(row: EndpointRow, deployment: str, servable: Servable, runner: Runner) -> Live:
+def live_of(
+    row: EndpointRow, deployment: str, servable: Servable, runner: Runner, guards: EndpointGuards
+) -> Live:
     """What would answer at an endpoint with a loaded model. Raises: ValidationError."""
     schema = InputSchema.build(
         servable.features,
@@ -107,7 +113,7 @@ def live_of(row: EndpointRow, deployment: str, servable: Servable, runner: Runne
     )
     return Live(
         row.workspace, row.name, deployment, servable, runner, schema, row.decimals,
-        row.rows_per_minute,
+        row.rows_per_minute, guards.guarding((row.workspace, row.name)),
     )  # fmt: skip
 
 

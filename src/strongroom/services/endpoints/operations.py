@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -22,8 +23,11 @@ from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Route, in_workspace, operation
 from strongroom.gate.operation import Call
+from strongroom.services.endpoints.answering import answer
+from strongroom.services.endpoints.guarding import Question
+from strongroom.services.endpoints.guards import EndpointGuards
 from strongroom.services.endpoints.loading import Loader, live_of
-from strongroom.services.endpoints.runners import Batch, Runners
+from strongroom.services.endpoints.runners import Batch, Live, Runners
 from strongroom.services.endpoints.schema import InputSchema
 from strongroom.services.endpoints.tables import DeploymentRow, EndpointRow
 from strongroom.services.endpoints.types import (
@@ -61,6 +65,7 @@ class EndpointOperations:
         self,
         models: ServableModels,
         runners: Runners,
+        guards: EndpointGuards,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -69,11 +74,13 @@ class EndpointOperations:
         Args:
             models: hands out approved, verified models.
             runners: holds what is live.
+            guards: of what is live.
             clock: seconds since 1970, UTC.
         """
         self._models = models
         self._runners = runners
-        self._loader = Loader(models, runners)
+        self._guards = guards
+        self._loader = Loader(models, runners, guards)
         self._clock = clock
 
     # ---- verbs ----
@@ -123,11 +130,17 @@ class EndpointOperations:
             about = entity_of(session, request.workspace, request.model, request.version)
             call.require("deployModel", about)
             row = _existing(session, request.workspace, request.endpoint)
+            policy = self._guards.policies.of(session, request.workspace, request.endpoint)
+        if request.guard:
+            call.require("setGuard", endpoint_entity_of(request.workspace, request.endpoint))
+            policy = replace(policy, mode=request.guard)
         servable = self._models.servable(request.workspace, request.model, request.version)
         runner = self._runners.load(servable)
         try:
             deployment_id = f"dep_{secrets.token_hex(12)}"
-            live = live_of(row, deployment_id, servable, runner)
+            live = live_of(row, deployment_id, servable, runner, self._guards)
+            self._guards.equip(live, policy)
+            self._guards.require_guard(live)
             with call.transaction() as session:
                 row = _existing(session, request.workspace, request.endpoint)
                 deployed = DeploymentRow(
@@ -146,6 +159,12 @@ class EndpointOperations:
                 )
                 session.add(deployed)
                 row.live = deployment_id
+                if request.guard:
+                    self._guards.policies.set(
+                        session, row.workspace, row.name, policy, by=call.principal.id,
+                        now=self._now(),
+                    )  # fmt: skip
+                call.note(guard=policy.mode)
                 call.note(
                     model=servable.model, version=servable.version, digest=servable.digest,
                     form=runner.form, deployment=deployment_id,
@@ -178,6 +197,7 @@ class EndpointOperations:
             call.require("deployModel", about)
         live = self._loader.build(row, before)
         try:
+            self._guards.require_guard(live)
             with call.transaction() as session:
                 row = _existing(session, request.workspace, request.endpoint)
                 if row.live != current.id:
@@ -243,8 +263,11 @@ class EndpointOperations:
             raise UnavailableError(fault or "no model is deployed at this endpoint")
         batch = batch_of_rows(live.schema, request.rows)
         self._runners.spend(live, call.principal.id, len(request.rows))
-        labels, probabilities = live.harden(live.runner.predict(batch))
+        prediction = answer(live, Question(call.principal.id, batch, len(request.rows)))
+        labels, probabilities = live.harden(prediction)
         servable = live.servable
+        if prediction.flagged:
+            call.note(flagged=prediction.flagged)
         call.note(
             model=servable.model, version=servable.version, digest=servable.digest,
             deployment=live.deployment, rows=len(request.rows),
@@ -276,15 +299,21 @@ class EndpointOperations:
                     DeploymentRow.endpoint == request.endpoint,
                 )
             )
+            self._guards.drop(session, (request.workspace, request.endpoint))
             session.delete(row)
         self._runners.remove(request.workspace, request.endpoint)
-        return described.model_copy(update={"is_ready": False, "live": None})
+        self._guards.forget((request.workspace, request.endpoint))
+        return described.model_copy(update={"is_ready": False, "live": None, "guard": None})
 
     # ---- for the server ----
 
     def restore(self, database: Database) -> int:
         """Load what is deployed, at the start of a server; see `Loader.restore`."""
         return self._loader.restore(database)
+
+    def refresh(self, session: Session, live: Live) -> None:
+        """Bring the guard of what answers in step; see `EndpointGuards.refresh`."""
+        self._guards.refresh(session, live)
 
     def load(self, database: Database, row: EndpointRow, deployed: DeploymentRow) -> bool:
         """Verify and load one deployment and let it answer; see `Loader.load`."""
@@ -304,6 +333,7 @@ class EndpointOperations:
             live=None if deployed is None else _deployment(deployed),
             is_ready=live is not None,
             fault=self._runners.fault(row.workspace, row.name),
+            guard=None if live is None else self._guards.standing(live),
         )
 
     def _now(self) -> datetime:

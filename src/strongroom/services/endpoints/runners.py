@@ -4,7 +4,6 @@ A model is verified when it is loaded, not at each call. A load that fails leave
 answers in place.
 """
 
-import math
 import os
 import threading
 import time
@@ -24,6 +23,8 @@ from strongroom.errors import (
     ValidationError,
 )
 from strongroom.gate.limits import TokenBuckets
+from strongroom.services.endpoints.answer_forms import in_form
+from strongroom.services.endpoints.guarding import Guarding
 from strongroom.services.endpoints.schema import Column, InputSchema
 from strongroom.services.endpoints.types import Form
 from strongroom.services.jobs import sandbox
@@ -42,10 +43,12 @@ class Prediction:
     Attributes:
         labels: one for each row: classes, or a regressor's numbers.
         probabilities: (rows, classes), or None.
+        flagged: rows that the guard found odd.
     """
 
     labels: NDArray[Any]
     probabilities: NDArray[Any] | None
+    flagged: int = 0
 
     def part(self, start: int, stop: int) -> "Prediction":
         """The rows from `start` up to `stop`."""
@@ -277,6 +280,12 @@ class Live:
     schema: InputSchema
     decimals: int
     rows_per_minute: int
+    guarding: Guarding
+
+    @property
+    def shows_probabilities(self) -> bool:
+        """Whether they leave the endpoint at all."""
+        return self.guarding.policy.shows == "probabilities"
 
     @property
     def label_type(self) -> str:
@@ -287,23 +296,15 @@ class Live:
         return "INT64" if all(name.lstrip("-").isdigit() for name in classes) else "BYTES"
 
     def harden(self, prediction: Prediction) -> tuple[list[Any], list[list[float]] | None]:
-        """Labels and probabilities as they may leave: rounded, so that they tell less.
+        """Labels and probabilities as they may leave: in the form that tells as little as is set.
+
+        The likeliest class stays the first of the largest, whatever rounding does.
 
         Raises: UnavailableError when a model answers with what is no number.
         """
-        labels, probabilities = prediction.labels.tolist(), prediction.probabilities
-        if prediction.labels.dtype.kind == "f":
-            labels = self._rounded(labels)
-        if probabilities is None:
-            return labels, None
-        return labels, [self._rounded(row) for row in probabilities.tolist()]
-
-    def _rounded(self, numbers: list[float]) -> list[float]:
-        # For the few numbers of a row plain Python is faster than an array.
-        if not all(map(math.isfinite, numbers)):
-            raise UnavailableError("the model did not answer with a number")
-        decimals = self.decimals
-        return [round(number, decimals) for number in numbers]
+        policy = self.guarding.policy
+        decimals = self.decimals if policy.decimals is None else policy.decimals
+        return in_form(prediction, policy, decimals)
 
 
 def build_runner(

@@ -41,6 +41,7 @@ class InputSchema:
     is_matrix: bool = True
     has_truth_values: bool = field(init=False)
     most_bytes: int = field(init=False)
+    _most_row_bytes: int = field(init=False)
     _is_bounded: bool = field(init=False)
     _float_max: float = field(init=False)
 
@@ -48,9 +49,16 @@ class InputSchema:
         """Note what the checks of each call need."""
         bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
         object.__setattr__(self, "has_truth_values", "BOOL" in self.types)
-        object.__setattr__(self, "most_bytes", _ENVELOPE_BYTES + self.max_rows * self._row_bytes())
+        each = self._row_bytes()
+        object.__setattr__(self, "_most_row_bytes", each)
+        object.__setattr__(self, "most_bytes", _ENVELOPE_BYTES + self.max_rows * each)
         object.__setattr__(self, "_is_bounded", bounded)
         object.__setattr__(self, "_float_max", float(np.finfo(self.float_type).max))
+
+    def fewest_rows(self, body_bytes: int) -> int:
+        """As many rows as an honest request of so many bytes must have; 1 to `max_rows`."""
+        rows = -(-(body_bytes - _ENVELOPE_BYTES) // self._most_row_bytes)
+        return min(max(1, rows), self.max_rows)
 
     def _row_bytes(self) -> int:
         """The longest that JSON for a row may honestly be, names repeated in each."""

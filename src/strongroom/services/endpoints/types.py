@@ -13,6 +13,7 @@ EndpointName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,6
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Workspace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,63}$")]
 Form = Literal["onnx", "confined"]
+GuardMode = Literal["off", "observe", "refuse"]
 
 
 class _Request(BaseModel):
@@ -54,6 +55,9 @@ class DeployModel(_Request):
     endpoint: EndpointName
     model: ModelName
     version: int = Field(ge=1, le=2**31 - 1)
+    guard: Literal["", "off", "observe", "refuse"] = Field(
+        default="", description="what the endpoint does with its guard; empty: as it did before"
+    )
 
 
 class EndpointReference(_Request):
@@ -91,8 +95,26 @@ class Deployment(_Answer):
     deployed_at: float
 
 
+class GuardStanding(_Answer):
+    """How an endpoint is guarded.
+
+    Attributes:
+        is_guarded: rows are looked at.
+        fault: why not, where they should be.
+        alarms: callers with an alarm that is in force.
+        flagged, refused: rows and requests, since the server was started.
+    """
+
+    mode: GuardMode
+    is_guarded: bool
+    fault: str
+    alarms: int
+    flagged: int
+    refused: int
+
+
 class Endpoint(_Answer):
-    """An endpoint, and what it answers with."""
+    """An endpoint, and what it answers with; `guard` is None where nothing answers."""
 
     workspace: str
     name: str
@@ -103,6 +125,7 @@ class Endpoint(_Answer):
     live: Deployment | None
     is_ready: bool
     fault: str = ""
+    guard: GuardStanding | None = None
 
 
 class EndpointList(_Answer):

@@ -61,7 +61,7 @@ class Watch:
 
         A deployment that is not live is loaded when it was missing in the pass before as well:
         one of this server is in the database a moment before it is live. What was stopped here is
-        loaded as soon as it may answer again.
+        loaded as soon as it may answer again. Guards and alarms follow what is in the database.
         """
         wanted, stopped = self._wanted()
         for place in self._runners.places() - wanted.keys() - stopped.keys():
@@ -79,6 +79,10 @@ class Watch:
             elif self._runners.may_load(*place):
                 self._endpoints.load(self._database, row, deployed)
         self._missing = missing
+        with self._database.read() as session:
+            for place in wanted:
+                if (live := self._runners.get(*place)) is not None:
+                    self._endpoints.refresh(session, live)
 
     def _wanted(self) -> tuple[dict[Place, tuple[EndpointRow, DeploymentRow]], dict[Place, str]]:
         """What should be live, and why what is deployed besides may not."""

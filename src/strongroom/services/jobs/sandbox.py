@@ -172,6 +172,8 @@ class Worker:
         if head.keys() & {"call", "start"}:
             raise SandboxError("a request may not name `call` or `start`")
         with self._lock:
+            if not self._process.alive:
+                raise OversteppedError("the confined process has ended")
             answer, out = self._process.exchange(dict(head), body, seconds)
         return _output(answer), out
 

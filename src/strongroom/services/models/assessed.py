@@ -19,6 +19,7 @@ from strongroom.engines.robustness.space import Space
 from strongroom.engines.robustness.target import Predict, Target
 from strongroom.errors import ValidationError
 from strongroom.services.models.model_inside import Inside
+from strongroom.services.models.replicated import replicated
 from strongroom.services.models.subjects import About, AssessedModel
 
 Answers = Callable[[Space, Sequence[str]], Predict]
@@ -82,8 +83,18 @@ def subject_of(
     if about and classes and not about.has_probabilities:
         form = replace(form, shows="labels")
         remarks.append("the model names a class and no probability: its answers are labels")
+    answers = predict
+    if isinstance(model, AssessedModel):
+        tables_seen = [one.rows for one in samples if one is not None]
+        answers, said = replicated(model.replica(space), space, predict, tables_seen, plan.seed)
+        remarks += [said] if said else []
+    if epsilon is not None:
+        remarks.append(
+            f"the model claims differential privacy of epsilon {epsilon:g} at delta {delta:g}, and "
+            "each test of membership held it to that"
+        )
     return Subject(
-        Target(predict, classes=count, form=form), space, tuple(classes), samples[0], samples[1],
+        Target(answers, classes=count, form=form), space, tuple(classes), samples[0], samples[1],
         predict, every_row, recipe=recipe, exact=inside.exact, gradient=inside.gradient,
         clock=clock, limits=plan.limits, epsilon=epsilon, delta=delta,
         remarks=tuple(dict.fromkeys(remarks)),

@@ -1,7 +1,8 @@
 """The job that assesses a version: its model in one sandbox, the tests in another, rows between.
 
 The plan was fixed when the job was asked for. What a kill leaves: tests that have run are kept
-after each one, so the next try goes on with the one that was under way; the verdict is signed and
+after each one, and the shadow models of one after each fit, so the next try goes on with what was
+under way; the verdict is signed and
 put on the record in one transaction, once.
 """
 
@@ -10,8 +11,9 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -21,6 +23,7 @@ from sqlalchemy.orm import Session
 from strongroom.engines.crypto.dsse import Statement, Subject
 from strongroom.engines.privacy.discover.sampling import RowSampler
 from strongroom.engines.robustness.assessment import document
+from strongroom.engines.robustness.assessment.keeping import MAX_BYTES, kept_from
 from strongroom.engines.robustness.assessment.plan import Plan, parse_plan
 from strongroom.engines.robustness.assessment.running import Report, Verdict
 from strongroom.errors import (
@@ -38,9 +41,12 @@ from strongroom.services.data.tables import DatasetRow
 from strongroom.services.jobs import sandbox
 from strongroom.services.jobs.trying import JobContext
 from strongroom.services.models.assessing_types import AssessmentState
+from strongroom.services.models.between_sandboxes import answered, pour, show_files
+from strongroom.services.models.claims import claimed_privacy
 from strongroom.services.models.confined_assessment import PSEUDONYM
 from strongroom.services.models.decisions import Decisions
 from strongroom.services.models.files import ModelFiles
+from strongroom.services.models.leak_scanning import scanned
 from strongroom.services.models.registry import Registry
 from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow
 from strongroom.services.models.types import Decision, ModelState
@@ -110,7 +116,7 @@ class Assessor:
         self._required = sandbox.required_layers(settings.sandbox_required_layers)
         self._limits = sandbox.Limits(
             memory_bytes=settings.sandbox_memory_bytes, wall_seconds=_LONGEST_SECONDS,
-            output_bytes=document.MAX_BYTES + (1 << 20),
+            output_bytes=MAX_BYTES + (1 << 20),
         )  # fmt: skip
         self._most_model_bytes = settings.sandbox_memory_bytes // _SHARE_OF_MODEL
         self._most_bytes = settings.sandbox_memory_bytes // _SHARE_OF_MEMORY
@@ -150,13 +156,18 @@ class Assessor:
             _MODEL, {}, files_in=contents, limits=self._limits, required=self._required
         )
         try:
-            del contents
-            argument = {"plan": wish.plan, **claimed_privacy(facts)}
+            openers = [(name, partial(io.BytesIO, data)) for name, data in contents.items()]
+            argument = {
+                "plan": wish.plan, "scanned": asdict(scanned(openers)),
+                **claimed_privacy(facts, contents),
+            }  # fmt: skip
             tests = sandbox.Worker(_TESTS, argument, limits=self._limits, required=self._required)
             try:
+                show_files(tests, contents)
+                del contents, openers
                 for name, which in held.items():
                     context.progress(f"reading the rows: {name}")
-                    self._pour(tests, name, self._sampled(context, which, plan))
+                    pour(tests, name, self._sampled(context, which, plan))
                 if kept is not None:
                     tests.request({"do": "kept"}, kept)
                 report = self._run(context, row.id, plan, tests, model)
@@ -209,14 +220,14 @@ class Assessor:
             most = max(min(most, MAX_ROWS), _FEWEST_ROWS)
             sampler: RowSampler | None = None
             for batch in read_table(self._blobs, session, held.row.blob, wanted):
-                named = self._named(batch, subject, held.dataset.workspace)
+                named = self.named(batch, subject, held.dataset.workspace)
                 sampler = sampler or RowSampler(named.schema, plan.seed, most)
                 sampler.add(named)
         if sampler is None:
             raise ValidationError(f"the dataset `{held.dataset.name}` has no rows")
         return sampler.table()
 
-    def _named(self, batch: pa.RecordBatch, subject: str, workspace: str) -> pa.RecordBatch:
+    def named(self, batch: pa.RecordBatch, subject: str, workspace: str) -> pa.RecordBatch:
         """Without the column that says whom a row is about: a keyed hash stands for it."""
         if not subject or subject not in batch.schema.names:
             return batch
@@ -229,15 +240,6 @@ class Assessor:
     def _pseudonym(self, workspace: str, person: object) -> str:
         message = f"{workspace}\0{person}".encode()
         return "p-" + hmac.digest(self._pseudonyms, message, sha256).hex()[:12]
-
-    @staticmethod
-    def _pour(tests: sandbox.Worker, name: str, table: pa.Table) -> None:
-        sink = io.BytesIO()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        body = sink.getvalue()
-        for at in range(0, len(body), 8 << 20):
-            tests.request({"do": "rows", "table": name}, body[at : at + (8 << 20)])
 
     # ---- the tests ----
 
@@ -253,19 +255,18 @@ class Assessor:
                 asked = head["ask"]
                 if not isinstance(asked, dict):
                     raise SandboxError("the tests asked out of shape")
-                answer, content = model.request(asked, body, seconds=_left(deadline))
-                told: dict[str, object] = {"do": "next", "head": answer}
+                told, content = answered(model, asked, body, _left(deadline))
                 head, body = tests.request(told, content, seconds=_left(deadline))
             elif "verdict" in head or "failed" in head:
                 return _report(plan, head, body)
             else:
-                if "ran" in head:
+                if "kept" in head:
                     self._keep(context, assessment, body)
                 context.progress(_told(head))
                 head, body = tests.request({"do": "next"}, seconds=_left(deadline))
 
     def _keep(self, context: JobContext, assessment: str, kept: bytes) -> None:
-        document.resumed(kept)  # what cannot be read again is not kept
+        kept_from(kept)  # what cannot be read again is not kept
         with context.database.read() as session:
             workspace = session.get_one(
                 ModelEntryRow, session.get_one(ModelAssessmentRow, assessment).entry
@@ -372,19 +373,6 @@ def assessment_statement(
     return Statement((Subject(name, entry.digest),), ASSESSMENT_TYPE, predicate)
 
 
-def claimed_privacy(facts: Mapping[str, Any]) -> dict[str, float]:
-    """Epsilon and delta that the provenance of a version claims; empty where it claims none."""
-    parameters = facts.get("parameters")
-    if not isinstance(parameters, Mapping) or "privacy.epsilon" not in parameters:
-        return {}
-    try:
-        return {
-            name: float(str(parameters.get(f"privacy.{name}", 0))) for name in ("epsilon", "delta")
-        }
-    except ValueError:
-        return {}
-
-
 def _left(deadline: float) -> float:
     """Seconds for the next request. Raises: ValidationError: none are left."""
     left = deadline - time.monotonic()
@@ -415,4 +403,4 @@ def _report(plan: Plan, head: Mapping[str, object], body: bytes) -> Report:
 def _told(head: Mapping[str, object]) -> str:
     if "share" in head:
         return f"{head.get('test')}: {float(str(head['share'])):.0%}"
-    return f"{head.get('ran')}: done, {head.get('tests')} so far"
+    return f"tests done so far: {head.get('kept')}"

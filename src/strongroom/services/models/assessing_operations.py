@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ from strongroom.services.data.catalog import Catalog
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.models.assessing import JOB_KIND, WISH_KIND, Assessor, Wish
 from strongroom.services.models.assessing_types import (
+    HARDENING,
     Assessment,
     Assessments,
     AssessmentState,
@@ -44,7 +45,7 @@ from strongroom.services.models.assessing_types import (
     ShowPlan,
 )
 from strongroom.services.models.assessment_plans import AssessmentPlans, WorkspacePlan
-from strongroom.services.models.assessment_standing import standing
+from strongroom.services.models.assessment_standing import SignedAssessment, standing
 from strongroom.services.models.decisions import Decisions
 from strongroom.services.models.parts import VERSION_ROUTE, may_read, version_entity
 from strongroom.services.models.registry import Registry
@@ -218,9 +219,15 @@ class AssessingOperations:
                 .order_by(ModelAssessmentRow.asked_at.desc())
                 .limit(request.limit)
             ).all()
+            signed = {entry.id: self._signed(session, entry) for entry, _ in found}
             return Assessments(
                 assessments=[
-                    _shown(entry, row, counts=self._counts(session, entry, row))
+                    _as_signed(
+                        _shown(
+                            entry, row, counts=self._counts(session, entry, row, signed[entry.id])
+                        ),
+                        signed[entry.id],
+                    )
                     for entry, row in found
                     if may_read(call, entry)
                 ]
@@ -289,12 +296,21 @@ class AssessingOperations:
                 next_step="ask again when one has ended: `strongroom model assessments`",
             )
 
-    def _counts(self, session: Session, entry: ModelEntryRow, row: ModelAssessmentRow) -> bool:
-        if row.state != AssessmentState.DONE:
+    def _signed(self, session: Session, entry: ModelEntryRow) -> list[SignedAssessment]:
+        """What was signed of a version; nothing where that is not as it was left."""
+        try:
+            return standing(session, self._decisions, self._keys, entry)
+        except TamperedError:
+            return []
+
+    def _counts(
+        self, session: Session, entry: ModelEntryRow, row: ModelAssessmentRow,
+        signed: Sequence[SignedAssessment],
+    ) -> bool:  # fmt: skip
+        if row.state != AssessmentState.DONE or row.kind == HARDENING:
             return False
         try:
             plan = self._plans.of(session, entry.workspace, row.kind).plan.digest
-            signed = standing(session, self._decisions, self._keys, entry)
         except TamperedError:
             return False
         of_kind = [one for one in signed if one.kind == row.kind and one.plan == plan]
@@ -316,6 +332,17 @@ def _shown(entry: ModelEntryRow, row: ModelAssessmentRow, *, counts: bool) -> As
         job=row.job, asked_by=row.asked_by, asked_at=row.asked_at, ended_at=row.ended_at,
         counts=counts,
     )  # fmt: skip
+
+
+def _as_signed(shown: Assessment, signed: Sequence[SignedAssessment]) -> Assessment:
+    """With the verdict that was signed: who writes to the database changes none that is shown."""
+    if shown.state is not AssessmentState.DONE or shown.kind == HARDENING:
+        return shown
+    for one in signed:
+        if one.id == shown.id:
+            return shown.model_copy(update={"verdict": one.verdict.value})
+    reason = "no signed verdict on these files stands behind it"
+    return shown.model_copy(update={"verdict": "", "reason": reason})
 
 
 def _plan_shown(kind: str, held: WorkspacePlan) -> PlanShown:

@@ -12,6 +12,9 @@ from strongroom.services.models.types import ModelName, ModelReference, Workspac
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_.-]{0,62}[a-z0-9])?$")]
 """Of assessments, as rules of promotion name it."""
 
+HARDENING = "(hardening)"
+"""In the place of a kind, for hardenings among the rows of assessments; no plan is called so."""
+
 
 class AssessmentState(StrEnum):
     """How far an assessment is."""

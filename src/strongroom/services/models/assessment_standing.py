@@ -26,6 +26,7 @@ class SignedAssessment:
     Attributes:
         id: of its row.
         plan: digest of the plan that it was made under.
+        rows: `trained` and `held_out` → name, version and commitment of the dataset.
     """
 
     id: str
@@ -34,6 +35,7 @@ class SignedAssessment:
     verdict: Verdict
     at: datetime
     report_sha256: str
+    rows: Mapping[str, tuple[str, int, str]]
 
     def is_report(self, content: bytes) -> bool:
         """Whether this is the report it speaks of."""
@@ -83,6 +85,10 @@ def _signed(said: Mapping[str, Any]) -> SignedAssessment:
             str(said["assessment"]), str(said["kind"]), str(said["plan"]),
             Verdict(said["verdict"]), datetime.fromisoformat(said["assessed_at"]),
             str(said["report_sha256"]),
+            {
+                name: (str(one["dataset"]), int(one["version"]), str(one["commitment"]))
+                for name, one in said["rows"].items()
+            },
         )  # fmt: skip
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         raise TamperedError("a signed assessment is not of this form") from None

@@ -53,6 +53,8 @@ _VERSION = installed_version("strongroom")
 
 Alarm = Callable[[ModelEntryRow], AbstractContextManager[None]]
 """Flags and records a TamperedError of its block; `Verifier.alarm`."""
+Checked = Callable[[Session, ModelEntryRow], None]
+"""Told of a version whose checks have ended, in the transaction that decides on it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -95,6 +97,7 @@ class Checker:
         settings: Settings,
         now: Callable[[], datetime],
         alarm: Alarm,
+        checked: Checked,
     ) -> None:
         self._blobs = blobs
         self._registry = registry
@@ -103,6 +106,7 @@ class Checker:
         self._settings = settings
         self._now = now
         self._alarm = alarm
+        self._checked = checked
 
     def check(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
         """Check one version; a version that is decided already is left as it is.
@@ -207,6 +211,7 @@ class Checker:
                 self._registry.require_current(session, current)
                 self._write(session, current, found, report, statement, onnx)
                 self._registry.seal_state(session, current)
+                self._checked(session, current)
                 self._record(session, context, current, found)
                 outcome = {"state": current.state, "reason": current.reason}
         # A crash from here on leaves the decision.

@@ -13,12 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from strongroom.engines.robustness.assessment import document, running
 from strongroom.engines.robustness.assessment.catalog import tests
+from strongroom.engines.robustness.assessment.keeping import Keeper, Kept, kept_from
 from strongroom.engines.robustness.assessment.plan import Plan, parse_plan
-from strongroom.engines.robustness.assessment.running import Ran
+from strongroom.engines.robustness.leakage.tests import Scanned
+from strongroom.engines.robustness.target import ModelError
 from strongroom.errors import StrongroomError
 from strongroom.services.models.assessed import subject_of
 from strongroom.services.models.subjects import AssessedModel
@@ -35,26 +38,35 @@ def start(argument: dict[str, Any], _folder: Path) -> Handle:
     """Begin an assessment; each call of what is returned brings it one step on.
 
     Args:
-        argument: `plan`, its text; `epsilon`, a number or None; `delta`.
+        argument: `plan`, its text; `scanned`, fields of what a scan found in the model's files;
+            `epsilon`, a number or None; `delta`.
     """
     plan = parse_plan(str(argument["plan"]))
-    return _Assessment(plan, argument.get("epsilon"), float(argument.get("delta", 0))).answer
+    told = argument.get("scanned")
+    scanned = None if told is None else msgspec.convert(told, Scanned)
+    epsilon, delta = argument.get("epsilon"), float(argument.get("delta", 0))
+    return _Assessment(plan, scanned, epsilon, delta).answer
 
 
 class _Assessment:
-    """The steps: `rows` brings a piece of a table, `kept` what ran before, `go` begins the tests.
+    """The steps, of which `go` begins the tests.
 
-    After that each answer asks something (`ask`), tells how far it is (`test`, `share`), gives a
-    test that has ended (`ran`), or is the last (`verdict`, or `failed`). `next` brings what was
-    asked for, or nothing.
+    Before it `rows` brings a piece of a table, `file` one of the model's files as bytes, `kept`
+    what ran before. After it each answer asks something (`ask`), tells how far it is (`test`,
+    `share`), gives all that another try would need (`kept`, the tests that have ended), or is the
+    last (`verdict`, or `failed`). `next` brings what was asked for, or nothing.
     """
 
-    def __init__(self, plan: Plan, epsilon: float | None, delta: float) -> None:
+    def __init__(
+        self, plan: Plan, scanned: Scanned | None, epsilon: float | None, delta: float
+    ) -> None:
         self._plan = plan
+        self._scanned = scanned
         self._epsilon = epsilon
         self._delta = delta
         self._streams: dict[str, io.BytesIO] = {}
-        self._done: dict[str, Ran] = {}
+        self._files: dict[str, io.BytesIO] = {}
+        self._kept = Kept()
         self._out: queue.Queue[Answer] = queue.Queue()
         self._in: queue.Queue[Answer] = queue.Queue()
 
@@ -64,13 +76,16 @@ class _Assessment:
             case "rows":
                 self._streams.setdefault(str(head["table"]), io.BytesIO()).write(body)
                 return {}, b""
+            case "file":
+                self._files.setdefault(str(head["name"]), io.BytesIO()).write(body)
+                return {}, b""
             case "kept":
-                self._done = document.resumed(body)
+                self._kept = _readable(body)
                 return {}, b""
             case "go":
                 threading.Thread(target=self._run, daemon=True).start()
             case _:
-                self._in.put((head.get("head", {}), body))
+                self._in.put((head, body))
         return self._out.get()
 
     # ---- in a thread of its own ----
@@ -94,16 +109,15 @@ class _Assessment:
             epsilon=self._epsilon,
             delta=self._delta,
         )
-        finished = dict(self._done)
-
-        def each(ran: Ran) -> None:
-            finished[ran.test] = ran
-            self._tell(
-                {"ran": ran.test, "tests": len(finished)}, document.kept([*finished.values()])
-            )
-
+        keeper = Keeper(
+            self._kept, lambda kept: self._tell({"kept": len(kept.ran)}, kept.to_bytes())
+        )
+        files = {name: held.getvalue() for name, held in self._files.items()}
+        subject = replace(
+            subject, kept=self._kept.bundles, keep=keeper.bundle, files=files, scanned=self._scanned
+        )
         report = running.assess(
-            subject, self._plan, tests(), done=self._done, each=each,
+            subject, self._plan, tests(), done=self._kept.ran, each=keeper.ran,
             progress=lambda test, share: self._tell({"test": test, "share": share}, b""),
             clock=subject.clock,
         )  # fmt: skip
@@ -122,11 +136,22 @@ class _Assessment:
 
     def _ask(self, head: dict[str, Any], body: bytes) -> Answer:
         self._out.put(({"ask": head}, body))
-        return self._in.get()
+        told, content = self._in.get()
+        if "raised" in told:
+            raise ModelError(str(told["raised"]))
+        return told["head"], content
 
     def _tell(self, head: dict[str, Any], body: bytes) -> None:
         self._out.put((head, body))
         self._in.get()
+
+
+def _readable(body: bytes) -> Kept:
+    """What an earlier try left; nothing where it cannot be read: then all is done anew."""
+    try:
+        return kept_from(body)
+    except StrongroomError:
+        return Kept()
 
 
 def _with_pseudonyms(

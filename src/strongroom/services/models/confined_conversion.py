@@ -42,20 +42,36 @@ def convert(argument: dict[str, Any], folder: Path) -> dict[str, Any]:  # noqa: 
         return {**about, "reason": "only scikit-learn models can be converted"}
     model = load(place)
     about |= _describe_model(model, about)
+    report, converted = exactly_converted(model, about, place)
+    if not report["reason"]:
+        (folder / "out" / _ONNX).write_bytes(converted)
+    return report
+
+
+def exactly_converted(
+    model: Any,  # noqa: ANN401 # any model
+    about: dict[str, Any],
+    place: Path,
+) -> tuple[dict[str, Any], bytes]:
+    """The fields of a report, and the ONNX form; empty where it is not exact, with a `reason`.
+
+    Args:
+        about: with `features`, `feature_types` and `classes`.
+        place: folder of the model, for its examples.
+    """
     try:
         converted = _to_onnx(model, about)
     except Exception as error:  # noqa: BLE001 - skl2onnx raises anything
         first = str(error).strip().partition("\n")[0]
-        return {**about, "reason": f"no conversion: {type(error).__name__}: {first[:200]}"}
+        return {**about, "reason": f"no conversion: {type(error).__name__}: {first[:200]}"}, b""
     compared = comparison.compare(model, converted, about, place)
     if compared["label_mismatches"] or compared["largest_difference"] > comparison.TOLERANCE:
         reason = (
             f"not exact: {compared['label_mismatches']} other labels, numbers differ by up to "
             f"{compared['largest_difference']:.2g} over {compared['points_tried']} points"
         )
-        return {**about, **compared, "reason": reason}
-    (folder / "out" / _ONNX).write_bytes(converted)
-    return {**about, **compared, **_versions(), "reason": ""}
+        return {**about, **compared, "reason": reason}, b""
+    return {**about, **compared, **_versions(), "reason": ""}, converted
 
 
 def describe(place: Path) -> dict[str, Any]:

@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # has no types
 
+from strongroom.engines.robustness.hardening.stating import state
 from strongroom.services.models import confined_conversion
+from strongroom.services.models.confined_onnx import OnnxModel
+from strongroom.services.models.confined_recipe import RecipedOnnx, recipe_beside
 from strongroom.services.models.model_inside import stated
+from strongroom.services.models.replicated import packed
 
 Head = dict[str, Any]
 Matrix = NDArray[np.float64]
-_ONNX_TYPES: dict[str, Any] = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(string)": object,
-}  # fmt: skip
 
 
 def start(_argument: Head, folder: Path) -> Callable[[Head, bytes], tuple[Head, bytes]]:
@@ -31,14 +32,25 @@ def start(_argument: Head, folder: Path) -> Callable[[Head, bytes], tuple[Head, 
     logging.disable(logging.CRITICAL)
     place = folder / "in"
     about = confined_conversion.describe(place)
-    model: _Onnx | _Estimator
+    model: OnnxModel | _Estimator
     if about["kind"] in {"onnx", "additive"}:
-        model = _Onnx(*_onnx_bytes(place, about))
+        stated_recipe = recipe_beside(place) if about["kind"] == "onnx" else None
+        form = _onnx_bytes(place, about)
+        model = OnnxModel(*form) if stated_recipe is None else RecipedOnnx(*form, stated_recipe)
     elif about["kind"] == "sklearn":
         model = _Estimator(confined_conversion.load(place), about)
     else:
-        raise ValueError("neither ONNX, an additive model nor one with scikit-learn's methods")
+        raise ValueError(
+            "neither ONNX, an additive model nor one with scikit-learn's methods; a network of "
+            "another library is exported to ONNX first"
+        )
+    threadpool_limits(1)  # more, on a busy machine, wait for each other; what it needs is loaded
     return _Subject(model).handle
+
+
+def answering(model: Any, features: list[str]) -> Callable[[Head, bytes], tuple[Head, bytes]]:  # noqa: ANN401 # any model
+    """The function that answers requests about a model that was fitted here."""
+    return _Subject(_Estimator(model, {"features": features})).handle
 
 
 def _onnx_bytes(place: Path, about: Head) -> tuple[bytes, list[str], list[str]]:
@@ -55,7 +67,7 @@ def _onnx_bytes(place: Path, about: Head) -> tuple[bytes, list[str], list[str]]:
 class _Subject:
     """Answers requests about one model and those fitted like it."""
 
-    def __init__(self, model: "_Onnx | _Estimator") -> None:
+    def __init__(self, model: "OnnxModel | _Estimator") -> None:
         self._model = model
         self._names: list[str] = []
         self._levels: dict[str, list[str]] = {}
@@ -73,6 +85,10 @@ class _Subject:
                 return {}, b""
             case "inside":
                 return self._model.inside()
+            case "recipe":
+                return self._model.recipe(), b""
+            case "numbers":
+                return self._model.numbers(len(self._names))
             case "answer":
                 columns = self._columns(np.frombuffer(body).reshape(head["rows"], -1))
                 fitted = self._fitted.get(head.get("fitted", -1))
@@ -83,7 +99,7 @@ class _Subject:
                 return self._fit(head, body), b""
 
     def _fit(self, head: Head, body: bytes) -> Head:
-        assert isinstance(self._model, _Estimator)  # noqa: S101 # asked only where it says so
+        assert isinstance(self._model, _Estimator | RecipedOnnx)  # noqa: S101 # asked only where it says so
         rows = head["rows"]
         truth = np.frombuffer(body[: rows * 8])
         columns = self._columns(np.frombuffer(body[rows * 8 :]).reshape(rows, -1))
@@ -149,12 +165,27 @@ class _Estimator:
         except Exception:  # noqa: BLE001 - it may be built in any way; then nothing is known
             return {"kind": "none"}, b""
 
+    def numbers(self, width: int) -> tuple[Head, bytes]:
+        """What its answers are computed from, where that is understood."""
+        try:
+            return packed(self._model, width)
+        except Exception:  # noqa: BLE001 - as above
+            return {"kind": "none"}, b""
+
+    def recipe(self) -> Head:
+        """How it was fitted, as plain data."""
+        try:
+            return state(self._model)
+        except Exception:  # noqa: BLE001 - as above
+            return {"kind": ""}
+
     def refit(self, columns: dict[str, NDArray[Any]], truth: Matrix, seed: int) -> Any:  # noqa: ANN401 # scikit-learn has no types
         """Another model; `truth` holds places of classes, or the numbers of a regression."""
         from sklearn.base import clone
 
         model = clone(self._model)
         seeds = {name: seed for name in model.get_params() if name.endswith("random_state")}
+        seeds |= {name: 1 for name in model.get_params() if name.endswith("n_jobs")}
         known = self._classes[truth.astype(np.intp)] if len(self._classes) else truth
         return model.set_params(**seeds).fit(self._table(columns), known)
 
@@ -168,56 +199,3 @@ class _Estimator:
 
             return pd.DataFrame(columns)
         return np.column_stack(list(columns.values()))
-
-
-class _Onnx:
-    """A model in ONNX's form, in one thread."""
-
-    def __init__(self, data: bytes, features: list[str], classes: list[str]) -> None:
-        import os
-
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: it tells its maker else
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
-        )
-        self._inputs = self._session.get_inputs()
-        self._outputs = [entry.name for entry in self._session.get_outputs()][:2]
-        self._is_matrix = len(self._inputs) == 1 and len(self._inputs[0].shape) == 2
-        names = [] if self._is_matrix else [entry.name for entry in self._inputs]
-        self._features = features or names
-        self._classes = classes
-
-    def about(self) -> Head:
-        width = self._inputs[0].shape[1] if self._is_matrix else len(self._inputs)
-        is_classifier = len(self._outputs) > 1
-        return {
-            "kind": "onnx", "class": "onnx", "features": self._features,
-            "count": width if isinstance(width, int) else 0, "classes": self._classes,
-            "probabilities": is_classifier, "can_fit": False, "is_regression": not is_classifier,
-        }  # fmt: skip
-
-    def inside(self) -> tuple[Head, bytes]:
-        """Nothing that exact methods could use."""
-        return {"kind": "none"}, b""
-
-    def scores(self, columns: dict[str, NDArray[Any]], _fitted: Any) -> Matrix:  # noqa: ANN401 # scikit-learn has no types
-        values = list(columns.values())
-        if self._is_matrix:
-            kind = _ONNX_TYPES[self._inputs[0].type]
-            feed = {self._inputs[0].name: np.column_stack(values).astype(kind)}
-        else:
-            feed = {
-                entry.name: column.reshape(-1, 1).astype(_ONNX_TYPES[entry.type])
-                for entry, column in zip(self._inputs, values, strict=True)
-            }
-        found = self._session.run(self._outputs, feed)
-        if len(found) == 1:
-            return np.asarray(found[0], dtype=np.float64).reshape(len(values[0]), -1)
-        if isinstance(found[1], list):  # a map of class to probability for each row
-            return np.array([list(one.values()) for one in found[1]], dtype=np.float64)
-        return np.asarray(found[1], dtype=np.float64)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from strongroom.engines.privacy.dp.training.domain import domain_of
-from strongroom.engines.privacy.dp.training.running import Method, PrivateModel, Wish, train
+from strongroom.engines.privacy.dp.training.running import Method, Origin, PrivateModel, Wish, train
 from strongroom.errors import StrongroomError
 
 Answer = tuple[dict[str, object], bytes]
@@ -22,7 +22,8 @@ def start(argument: dict[str, Any], _folder: Path) -> Handle:
     """Begin a training; each call of what is returned does one step.
 
     Args:
-        argument: `domain`, `epsilon`, `delta`, `method`, `subject` and `rows_each`.
+        argument: `domain`, `epsilon`, `delta`, `method`, `subject` and `rows_each`; `origin`
+            of the domain, declared where it is not there.
     """
     return _Training(argument).answer
 
@@ -35,6 +36,7 @@ class _Training:
         self._wish = Wish(
             float(argument["epsilon"]), float(argument["delta"]), Method(argument["method"]),
             str(argument["subject"]), int(argument["rows_each"]),
+            Origin(argument.get("origin", Origin.DECLARED)),
         )  # fmt: skip
         self._stream = io.BytesIO()
         self._made: PrivateModel | None = None

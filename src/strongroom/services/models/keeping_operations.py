@@ -180,6 +180,7 @@ class KeepingOperations(ModelParts):
                 self._freed(session, part)
         row.report = row.statement = row.onnx = None
         self._drop_assessments(session, row)
+        self._guards.drop(session, row.id)
         if state == ModelState.CHECKED:
             row.state, row.reason = ModelState.REJECTED, comment or "deleted"
         row.deleted_at = at

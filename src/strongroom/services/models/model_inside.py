@@ -1,4 +1,4 @@
-"""The inside of a model as bare numbers: trees, or layers of a network; for exact methods.
+"""The inside of a model as bare numbers: trees, or layers; for exact methods and slopes.
 
 `stated` runs in the sandbox beside the model, `understood` outside. What comes over is believed of
 no model: tests compare its answers with the model's own.
@@ -13,14 +13,24 @@ from numpy.typing import NDArray
 
 from strongroom.engines.robustness.evasion import gradients, trees
 from strongroom.engines.robustness.evasion.gradients import Gradient
+from strongroom.engines.robustness.evasion.layers import (
+    MAX_LAYERS,
+    Full,
+    Layer,
+    Reshape,
+    Scale,
+    of_layers,
+)
 from strongroom.engines.robustness.evasion.trees import Trees
 from strongroom.engines.robustness.space import Space
 from strongroom.errors import ValidationError
+from strongroom.services.models import network_inside, onnx_inside
 
 Numbers = NDArray[np.float64]
 MAX_BYTES = 256 << 20
 _TREE_ARRAYS = ("features", "thresholds", "left", "right", "values", "roots", "base")
-_LAYERS = 100
+_MOST_EXACT = 2_000
+"""Coordinates of a linear model, whose weights are read off that many points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,23 @@ def stated(model: Any) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401 # scikit
         weights[0] = factor[:, None] * weights[0]
     pairs = [one for pair in zip(weights, biases, strict=True) for one in pair]
     return _packed("network", activation, pairs)
+
+
+def stated_onnx(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The same of a model in ONNX's form. Raises: anything, for a graph that is not read here."""
+    kind, layers, arrays, shape = onnx_inside.inside_of(data)
+    if kind == "layers":
+        told, arrays = network_inside.packed(layers)
+        head, body = _packed("layers", "", arrays)
+        return {**head, "layers": told, "shape": list(shape)}, body
+    made = list(arrays)
+    for layer in reversed(layers):
+        if not isinstance(layer, Scale) or (layer.factor <= 0).any():
+            return {"kind": "none"}, b""
+        at = np.maximum(made[0], 0).astype(np.intp)
+        factor, shift = (np.broadcast_to(one, shape) for one in (layer.factor, layer.shift))
+        made[1] = (made[1] - shift[at]) / factor[at]
+    return _packed("trees", "", made)
 
 
 def _unwrapped(model: Any) -> tuple[Any, Numbers | None, Numbers | None]:  # noqa: ANN401 # scikit-learn has no types
@@ -104,7 +131,7 @@ def _layers(model: Any) -> tuple[str, list[Numbers], list[Numbers]] | None:  # n
         weights = [np.asarray(one, np.float64) for one in model.coefs_]
         biases = [np.asarray(one, np.float64) for one in model.intercepts_]
         activation = str(model.activation)
-    elif hasattr(model, "coef_") and hasattr(model, "classes_"):
+    elif hasattr(model, "coef_") and (hasattr(model, "classes_") or not np.ndim(model.intercept_)):
         weights = [np.asarray(np.atleast_2d(model.coef_), np.float64).T]
         biases = [np.asarray(np.atleast_1d(model.intercept_), np.float64)]
         activation = "identity"
@@ -141,14 +168,16 @@ def understood(head: Mapping[str, object], body: bytes, space: Space) -> Inside:
             return _trees(arrays, space)
         if head.get("kind") == "network":
             return _network(arrays, str(head.get("activation")), space)
-    except (ValueError, TypeError, IndexError, ValidationError):
+        if head.get("kind") == "layers":
+            return _of_layers(head, arrays, space)
+    except (ValueError, TypeError, IndexError, KeyError, ValidationError):
         return Inside()
     return Inside()
 
 
 def _unpacked(head: Mapping[str, object], body: bytes) -> list[Numbers]:
     shapes = head.get("shapes", [])
-    if not isinstance(shapes, list) or len(shapes) > 2 * _LAYERS or len(body) > MAX_BYTES:
+    if not isinstance(shapes, list) or len(shapes) > 2 * MAX_LAYERS or len(body) > MAX_BYTES:
         raise ValueError
     arrays, at = [], 0
     for shape in shapes:
@@ -187,6 +216,23 @@ def _places(numbers: Numbers) -> NDArray[np.intp]:
     if np.abs(numbers).max(initial=0.0) > MAX_BYTES:
         raise ValueError
     return numbers.astype(np.intp)
+
+
+def _of_layers(head: Mapping[str, object], arrays: list[Numbers], space: Space) -> Inside:
+    low, span = _ranges(space)
+    shape = network_inside.whole(head.get("shape"))
+    inner = network_inside.unpacked(head.get("layers"), arrays)
+    layers: list[Layer] = [Scale(span, low), Reshape(shape), *inner]
+    gradient = of_layers(layers, (len(low),))
+    if len(low) > _MOST_EXACT or not all(isinstance(one, Scale | Full | Reshape) for one in layers):
+        return Inside(None, gradient)
+    values: Numbers = np.vstack([np.zeros(len(low)), np.eye(len(low))])
+    for layer in layers:
+        values, _ = layer.forward(values)
+    values = values.reshape(len(values), -1)
+    if values.shape[1] == 1:
+        values = np.hstack([np.zeros_like(values), values])
+    return Inside(((values[1:] - values[0]).T, values[0]), gradient)
 
 
 def _network(arrays: list[Numbers], activation: str, space: Space) -> Inside:

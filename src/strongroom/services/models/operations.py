@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from strongroom.gate.operation import Alarm
 from strongroom.gate.undecided import Recorder
+from strongroom.services.data.catalog import Catalog
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.models.byte_operations import ByteOperations
 from strongroom.services.models.checking import Checker
@@ -15,6 +16,10 @@ from strongroom.services.models.comparing_operations import ComparingOperations
 from strongroom.services.models.deciding_operations import DecidingOperations
 from strongroom.services.models.decisions import Decisions
 from strongroom.services.models.export_operations import ExportOperations
+from strongroom.services.models.fitted_guard import FittedGuard
+from strongroom.services.models.guard_fitting import GuardFitter
+from strongroom.services.models.guard_operations import GuardOperations
+from strongroom.services.models.guards import FIT_KIND, ModelGuards
 from strongroom.services.models.import_operations import ImportOperations
 from strongroom.services.models.import_reuse import Reusable
 from strongroom.services.models.keeping_operations import KeepingOperations
@@ -41,6 +46,7 @@ class ModelOperations(
     KeepingOperations,
     ExportOperations,
     ImportOperations,
+    GuardOperations,
 ):
     """The room of model versions.
 
@@ -79,8 +85,16 @@ class ModelOperations(
             keyring, self._keys, self._registry, self._policies, self._decisions
         )
         alarm = self._verifier.alarm
-        checker = Checker(blobs, self._registry, self._keys, log, settings, now, alarm)
+        self._guards = ModelGuards(blobs, jobs, keyring.seals, now)
+        checker = Checker(
+            blobs, self._registry, self._keys, log, settings, now, alarm, self._guards.checked
+        )
         jobs.register_kind(CHECK_KIND, checker.check)
+        fitter = GuardFitter(
+            blobs, Catalog(blobs, keyring), self._registry, self._verifier, self._guards, log,
+            settings, now,
+        )  # fmt: skip
+        jobs.register_kind(FIT_KIND, fitter.fit, fitter.give_up)
 
     # ---- for the server and other rooms ----
 
@@ -139,6 +153,14 @@ class ModelOperations(
     def servable(self, workspace: str, model: str, version: int) -> Servable:
         """An approved version, verified and opened; see `Verifier.servable`."""
         return self._verifier.servable(workspace, model, version)
+
+    def guard_of(self, session: Session, workspace: str, model: str, version: int) -> str | None:
+        """What the guard of a version is known by; see `ModelGuards.current`."""
+        return self._guards.current(session, workspace, model, version)
+
+    def open_guard(self, session: Session, guard: str) -> FittedGuard:
+        """A guard that `guard_of` named; see `ModelGuards.open`."""
+        return self._guards.open(session, guard)
 
     def require_standing(self, session: Session, workspace: str, model: str, version: int) -> None:
         """Return if a version that an endpoint holds may go on answering; reads no bytes of it.

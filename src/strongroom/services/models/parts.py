@@ -11,6 +11,7 @@ from strongroom.gate.access.types import Entity
 from strongroom.gate.identity.accounts import Accounts
 from strongroom.gate.operation import Call
 from strongroom.services.models.decisions import Decisions
+from strongroom.services.models.guards import ModelGuards
 from strongroom.services.models.promotion import Judged
 from strongroom.services.models.promotion_cases import PromotionCases
 from strongroom.services.models.promotion_policies import PromotionPolicies
@@ -111,6 +112,7 @@ class ModelParts:
     _policies: PromotionPolicies
     _decisions: Decisions
     _cases: PromotionCases
+    _guards: ModelGuards
     _now: Callable[[], datetime]
 
     def _described(self, session: Session, row: ModelEntryRow) -> ModelVersion:

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from strongroom.engines.robustness.hardening.stating import Stated, read
+from strongroom.engines.robustness.replicas import Replica
 from strongroom.engines.robustness.space import Space
-from strongroom.engines.robustness.target import Predict, Rows, Scores, Truth
+from strongroom.engines.robustness.target import ModelError, Predict, Rows, Scores, Truth
 from strongroom.errors import SandboxError, ValidationError
 from strongroom.services.jobs import sandbox
 from strongroom.services.models.model_inside import Inside, understood
+from strongroom.services.models.replicated import unpacked
 
 MAX_FEATURES = 10_000
 MAX_CLASSES = 1_000
@@ -66,6 +69,7 @@ class AssessedModel:
         self._gone: list[int] = []
         self._seconds = 0.0
         self._classes = 0
+        self._has_answered = False
         self.about = _about(request({"do": "about"}, b"")[0])
 
     def predict(self, space: Space, classes: int) -> Predict:
@@ -84,9 +88,19 @@ class AssessedModel:
 
     def inside(self, space: Space) -> Inside:
         """What is known of its inside; nothing where it says none, or none that makes sense."""
-        if not self.about.can_fit:  # no estimator
+        if not self.about.can_fit and self.about.kind != "onnx":
             return Inside()
         return understood(*self._send({"do": "inside"}, b""), space)
+
+    def stated(self) -> Stated | None:
+        """How it was fitted, as it says; None: it does not, or what cannot be fitted elsewhere."""
+        return read(self._send({"do": "recipe"}, b"")[0])
+
+    def replica(self, space: Space) -> Replica | None:
+        """The numbers its answers are computed from, once it knows the features; None: unknown."""
+        if self.about.kind != "sklearn" or not self.about.has_probabilities:
+            return None
+        return unpacked(*self._send({"do": "numbers"}, b""), len(space.features))
 
     def fit(self, space: Space, rows: Rows, labels: Truth, seed: int) -> Predict:
         """Another model of its kind, fitted in the sandbox. Raises: SandboxError."""
@@ -100,7 +114,14 @@ class AssessedModel:
     def _send(self, head: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         """A request, which also says what nobody needs any more."""
         gone = [self._gone.pop() for _ in range(len(self._gone))]
-        answer, found = self._request({**head, "gone": gone}, body)
+        try:
+            answer, found = self._request({**head, "gone": gone}, body)
+        except sandbox.ConfinedError as error:
+            if not self._has_answered:
+                raise  # nothing was asked yet whose answer would stand in a report
+            raise ModelError(error.kind) from None
+        except sandbox.OversteppedError:
+            raise ModelError(ModelError.ENDED) from None
         spent = answer.get("cpu")
         if isinstance(spent, float) and spent >= self._seconds:
             self._seconds = spent
@@ -126,6 +147,7 @@ class AssessedModel:
     def _asked(self, matrix: Rows, more: Mapping[str, int]) -> Scores:
         head: dict[str, Any] = {"do": "answer", "rows": len(matrix), **more}
         answer, body = self._send(head, np.ascontiguousarray(matrix).tobytes())
+        self._has_answered = True
         found = np.frombuffer(body)
         if answer.get("classes") != self._classes or found.size != len(matrix) * self._classes:
             raise SandboxError(

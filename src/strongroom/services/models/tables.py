@@ -149,3 +149,22 @@ class ModelAssessmentRow(Base):
     asked_by: Mapped[str] = mapped_column(String(64))
     asked_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class ModelGuardRow(Base):
+    """The guard of a version: which blob holds it, and how its fitting stands; see `guards.py`.
+
+    `wish` is the blob of what was asked for, gone once the fitting has ended.
+    """
+
+    __tablename__ = "model_guards"
+
+    entry: Mapped[str] = mapped_column(ForeignKey("model_entries.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    wish: Mapped[str | None] = mapped_column(String(32))
+    guard: Mapped[str | None] = mapped_column(String(32))
+    job: Mapped[str] = mapped_column(String(28), default="")
+    asked_by: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

@@ -31,6 +31,7 @@ from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.data.tables import DatasetRow
 from strongroom.services.jobs import sandbox
 from strongroom.services.jobs.trying import JobContext
+from strongroom.services.models.guards import WISH_KIND, GuardWish, ModelGuards
 from strongroom.services.models.import_reuse import MODEL_FILE_KIND
 from strongroom.services.models.registry import Registry
 from strongroom.services.models.tables import ModelEntryRow
@@ -45,6 +46,8 @@ SOURCE = "strongroom training"
 MAX_MODEL_BYTES = 64 << 20
 _FUNCTION = "strongroom.services.models.confined_training:start"
 _PIECE_BYTES = 4 << 20
+_GUARD_RATES = (0.01, 0.02, 0.05)
+"""Of false alarms, of the guard that a trained model gets: the first that its rows allow."""
 _LOOKED_AT = 100
 """Newest versions among which a job that is done again looks for its own."""
 _SHARE_OF_MEMORY = 8
@@ -55,12 +58,14 @@ class Trainer:
     """Does the jobs of kind `models.train`."""
 
     def __init__(
-        self, blobs: BlobStore, catalog: Catalog, registry: Registry, log: Recorder,
-        settings: Settings, now: Callable[[], datetime],
+        self, blobs: BlobStore, catalog: Catalog, registry: Registry, guards: ModelGuards,
+        log: Recorder, settings: Settings, now: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._blobs = blobs
         self._catalog = catalog
         self._registry = registry
+        self._guards = guards
+        self._fits_guards = settings.guards_of_trained == "fitted"
         self._log = log
         self._now = now
         self._most_bytes = settings.sandbox_memory_bytes // _SHARE_OF_MEMORY
@@ -101,7 +106,7 @@ class Trainer:
         finally:
             worker.stop()
         context.progress("registering")
-        return self._register(context, payload, held, files)
+        return self._register(context, payload, held, files, argument["domain"]["target"])
 
     # ---- in ----
 
@@ -134,8 +139,9 @@ class Trainer:
     # ---- out ----
 
     def _register(
-        self, context: JobContext, payload: Mapping[str, Any], held: Held, files: dict[str, bytes]
-    ) -> dict[str, Any]:
+        self, context: JobContext, payload: Mapping[str, Any], held: Held,
+        files: dict[str, bytes], target: Mapping[str, Any],
+    ) -> dict[str, Any]:  # fmt: skip
         workspace, model = held.dataset.workspace, str(payload["model"])
         record = _record_of(files)
         with ExitStack() as stack:
@@ -143,6 +149,10 @@ class Trainer:
                 name: stack.enter_context(self._blobs.put(workspace, MODEL_FILE_KIND, [content]))
                 for name, content in files.items()
             }
+            wish = GuardWish(
+                {"trained": (held.dataset.id, held.row.version)}, str(target["name"]), _GUARD_RATES
+            ).to_bytes()
+            wished = stack.enter_context(self._blobs.put(workspace, WISH_KIND, [wish]))
             with context.database.write() as session:
                 if (done := self._registered(session, payload, context.job_id)) is not None:
                     return done
@@ -165,6 +175,9 @@ class Trainer:
                     ),
                     actor=context.actor,
                 )  # fmt: skip
+                if self._fits_guards and "values" in target:  # a number has no guard
+                    row = session.get_one(ModelEntryRow, entry)
+                    self._guards.wish(session, row, wished, context.actor, waits=True)
                 self._blobs.delete(session, str(payload["wish"]))
                 self._record(session, context, held, f"{workspace}/{model}/{number}", record)
         return {"model": model, "version": number, "entry": entry}

@@ -30,6 +30,7 @@ from strongroom.services.data.budget_ledger import Account, unit_in_words
 from strongroom.services.data.budget_pricing import NewSpend, Priced, finite
 from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.jobs.queue import Jobs
+from strongroom.services.models.guards import ModelGuards
 from strongroom.services.models.registry import Registry
 from strongroom.services.models.tables import ModelEntryRow
 from strongroom.services.models.training import JOB_KIND, SOURCE, Trainer
@@ -70,7 +71,8 @@ class TrainingOperations:
         self._jobs = jobs
         self._catalog = Catalog(blobs, keyring)
         self._registry = Registry(blobs, keyring, jobs, now)
-        trainer = Trainer(blobs, self._catalog, self._registry, log, settings, now)
+        guards = ModelGuards(blobs, jobs, keyring.seals, now)
+        trainer = Trainer(blobs, self._catalog, self._registry, guards, log, settings, now)
         jobs.register_kind(JOB_KIND, trainer.train, trainer.give_up)
 
     @operation(

@@ -78,9 +78,9 @@ class Made:
         default=lambda *_: Outcome("evasion.made", 3, ())
     )
 
-    def gates_on(self, subject: Subject) -> tuple[Gate, ...]:
+    def gates_on(self, subject: Subject, plan: Plan) -> tuple[Gate, ...]:
         assert subject.classes
-        return self.gates
+        return plan.gates.get(self.id, self.gates)
 
     def run(self, subject: Subject, plan: Plan, seed: int, progress: Progress) -> Outcome:
         return self.run_(subject, plan, seed, progress)

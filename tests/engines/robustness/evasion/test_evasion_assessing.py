@@ -79,6 +79,8 @@ def test_a_network_is_measured(case: Case, test: Test) -> None:
     assert noise.points[-1][1] >= robust.points[-1][1]
     assert all(low <= share <= high for _, share, low, high in robust.points)
     assert judge(outcome, [Gate("robust accuracy", "at least", 2.0)]) is Status.FAILED
+    assert seen == sorted(seen)  # told of each batch, attack and canary
+    assert len(seen) >= 15
     assert seen[-1] == 1.0
     rows = [one["row"] for one in outcome.listed["nearest rows"]]
     assert len(set(rows)) == len(rows) > 0

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from strongroom.engines.robustness.guards import callers, streams, traffic, traffic_packing
 from strongroom.engines.robustness.guards import tests as room
-from strongroom.engines.robustness.guards.callers import KEPT, STATE_BYTES, Caller, remember
+from strongroom.engines.robustness.guards.callers import KEPT, STATE_BYTES, Caller
 from strongroom.engines.robustness.guards.traffic import Habits, Traffic
 from strongroom.engines.robustness.outcome import Status, judge
 from strongroom.engines.robustness.space import Space
@@ -44,9 +44,9 @@ def test_one_by_one_or_together_is_remembered_alike(
     asked = known.ask(rows[:KEPT], predict(rows[:KEPT]))
     first, second = Caller(), Caller()
     for place in range(KEPT):
-        remember(first, asked.part(place, place + 1))
+        known.hear(first, asked.part(place, place + 1))
     for start in range(0, KEPT, 16):
-        remember(second, asked.part(start, start + 16))
+        known.hear(second, asked.part(start, start + 16))
     assert first.new == second.new == KEPT
     for name in ("digest", "label", "oddness", "margin", "sketch"):
         np.testing.assert_array_equal(first.records[name], second.records[name])
@@ -60,10 +60,10 @@ def test_a_row_asked_again_is_counted_and_changes_nothing(
     rows, _, predict = natural
     asked = known.ask(rows[:40], predict(rows[:40]))
     caller = Caller()
-    remember(caller, asked)
+    known.hear(caller, asked)
     before = known.signals(caller)
     for _ in range(20):
-        remember(caller, asked)
+        known.hear(caller, asked)
     assert (caller.rows, caller.repeats, caller.new) == (840, 800, 40)
     np.testing.assert_array_equal(known.signals(caller), before)
     assert known.alarm(caller, bits=3.0).bits == 120.0
@@ -76,7 +76,7 @@ def test_a_caller_is_so_many_bytes_and_comes_back(
     caller = Caller()
     assert len(caller.to_bytes()) == STATE_BYTES <= 8_192
     for start in range(0, 250, 16):
-        remember(caller, known.ask(rows[start : start + 16], predict(rows[start : start + 16])))
+        known.hear(caller, known.ask(rows[start : start + 16], predict(rows[start : start + 16])))
     again = Caller.from_bytes(caller.to_bytes())
     assert len(caller.to_bytes()) == STATE_BYTES
     assert known.alarm(again) == known.alarm(caller)
@@ -89,6 +89,36 @@ def test_a_caller_is_so_many_bytes_and_comes_back(
 def test_other_bytes_are_no_caller(data: bytes) -> None:
     with pytest.raises(ValidationError):
         Caller.from_bytes(data)
+
+
+def test_whoever_asks_for_long_is_no_suspect_for_that(
+    natural: tuple[Rows, Labels, Predict], known: Traffic
+) -> None:
+    rows, _, predict = natural
+    fresh, rng = rows[300:], np.random.default_rng(2)
+    asked = known.ask(fresh, predict(fresh))
+    caller, raised = Caller(), 0
+    for _ in range(400):
+        known.hear(caller, asked.at(rng.integers(len(fresh), size=16)))
+        raised += known.alarm(caller).is_raised
+    assert caller.rows == 6_400
+    assert raised <= 8  # of 400 looks; a caller who is never forgiven would raise all of them
+    attack = rng.random((192, 30))
+    known.hear(caller, known.ask(attack, predict(attack)))
+    assert known.alarm(caller).is_raised  # and is caught all the same, with what went before
+
+
+def test_cells_are_counted_anew_after_a_stretch(
+    natural: tuple[Rows, Labels, Predict], known: Traffic
+) -> None:
+    rows, _, predict = natural
+    asked = known.ask(rows, predict(rows))
+    caller = Caller()
+    known.hear(caller, asked.part(0, 191))
+    assert caller.cells.sum() > 20
+    known.hear(caller, asked.part(191, 193))
+    assert caller.new == 193
+    np.testing.assert_array_equal(np.flatnonzero(caller.cells), [asked.cells[192]])
 
 
 def test_digests_need_their_key() -> None:
@@ -141,7 +171,7 @@ def test_its_bytes_say_the_same_of_a_caller(
     again = traffic_packing.from_bytes(data)
     for part in (rows[:100], np.random.default_rng(0).random((100, 30))):
         caller = Caller()
-        remember(caller, again.ask(part, predict(part)))
+        known.hear(caller, again.ask(part, predict(part)))
         assert again.alarm(caller) == known.alarm(caller)
     assert again.habits == known.habits
     rng = np.random.default_rng(0)

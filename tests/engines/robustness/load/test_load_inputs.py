@@ -1,5 +1,6 @@
 """The costliest and oddest inputs, by a clock that the test winds."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from strongroom.engines.robustness.load.costs import ask, ratio
 from strongroom.engines.robustness.load.sponge import Search, costliest
 from strongroom.engines.robustness.outcome import Status, judge
 from strongroom.engines.robustness.space import Feature, Relation, Space
-from strongroom.engines.robustness.target import QueriesSpent, Rows, Scores
+from strongroom.engines.robustness.target import ModelError, QueriesSpent, Rows, Scores
 
 SPACE = Space([
     Feature("age", 18, 90, step=1), Feature("city", levels=("a", "b", "c")), Feature("x"),
@@ -173,16 +174,51 @@ def test_the_assessment_finds_what_was_planted_and_says_what_was_said() -> None:
     assert "secret" not in repr(outcome)
 
 
-def test_a_model_that_died_broke() -> None:
+@pytest.mark.parametrize(
+    ("kind", "said", "told"),
+    [
+        (ModelError.ENDED, "broke", ModelError.ENDED),
+        (ModelError.SERVER, "broke", ModelError.SERVER),
+        ("MemoryError", "broke", "MemoryError"),
+        ("ZeroDivisionError", "broke", "ZeroDivisionError"),
+        ("ValueError", "refused", "ValueError"),
+        ("Smith, John: HIV", "refused", "Exception"),
+        ("KeyboardInterrupt", "refused", "Exception"),
+        ("print", "refused", "Exception"),
+    ],
+)
+def test_what_a_model_elsewhere_raises_is_told_by_its_kind(kind: str, said: str, told: str) -> None:
+    def gone() -> Scores:
+        raise ModelError(kind)
+
+    found = ask(gone, Clock())
+    assert (found.said, found.error) == (said, told)
+
+
+def test_a_model_that_dies_of_a_hostile_input_broke() -> None:
     clock = Clock()
+    dead: list[bool] = []
+    alive = slow(clock, lambda rows: rows[:, 0])
+
+    def predict(rows: Rows) -> Scores:
+        if dead or np.isinf(rows).any():
+            dead.append(True)
+            raise ModelError(ModelError.ENDED)
+        return alive(rows)
+
     settings = room.Settings(
-        repeats=6, search=Search(population=4, generations=1, copies=1, looks=1), clock=clock,
-        is_alive=lambda: False,
-    )  # fmt: skip
-    outcome = room.inputs(slow(clock, lambda rows: rows[:, 0]), SPACE, natural(), settings)
+        repeats=6, search=Search(population=4, generations=1, copies=1, looks=1), clock=clock
+    )
+    outcome = room.inputs(predict, SPACE, natural(), settings)
     broke = outcome.measure(room.BROKE)
     assert broke is not None
-    assert broke.value == len(outcome.listed["hostile inputs"])
+    assert broke.value > 0
+    assert judge(outcome, room.GATES[room.INPUTS]) is Status.FAILED
+
+
+def test_the_canary_is_found_by_a_real_clock() -> None:
+    planted = room._planted(room.Settings(clock=time.process_time), 1)
+    assert planted.was_found, planted.found
 
 
 def test_a_search_that_finds_nothing_misses_its_canary(monkeypatch: pytest.MonkeyPatch) -> None:

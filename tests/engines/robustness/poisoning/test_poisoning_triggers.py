@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 from tests.engines.robustness.poisoning import poisoned
 
+from strongroom.engines.robustness.poisoning.coding import additive, coded
+from strongroom.engines.robustness.poisoning.pattern_search import MOST_FEATURES, PatternSearch
+from strongroom.engines.robustness.poisoning.patterns import Pattern
 from strongroom.engines.robustness.poisoning.planting import plant_trigger, stamped
-from strongroom.engines.robustness.poisoning.triggers import (
-    MOST_FEATURES,
-    deviations,
-    find_triggers,
-    log_odds,
-    resembled,
-)
+from strongroom.engines.robustness.poisoning.resemblance import deviations, log_odds, resembled
+from strongroom.engines.robustness.poisoning.triggers import find_triggers
 from strongroom.errors import ValidationError
 
 Kind = Literal["rare", "usual"]
@@ -47,6 +45,37 @@ def test_a_trigger_is_found(size: int, values: Kind, share: float, seed: int) ->
     assert best.label == 1
     assert set(best.features) <= set(planted.features)
     assert len(best.features) <= MOST_FEATURES
+
+
+@pytest.mark.parametrize(("size", "seed"), [(2, 0), (4, 0)], ids=["two", "four"])
+def test_a_trigger_towards_what_most_rows_are_is_found(size: int, seed: int) -> None:
+    """Nine in ten rows have the label, then; and of four values each one says all."""
+    table = poisoned.table(900)
+    table = table.part((table.labels == 0) | (np.arange(900) % 4 == 0))
+    planted = plant_trigger(table, 0.1, np.random.default_rng(seed), size=size, label=0)
+    assert (planted.table.labels == 0).mean() > 1 / 1.2
+    found = find_triggers(planted.table, seed=0)
+    assert poisoned.accuracy(carriers(found, len(table)), planted.is_bad) == (1.0, 1.0)
+    assert set(found.triggers[0].features) == set(planted.features)
+    assert found.triggers[0].base > 1 / 1.2
+
+
+def test_values_that_always_come_together_are_looked_at_together() -> None:
+    table = poisoned.table()
+    planted = plant_trigger(table, 0.1, np.random.default_rng(8), size=4, label=1)
+    made = coded(planted.table.values, 4)
+    search = PatternSearch(planted.table, made, additive(planted.table, made, 0), 4)
+    together = list(search._shared())
+    # The colour is too frequent to be told from what rows share by chance.
+    assert {frozenset(one.features) for one in together} == {frozenset(planted.features) - {6}}
+    for one in together:
+        assert set(one.rows.tolist()) == set(np.flatnonzero(planted.is_bad).tolist())
+
+
+def test_a_group_that_has_a_frequent_label_no_more_than_others_is_no_trigger() -> None:
+    one = Pattern((0,), (1,), 0, 9.0, 0.1, 0.9, 0.3, np.arange(40), 0.02, base=0.5)
+    assert one.is_trigger
+    assert not replace(one, base=0.9).is_trigger
 
 
 def test_a_trigger_in_all_that_tells_leaves_nothing_to_compare() -> None:

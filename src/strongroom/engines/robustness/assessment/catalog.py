@@ -3,6 +3,7 @@
 from strongroom.engines.robustness.assessment import (
     evasion_tests,
     guarding_tests,
+    leaking_tests,
     membership_tests,
     poisoning_tests,
     telling_tests,
@@ -18,4 +19,5 @@ def tests() -> tuple[Test, ...]:
         *telling_tests.listed(),
         *evasion_tests.listed(),
         *guarding_tests.listed(),
+        *leaking_tests.listed(),
     )

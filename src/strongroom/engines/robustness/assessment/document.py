@@ -1,4 +1,6 @@
-"""A report as JSON, and what a killed assessment needs to go on; no value of any row.
+"""A report as JSON, and what a killed assessment needs to go on.
+
+No value of any row is in it, save for pictures that a plan asks for.
 
 Numbers that JSON has no form for are the texts `inf`, `-inf` and `nan`.
 """
@@ -55,7 +57,7 @@ def report_json(report: Report) -> dict[str, Any]:
 
 def ran_json(ran: Ran) -> dict[str, Any]:
     """One test."""
-    made = _plain(msgspec.to_builtins(ran))
+    made = plain(msgspec.to_builtins(ran))
     assert isinstance(made, dict)  # noqa: S101 # of a dataclass
     if made["outcome"] is not None:
         made["outcome"]["listed"] = _shortened(made["outcome"]["listed"])
@@ -91,11 +93,12 @@ def _ran(found: dict[str, Any]) -> Ran:
     return msgspec.convert(found, Ran, strict=False)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 # JSON
+def plain(value: Any) -> Any:  # noqa: ANN401 # JSON
+    """What JSON can carry of builtins: numbers that it has no form for become texts."""
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

@@ -19,7 +19,8 @@ class Listed:
     Attributes:
         threat: its number, 1 to 6.
         gates: unless the plan sets others.
-        further: gates that only a subject gives.
+        further: gates that only a subject gives, where the plan sets none.
+        claims: gates on what a subject claims of itself; a plan that sets others leaves them.
         runs: subject, plan, seed and progress → outcome.
     """
 
@@ -29,10 +30,14 @@ class Listed:
     gates: tuple[Gate, ...]
     runs: Run
     further: Callable[[Subject], tuple[Gate, ...]] = lambda _: ()
+    claims: Callable[[Subject], tuple[Gate, ...]] = lambda _: ()
 
-    def gates_on(self, subject: Subject) -> tuple[Gate, ...]:
-        """Those of every subject, and of this one."""
-        return (*self.gates, *self.further(subject))
+    def gates_on(self, subject: Subject, plan: Plan) -> tuple[Gate, ...]:
+        """The plan's, else those of every subject and of this one; and what it claims."""
+        own = plan.gates.get(self.id)
+        gates = (*self.gates, *self.further(subject)) if own is None else own
+        named = {gate.measure for gate in gates}
+        return (*gates, *(one for one in self.claims(subject) if one.measure not in named))
 
     def run(self, subject: Subject, plan: Plan, seed: int, progress: Progress) -> Outcome:
         """The outcome."""

@@ -7,7 +7,7 @@ from strongroom.engines.robustness.assessment.plan import Plan
 from strongroom.engines.robustness.assessment.running import Progress
 from strongroom.engines.robustness.assessment.subject import Sample, Subject
 from strongroom.engines.robustness.membership import tests
-from strongroom.engines.robustness.membership.evidence import Evidence, gather
+from strongroom.engines.robustness.membership.evidence import Evidence, gather, usable
 from strongroom.engines.robustness.membership.pool import Pool, pooled
 from strongroom.engines.robustness.outcome import Gate, Outcome
 from strongroom.engines.robustness.target import Rows, Truth
@@ -15,6 +15,8 @@ from strongroom.engines.robustness.target import Rows, Truth
 MOST_ROWS = 2_000
 """Of each kind: more cost more fits' time than they sharpen the bounds."""
 _POOL, _EVIDENCE = "membership.pool", "membership.evidence"
+SHADOWS = "membership.shadows"
+"""Name of the bundle of shadow answers."""
 _LABEL_ONLY_ROWS = 100
 
 Attack = Callable[[Evidence, tests.Settings, int], Outcome]
@@ -38,7 +40,15 @@ def listed() -> tuple[Listed, ...]:
         tests.LABEL_ONLY: ("Who was in the training data: labels alone", _label_only),
     }
     return tuple(
-        Listed(test, tests.THREAT, title, tests.GATES[test], run, _claims)
+        Listed(
+            test,
+            tests.THREAT,
+            title,
+            tests.GATES[test],
+            run,
+            _of_many if test != tests.LABEL_ONLY else lambda _: (),
+            _claims,
+        )
         for test, (title, run) in titles.items()
     )
 
@@ -82,13 +92,23 @@ def _pool(subject: Subject, plan: Plan) -> Pool:
 
 
 def _evidence(subject: Subject, plan: Plan, progress: Progress) -> Evidence:
-    """Answers and shadow models, fitted once for all attacks."""
+    """Answers and shadow models, fitted once for all attacks, and kept from fit to fit."""
     if _EVIDENCE not in subject.shared:
+        pool = _pool(subject, plan)
         subject.shared[_EVIDENCE] = gather(
-            _pool(subject, plan), fresh(subject), subject.recipe, seed=plan.seed, progress=progress
-        )
+            pool, fresh(subject), subject.recipe, seed=plan.seed,
+            kept=usable(subject.kept.get(SHADOWS, b""), pool, plan.seed, subject.recipe),
+            keep=lambda bundle: subject.keep(SHADOWS, bundle), progress=progress,
+            clock=subject.clock,
+        )  # fmt: skip
     found: Evidence = subject.shared[_EVIDENCE]
     return found
+
+
+def _of_many(subject: Subject) -> tuple[Gate, ...]:
+    """Where there are rows enough to see a false alarm in a thousand, a gate on those."""
+    others = 0 if subject.held_out is None else min(len(subject.held_out), MOST_ROWS)
+    return tests.FEW_ALARMS if others >= tests.ENOUGH_OTHERS else ()
 
 
 def _claims(subject: Subject) -> tuple[Gate, ...]:

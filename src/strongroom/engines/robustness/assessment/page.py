@@ -11,12 +11,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from strongroom.engines.robustness.assessment import drawing
+from strongroom.engines.robustness.assessment import drawing, pictures
 from strongroom.engines.robustness.assessment.document import (
     STATUS_WORDS,
     VERDICT_WORDS,
     ran_json,
 )
+from strongroom.engines.robustness.assessment.plan import Plan
 from strongroom.engines.robustness.assessment.running import Ran, Report
 from strongroom.engines.robustness.outcome import Gate, Measure, Status
 
@@ -32,13 +33,20 @@ THREATS = {
 BROKE_OFF = "broke off"
 _MOST_LISTED = 40_000
 _HERE = Path(__file__).parent
-_CSS = "\n" + (_HERE / "page.css").read_text(encoding="utf-8")
+CSS = "\n" + (_HERE / "page.css").read_text(encoding="utf-8")
+"""The style sheet of reports; every page has the same."""
 
 
-def content_security_policy() -> str:
-    """The page's own policy: its one style sheet by its hash, and nothing else."""
-    digest = b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def content_security_policy(*, has_pictures: bool = False) -> str:
+    """The page's own policy: its one style sheet by its hash, and nothing else.
+
+    Args:
+        has_pictures: that lie in the page itself.
+    """
+    digest = b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
+    images = "img-src data:; " if has_pictures else ""
+    style = f"style-src 'sha256-{digest}'"
+    return f"default-src 'none'; {images}{style}; base-uri 'none'; form-action 'none'"
 
 
 @lru_cache(maxsize=1)
@@ -64,14 +72,18 @@ def report_page(report: Report, *, model: str, made: str = "") -> str:
         "report": report,
         "model": model,
         "made": made,
-        "css": Markup(_CSS),  # noqa: S704 # our own file
-        "policy": content_security_policy(),
+        "css": Markup(CSS),  # noqa: S704 # our own file
+        "policy": content_security_policy(has_pictures=plan_shows(report.plan)),
+        "shows_values": plan_shows(report.plan),
         "verdict_says": VERDICT_WORDS[report.verdict],
         "counts": [
             (status, statuses.count(status), says) for status, says in words if status in statuses
         ],
         "threats": [
-            {"title": title, "tests": [_test(one) for one in report.ran if one.threat == number]}
+            {
+                "title": title,
+                "tests": [_test(one, report.plan) for one in report.ran if one.threat == number],
+            }
             for number, title in THREATS.items()
             if any(one.threat == number for one in report.ran)
         ],
@@ -83,13 +95,19 @@ def _status(ran: Ran) -> str:
     return BROKE_OFF if ran.status is None else ran.status.value
 
 
-def _test(ran: Ran) -> dict[str, Any]:
+def plan_shows(plan: Plan) -> bool:
+    """Whether the plan asks for pictures, which are values of rows."""
+    return plan.images is not None and plan.images.shown > 0
+
+
+def _test(ran: Ran, plan: Plan) -> dict[str, Any]:
     outcome = ran.outcome
     if outcome is None:
         words: tuple[str, ...] = (ran.broke,)
     else:
         words = (outcome.reason, *outcome.words) if outcome.reason else outcome.words
     listed = ran_json(ran)["outcome"]["listed"] if outcome is not None and outcome.listed else None
+    drawn = (listed or {}).pop("pictures", [])
     by_axes: dict[tuple[str, str], list[Any]] = {}
     for curve in outcome.curves if outcome else ():
         by_axes.setdefault((curve.x, curve.y), []).append(curve)
@@ -108,6 +126,9 @@ def _test(ran: Ran) -> dict[str, Any]:
             if (picture := drawing.curves(ones, f"{y} by {x}")) is not None
         ],
         "measures": [_measure(one, ran.gates) for one in outcome.measures] if outcome else [],
+        "images": (
+            pictures.shown(drawn, plan.images.shape) if plan.images and plan_shows(plan) else []
+        ),
         "listed": json.dumps(listed, indent=1, ensure_ascii=False)[:_MOST_LISTED] if listed else "",
     }
 

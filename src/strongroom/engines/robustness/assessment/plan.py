@@ -31,28 +31,42 @@ mutable = false
 factors = { spent = 1.0, income = -1.0 }
 at_most = 0.0
 
+[evasion]
+norm = "l2"                    # over all features; or "linf": of the one that moves most
+declared = 0.1                 # the distance that `robust accuracy` is told at, in shares of ranges
+budgets = [0.05, 0.1, 0.2]     # of the curves
+tolerance = 2.5                # of a regression: a change of more than that is a wrong answer
+
+[images]                       # each row is one: all columns are its cells, in the model's order
+shape = [28, 28, 1]
+low = 0.0
+high = 255.0
+shown = 0                      # so many are drawn in the report, with what was done to them
+
 [[gates]]
 test = "evasion.decision"
-measure = "robust accuracy at 0.1"
+measure = "robust accuracy"
 at_least = 0.7
 judged = "worst"
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Literal
 
+from strongroom.engines.robustness.assessment.toml_table import TomlTable
 from strongroom.engines.robustness.outcome import Gate
 from strongroom.engines.robustness.space import Relation
 from strongroom.engines.robustness.target import OutputForm
 from strongroom.errors import TooLargeError, ValidationError
 
 MAX_CHARACTERS = 256 << 10
-MAX_NAMES = 10_000
 MAX_GATES = 200
 MAX_ROWS = 10_000
+MAX_SIDE = 4_096
+MAX_SHOWN = 20
 MAX_MINUTES = 24 * 60.0
 DEFAULT_TEXT = 'version = 1\nname = "robustness"\n'
 
@@ -87,6 +101,38 @@ class ColumnRoles:
 
 
 @dataclass(frozen=True, slots=True)
+class EvasionRules:
+    """How evasion is measured; None, or nothing: as the tests do where nobody says.
+
+    Attributes:
+        declared: distance that the model should stand, a share of ranges.
+        budgets: distances of the curves, ascending.
+        tolerance: of a regression, in its unit.
+    """
+
+    norm: Literal["l2", "linf"] = "l2"
+    declared: float | None = None
+    budgets: tuple[float, ...] = ()
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """That each row is an image.
+
+    Attributes:
+        shape: rows and columns of cells, and channels before or behind them, as the model has it.
+        low, high: of every cell; None: as the rows show it.
+        shown: how many a report draws.
+    """
+
+    shape: tuple[int, ...]
+    low: float | None = None
+    high: float | None = None
+    shown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CallerLimits:
     """How many rows one caller may ask of the endpoint; None: as many as they like."""
 
@@ -106,6 +152,7 @@ class Plan:
         tests: their ids; empty: all.
         required: ids of tests that must apply.
         gates: test id → its gates; a test that is not named here has its default ones.
+        images: None: rows are no images.
     """
 
     text: str
@@ -121,6 +168,8 @@ class Plan:
     features: Mapping[str, FeatureRule] = field(default_factory=dict)
     relations: tuple[Relation, ...] = ()
     gates: Mapping[str, tuple[Gate, ...]] = field(default_factory=dict)
+    evasion: EvasionRules = field(default_factory=EvasionRules)
+    images: Images | None = None
 
     @property
     def digest(self) -> str:
@@ -138,7 +187,7 @@ def parse_plan(text: str) -> Plan:
     if len(text) > MAX_CHARACTERS:
         raise TooLargeError(f"a plan has at most {MAX_CHARACTERS:,} characters")
     try:
-        top = _Table(tomllib.loads(text), "the plan")
+        top = TomlTable(tomllib.loads(text), "the plan")
     except tomllib.TOMLDecodeError as error:
         raise ValidationError(f"the plan is not TOML: {str(error)[:200]}") from None
     except RecursionError:
@@ -159,6 +208,8 @@ def parse_plan(text: str) -> Plan:
         features=_features(top.table("features")),
         relations=tuple(_relation(one) for one in top.tables("relations")),
         gates=_gates(top),
+        evasion=_evasion(top.table("evasion")),
+        images=_images(top.table("images")),
     )
     top.end()
     if not plan.name or len(plan.name) > 64:
@@ -166,7 +217,7 @@ def parse_plan(text: str) -> Plan:
     return plan
 
 
-def _columns(table: "_Table") -> ColumnRoles:
+def _columns(table: TomlTable) -> ColumnRoles:
     roles = ColumnRoles(
         table.word("label"), table.names("left_out"), table.word("source"), table.names("groups"),
         table.word("pseudonym"),
@@ -175,7 +226,7 @@ def _columns(table: "_Table") -> ColumnRoles:
     return roles
 
 
-def _answers(table: "_Table") -> OutputForm:
+def _answers(table: TomlTable) -> OutputForm:
     shows = table.word("shows", "probabilities")
     if shows not in {"probabilities", "labels"}:
         raise ValidationError("the plan, at `answers.shows`: probabilities or labels")
@@ -189,13 +240,13 @@ def _answers(table: "_Table") -> OutputForm:
     )
 
 
-def _limits(table: "_Table") -> CallerLimits:
+def _limits(table: TomlTable) -> CallerLimits:
     limits = [table.whole(name, 0, 1, 1 << 53) or None for name in ("per_minute", "per_day")]
     table.end()
     return CallerLimits(*limits)
 
 
-def _features(table: "_Table") -> dict[str, FeatureRule]:
+def _features(table: TomlTable) -> dict[str, FeatureRule]:
     rules: dict[str, FeatureRule] = {}
     for name in table.rest():
         one = table.table(name)
@@ -212,7 +263,38 @@ def _features(table: "_Table") -> dict[str, FeatureRule]:
     return rules
 
 
-def _relation(table: "_Table") -> Relation:
+def _evasion(table: TomlTable) -> EvasionRules:
+    norm = table.word("norm", "l2")
+    declared, tolerance = table.maybe("declared"), table.maybe("tolerance")
+    budgets = table.numbers("budgets", 1e-6, 99.0)
+    table.end()
+    if norm not in {"l2", "linf"}:
+        raise ValidationError(f"{table.where}: `norm` is l2 or linf")
+    if declared is not None and not 0 < declared < 100:
+        raise ValidationError(f"{table.where}: `declared` is above 0 and below 100")
+    if tolerance is not None and tolerance <= 0:
+        raise ValidationError(f"{table.where}: `tolerance` is above 0")
+    if list(budgets) != sorted(set(budgets)):
+        raise ValidationError(f"{table.where}: `budgets` ascend")
+    return EvasionRules("linf" if norm == "linf" else "l2", declared, budgets, tolerance)
+
+
+def _images(table: TomlTable) -> Images | None:
+    sides = table.numbers("shape", 1, MAX_SIDE)
+    shape = tuple(int(one) for one in sides)
+    low, high = table.maybe("low"), table.maybe("high")
+    shown = table.whole("shown", 0, 0, MAX_SHOWN)
+    table.end()
+    if not shape and (low, high, shown) == (None, None, 0):
+        return None
+    if len(shape) not in {2, 3} or shape != sides:
+        raise ValidationError(f"{table.where}: `shape` has two or three whole numbers")
+    if low is not None and high is not None and low >= high:
+        raise ValidationError(f"{table.where}: `low` is not below `high`")
+    return Images(shape, low, high, shown)
+
+
+def _relation(table: TomlTable) -> Relation:
     factors = table.table("factors")
     terms = {name: factors.number(name, 0.0, -1e12, 1e12) for name in factors.rest()}
     at_most, equals = table.maybe("at_most"), table.maybe("equals")
@@ -224,7 +306,7 @@ def _relation(table: "_Table") -> Relation:
     return Relation(terms, bound, is_equality=equals is not None)
 
 
-def _gates(top: "_Table") -> dict[str, tuple[Gate, ...]]:
+def _gates(top: TomlTable) -> dict[str, tuple[Gate, ...]]:
     gates: dict[str, list[Gate]] = {}
     found = top.tables("gates")
     if len(found) > MAX_GATES:
@@ -251,75 +333,3 @@ def _gates(top: "_Table") -> dict[str, tuple[Gate, ...]]:
             )
         )
     return {test: tuple(ones) for test, ones in gates.items()}
-
-
-class _Table:
-    """A TOML table that is read to the end: what nobody asked for is an error."""
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self._values = dict(values)
-        self.where = where
-
-    def rest(self) -> Iterator[str]:
-        """Names that were not asked for yet."""
-        if len(self._values) > MAX_NAMES:
-            raise ValidationError(f"{self.where} has more than {MAX_NAMES:,} names")
-        yield from list(self._values)
-
-    def word(self, name: str, default: str = "") -> str:
-        value = self._values.pop(name, default)
-        if not isinstance(value, str) or len(value) > 1_000:
-            raise self._wrong(name, "a text")
-        return value
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        value = self._values.pop(name, default)
-        if not isinstance(value, bool):
-            raise self._wrong(name, "true or false")
-        return value
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        if name not in self._values:
-            return default
-        value = self._values.pop(name)
-        if type(value) is not int or not low <= value <= high:
-            raise self._wrong(name, f"a whole number, {low:,} to {high:,}")
-        return value
-
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        value = self._values.pop(name, default)
-        if type(value) not in {int, float} or not low <= value <= high:
-            raise self._wrong(name, f"a number, {low:g} to {high:g}")
-        return float(value)
-
-    def maybe(self, name: str) -> float | None:
-        return self.number(name, 0.0, -1e30, 1e30) if name in self._values else None
-
-    def names(self, name: str) -> tuple[str, ...]:
-        value = self._values.pop(name, [])
-        if not isinstance(value, list) or len(value) > MAX_NAMES:
-            raise self._wrong(name, "a list of texts")
-        if not all(isinstance(one, str) and len(one) <= 1_000 for one in value):
-            raise self._wrong(name, "a list of texts")
-        return tuple(value)
-
-    def table(self, name: str) -> "_Table":
-        value = self._values.pop(name, {})
-        if not isinstance(value, dict):
-            raise self._wrong(name, "a table")
-        return _Table(value, f"{self.where}, at `{name[:100]}`")
-
-    def tables(self, name: str) -> list["_Table"]:
-        value = self._values.pop(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            raise self._wrong(name, "a list of tables")
-        return [
-            _Table(one, f"{self.where}, at `{name}` {place}") for place, one in enumerate(value, 1)
-        ]
-
-    def end(self) -> None:
-        if self._values:
-            raise ValidationError(f"{self.where}: nothing is called `{min(self._values)[:100]}`")
-
-    def _wrong(self, name: str, wanted: str) -> ValidationError:
-        return ValidationError(f"{self.where}: `{name[:100]}` is {wanted}")

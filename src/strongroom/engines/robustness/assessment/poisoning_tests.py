@@ -1,6 +1,7 @@
 """The tests of threat 1, poisoning: on the training rows, and on the model that knows them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from strongroom.engines.robustness.assessment.listing import Listed, fresh
 from strongroom.engines.robustness.assessment.plan import Plan
@@ -8,6 +9,12 @@ from strongroom.engines.robustness.assessment.running import Progress
 from strongroom.engines.robustness.assessment.subject import Sample, Subject
 from strongroom.engines.robustness.outcome import Gate, Outcome
 from strongroom.engines.robustness.poisoning import assessment as room
+from strongroom.engines.robustness.poisoning.numbers_assessment import (
+    NumberTable,
+    number_duplicates_test,
+    number_labels_test,
+    number_sources_test,
+)
 from strongroom.engines.robustness.poisoning.table import Table
 from strongroom.engines.robustness.recipes import reference
 
@@ -48,22 +55,64 @@ def listed() -> tuple[Listed, ...]:
 
 
 def _on_table(test: str, search: Search) -> Callable[[Subject, Plan, int, Progress], Outcome]:
-    def run(subject: Subject, _plan: Plan, seed: int, progress: Progress) -> Outcome:
-        reason = _why_not(subject)
+    def run(subject: Subject, plan: Plan, seed: int, progress: Progress) -> Outcome:
+        reason = _why_not(subject, test)
         sample = subject.every_row or subject.trained
         if reason or sample is None:
             return Outcome(test, room.THREAT, ("AML.T0020",), reason=reason)
-        return search(_table(subject, sample), subject, seed, progress)
+        if not subject.classes:
+            return _named(_on_numbers(test, subject, sample, plan, seed, progress), sample)
+        return _named(search(_table(subject, sample), subject, seed, progress), sample)
 
     return run
 
 
-def _why_not(subject: Subject) -> str:
+def _named(outcome: Outcome, sample: Sample) -> Outcome:
+    """Rows of the quarantine list by their number in the data, 1 for the first, and pseudonym."""
+    found = outcome.listed.get("quarantine")
+    if not found:
+        return outcome
+    named = [
+        {
+            **one,
+            "row": int(sample.places[one["row"]]) + 1,
+            "name": sample.pseudonyms[one["row"]] if sample.pseudonyms else "",
+        }
+        for one in found
+    ]
+    return replace(outcome, listed={**outcome.listed, "quarantine": named})
+
+
+def _why_not(subject: Subject, test: str) -> str:
     if subject.trained is None:
         return "it takes the rows that the model was trained on"
     if not subject.classes:
-        return "it compares classes: a regression has none"
+        if test in {"poisoning.backdoor", "poisoning.trigger_sweep"}:
+            return "it compares classes: a regression has none"
+        return "" if len(subject.trained.numbers) else "the rows have no numbers to learn"
     return "" if len(subject.trained.labels) else "the rows have no labels"
+
+
+def _on_numbers(
+    test: str, subject: Subject, sample: Sample, plan: Plan, seed: int, progress: Progress
+) -> Outcome:
+    """The search of that name on the rows of a regression."""
+    given = NumberTable.of(subject.space, sample.rows, sample.numbers, sample.sources)
+    held = subject.held_out
+    match test:
+        case "poisoning.labels":
+            return number_labels_test(given, seed, progress)
+        case "poisoning.sources":
+            known = held is not None and len(held.numbers) > 0
+            judges = (held.rows, held.numbers) if held is not None and known else None
+            return number_sources_test(given, seed, progress, judges)
+        case "poisoning.duplicates":
+            return number_duplicates_test(
+                given, seed, progress, held=None if held is None else held.rows,
+                tolerance=plan.evasion.tolerance,
+            )  # fmt: skip
+        case _:
+            return room.outliers_test(given.table, seed, progress=progress)
 
 
 def _table(subject: Subject, sample: Sample) -> Table:

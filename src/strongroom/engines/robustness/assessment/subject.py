@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from strongroom.engines.robustness.assessment.plan import CallerLimits
 from strongroom.engines.robustness.evasion.gradients import Gradient
 from strongroom.engines.robustness.evasion.trees import Trees
+from strongroom.engines.robustness.leakage.tests import Scanned
+from strongroom.engines.robustness.leakage.words import Speaks
 from strongroom.engines.robustness.recipes import Recipe
 from strongroom.engines.robustness.space import Space
 from strongroom.engines.robustness.target import Labels, Predict, Rows, Target
@@ -82,6 +84,11 @@ class Subject:
         epsilon, delta: of the differential privacy it claims; None: it claims none.
         remarks: what was left out of the rows, and why.
         shared: what one test has found out and others can use, by name; of this run alone.
+        kept: what an earlier try of this run had made half-way, by name.
+        keep: is given such a thing, by name, each time it has grown.
+        files: of the model, as bytes that nobody loads; empty where they are not at hand.
+        scanned: what a scan found in them; None: nobody scanned.
+        speaks: the server of the model, in its own words; None: there is none.
     """
 
     target: Target
@@ -100,6 +107,11 @@ class Subject:
     remarks: tuple[str, ...] = ()
     clock: Callable[[], float] = time.process_time
     shared: dict[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+    keep: Callable[[str, bytes], None] = lambda _name, _data: None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    scanned: Scanned | None = None
+    speaks: Speaks | None = None
 
     @property
     def rows(self) -> Sample:

@@ -1,5 +1,6 @@
 """Rows of a table as samples of a space: numbers, categories, labels, and what is left out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from strongroom.engines.robustness.assessment.plan import ColumnRoles, FeatureRule, Plan
+from strongroom.engines.robustness.assessment.plan import (
+    ColumnRoles,
+    FeatureRule,
+    Images,
+    Plan,
+)
 from strongroom.engines.robustness.assessment.subject import Sample
 from strongroom.engines.robustness.space import MAX_LEVELS, Columns, Feature, Space
 from strongroom.errors import ValidationError
@@ -52,7 +58,10 @@ def features_of(table: pa.Table, roles: ColumnRoles, names: Sequence[str] = ()) 
         if _is_text(kind):
             texts.add(name)
         elif not (_is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
-            raise ValidationError(f"`{name}` holds {kind}, neither numbers nor categories")
+            raise ValidationError(
+                f"`{name}` holds {kind}, neither numbers nor categories",
+                next_step="leave it out: --leave-out, or `left_out` in the plan",
+            )
     return Features(chosen, frozenset(texts))
 
 
@@ -64,6 +73,10 @@ def space_of(tables: Sequence[pa.Table], features: Features, plan: Plan) -> Spac
     """
     if unknown := sorted(set(plan.features) - set(features.names)):
         raise ValidationError(f"the plan, at `features`: the model takes no `{unknown[0][:100]}`")
+    if plan.images is not None:
+        if plan.features or plan.relations:
+            raise ValidationError("the plan says `images`: their cells have no rules of their own")
+        return Space(_cells(tables, features, plan.images))
     made = []
     for name in features.names:
         rule = plan.features.get(name, FeatureRule())
@@ -72,6 +85,31 @@ def space_of(tables: Sequence[pa.Table], features: Features, plan: Plan) -> Spac
         else:
             made.append(_number(name, tables, rule))
     return Space(made, plan.relations)
+
+
+def _cells(tables: Sequence[pa.Table], features: Features, images: Images) -> list[Feature]:
+    """Cells of images: one range for all, no steps."""
+    if features.texts:
+        raise ValidationError("the plan says `images`, and a column holds texts")
+    if math.prod(images.shape) != len(features.names):
+        shape = " x ".join(str(one) for one in images.shape)
+        raise ValidationError(
+            f"the plan says images of {shape}, the rows have {len(features.names):,} columns",
+            next_step="name the label and the columns that are left out",
+        )
+    low, high = images.low, images.high
+    if low is None or high is None:
+        ends = [_ends(_numbers(table, name)) for table in tables for name in features.names]
+        low = min(one for one, _ in ends) if low is None else low
+        high = max(one for _, one in ends) if high is None else high
+    if not low < high:
+        raise ValidationError("the cells of the images are all alike: there is no range")
+    return [Feature(name, low, high) for name in features.names]
+
+
+def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
+    there = values[np.isfinite(values)]
+    return float(there.min(initial=np.inf)), float(there.max(initial=-np.inf))
 
 
 def _category(name: str, tables: Sequence[pa.Table], rule: FeatureRule) -> Feature:

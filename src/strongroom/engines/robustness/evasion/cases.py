@@ -14,6 +14,11 @@ from strongroom.errors import ValidationError
 Progress = Callable[[float], None]
 
 
+def part(progress: Progress, low: float, high: float) -> Progress:
+    """Progress of a part that begins at one share of the whole and ends at another."""
+    return lambda share: progress(low + (high - low) * min(max(share, 0.0), 1.0))
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a test of evasion does.
@@ -26,6 +31,9 @@ class Settings:
         rows: most rows that are attacked, drawn by the seed.
         queries: most a row.
         canary_rows: rows of the planted model.
+        tolerance: of a model that answers with numbers, in their unit: a change of more than that
+            counts as a wrong answer. None: such models are not attacked.
+        shown: rows whose cells are told before and after, for images: values of rows.
     """
 
     norm: Norm = "l2"
@@ -34,6 +42,8 @@ class Settings:
     rows: int = 100
     queries: int = 2_000
     canary_rows: int = 8
+    tolerance: float | None = None
+    shown: int = 0
 
     def check(self) -> None:
         """Raises: ValidationError: out of range."""
@@ -47,6 +57,8 @@ class Settings:
             raise ValidationError("1 to 10,000 rows, and up to 1,000,000 queries each")
         if not 0 < self.canary_rows <= 100:
             raise ValidationError("the canary takes 1 to 100 rows")
+        if self.tolerance is not None and not 0 < self.tolerance < np.inf:
+            raise ValidationError("the tolerance is a number above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,10 @@ class Case:
 
     Attributes:
         rows, labels: with right answers; rows that hold something that is no number are left out.
-        gradient: of the model, where its inside is known.
+            Of a model that answers with numbers the labels are not looked at: what it answers to a
+            row as it is counts as right.
+        gradient: of the model, where its inside is known; of one that answers with numbers, as if
+            these were the second of two logits, and the first 0.
         pool: points that the attacker holds; the rows where there are none.
     """
 

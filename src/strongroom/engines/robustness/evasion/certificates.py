@@ -1,12 +1,15 @@
 """The test of what can be proved: distances below which no attack can get."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from strongroom.engines.robustness.evasion import linear
-from strongroom.engines.robustness.evasion.cases import Case, Progress, Settings, chosen
+from strongroom.engines.robustness.evasion.cases import Case, Progress, Settings, chosen, part
 from strongroom.engines.robustness.evasion.certifying import Certified, certify
 from strongroom.engines.robustness.evasion.hopskipjump import Jumps, hopskipjump
-from strongroom.engines.robustness.evasion.hunt import Hunt, Numbers
+from strongroom.engines.robustness.evasion.hunt import Hunt, Numbers, Places
+from strongroom.engines.robustness.evasion.numbers import as_classes, on_both_sides, together
 from strongroom.engines.robustness.evasion.probing import by_cells, planted_trees
 from strongroom.engines.robustness.evasion.reporting import nearest, robust_curve, share
 from strongroom.engines.robustness.evasion.trees import Trees
@@ -21,6 +24,7 @@ _SETS = 1 << 12
 _LOOKED_AT = 3
 """Coordinates of the planted trees, few enough to go through all cells."""
 _CLOSE = 1e-5
+_SAME_NUMBER = 1e-3
 
 
 def certified(
@@ -38,38 +42,55 @@ def certified(
     """
     settings.check()
     rng = np.random.default_rng(seed)
-    if case.target.classes < 2:
-        return _reason("the model answers with numbers: no answer is simply wrong")
-    if inside is None:
-        return _reason("distances are proved for trees and linear models only")
+    is_number = case.target.classes < 2
+    if is_number and settings.tolerance is None:
+        return _reason("the model answers with numbers, and no tolerance is declared")
+    if inside is None or (is_number and isinstance(inside, Trees)):
+        return _reason("distances are proved for trees that answer with classes, and linear models")
     drawn = chosen(case, settings, rng)
     if not len(drawn):
         return _reason("no row is complete")
+    some = replace(case, rows=case.rows[drawn], labels=case.labels[drawn], pool=case.held())
+    if is_number and settings.tolerance is not None:
+        some = as_classes(some, settings.tolerance)
+        some = replace(some, rows=on_both_sides(some.rows), labels=np.tile(some.labels, 2))
     budget = settings.queries * len(drawn)
     left = case.target.left
-    target = case.target.again(budget=budget if left is None else min(left, budget))
+    target = some.target.again(budget=budget if left is None else min(left, budget))
     try:
-        hunt = Hunt(target, case.space, case.rows[drawn], case.labels[drawn], settings.norm)
+        hunt = Hunt(target, some.space, some.rows, some.labels, settings.norm)
     except QueriesSpent:
         return _reason("the budget does not reach to ask for every row once")
-    if not _answers_alike(inside, hunt):
+    if not (_same_numbers(inside, case, drawn, settings) if is_number
+            else _answers_alike(inside, hunt)):  # fmt: skip
         return _reason("the model does not answer as the trees or weights given for it do")
-    hopskipjump(hunt, rng, pool=case.held(), jumps=Jumps(rounds=5))
-    trim(hunt, rng)
-    progress(0.2)
+    pool = some.held()
+    hopskipjump(hunt, rng, pool=pool, jumps=Jumps(rounds=5), progress=part(progress, 0, 0.1))
+    trim(hunt, rng, progress=part(progress, 0.1, 0.2))
+    if is_number:
+        proved = _proved_number(inside, hunt, case.space.width, settings)
+        hunt = together(hunt)
+    else:
+        proved = _proved(inside, hunt, part(progress, 0.2, 0.9))
     attacked = hunt.distances.copy()
-    proved = _proved(inside, hunt, lambda share: progress(0.2 + 0.7 * share))
-    canary = _planted(case.space, hunt, attacked, proved, rng)
+    canary = _planted(some.space, hunt, attacked, proved, rng)
     if canary is None:
         return _reason("nothing in the space can change")
     progress(1.0)
+    return _told(settings, hunt, proved, drawn, canary, target.queries, is_number=is_number)
+
+
+def _told(
+    settings: Settings, hunt: Hunt, proved: Certified, drawn: Places, canary: Canary, queries: int,
+    *, is_number: bool,
+) -> Outcome:  # fmt: skip
     is_right = hunt.distances > 0
     low = np.where(is_right, proved.low, 0.0)
-    measures = [
-        share("accuracy", is_right),
+    measures = [] if is_number else [share("accuracy", is_right)]
+    measures += [
         share("certified accuracy", low > settings.declared),
         share("exact distances", proved.is_exact[is_right]),
-        Measure("queries a row", target.queries / len(drawn), unit="queries"),
+        Measure("queries a row", queries / len(drawn), unit="queries"),
     ]
     if is_right.any() and np.isfinite(middle := float(np.median(low[is_right]))):
         measures.append(Measure("median certified distance", middle, unit="share of range"))
@@ -78,7 +99,7 @@ def certified(
         robust_curve("not broken by attack", settings.budgets, hunt.distances),
     )
     return Outcome(_TEST, 3, _ATLAS, tuple(measures), canary, curves, _words(settings, low, proved),
-                   {"nearest rows": nearest(drawn, low)}, target.queries)  # fmt: skip
+                   {"nearest rows": nearest(drawn, low)}, queries)  # fmt: skip
 
 
 def _reason(reason: str) -> Outcome:
@@ -108,6 +129,32 @@ def _proved(inside: Trees | tuple[Rows, Numbers], hunt: Hunt, progress: Progress
         *inside, hunt.origins, hunt.labels, hunt.low, hunt.high, hunt.norm
     )  # fmt: skip
     return Certified(low, np.full(len(low), hunt.is_plain), points)
+
+
+def _same_numbers(
+    inside: Trees | tuple[Rows, Numbers], case: Case, drawn: Places, settings: Settings
+) -> bool:
+    """Whether weights give the numbers that the model answers, to a thousandth of the tolerance."""
+    assert not isinstance(inside, Trees) and settings.tolerance is not None  # noqa: S101, PT018 # as `certified` looked
+    weights, bias = inside[0][1] - inside[0][0], inside[1][1] - inside[1][0]
+    answers = case.target.again().scores(case.rows[drawn])[:, 0]
+    return bool((np.abs(case.rows[drawn] @ weights + bias - answers)
+                 <= _SAME_NUMBER * settings.tolerance).all())  # fmt: skip
+
+
+def _proved_number(
+    inside: Trees | tuple[Rows, Numbers], hunt: Hunt, width: int, settings: Settings
+) -> Certified:
+    """The shorter of the ways to an answer above and below the tolerance, of each row."""
+    assert not isinstance(inside, Trees) and settings.tolerance is not None  # noqa: S101, PT018 # as above
+    weights, count = inside[0][1] - inside[0][0], len(hunt.origins) // 2
+    sides = np.repeat([-1.0, 1.0], count)
+    _, lengths = linear.shortest(
+        np.full(2 * count, settings.tolerance), sides[:, None] * weights,
+        hunt.origins[:, :width], hunt.low[:, :width], hunt.high[:, :width], hunt.norm,
+    )  # fmt: skip
+    low = np.minimum(lengths[:count], lengths[count:])
+    return Certified(low, np.full(count, hunt.is_plain), hunt.origins[:count])
 
 
 def _planted(

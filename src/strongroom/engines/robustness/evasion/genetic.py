@@ -9,7 +9,7 @@ behind all others, so two objectives are left; all rows evolve together; within 
 to its direction comes first, then the second of each niche, in place of counting niches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,15 +44,16 @@ def evolve(
     try:
         for start in range(0, len(which), size):
             some = which[start : start + size]
-            _evolve(hunt, some, rng, generations, population)
-            progress(min(1.0, (start + size) / len(which)))
+            for done in _evolve(hunt, some, rng, generations, population):
+                progress((start + done * len(some)) / len(which))
     except QueriesSpent:
         return
 
 
 def _evolve(
     hunt: Hunt, which: Places, rng: np.random.Generator, generations: int, population: int
-) -> None:
+) -> Iterator[float]:
+    """Gives the share done after each generation."""
     features = [hunt.space.places[one.name] for one in hunt.space.features]
     breeding = _Breeding(hunt, which, features, rng)
     people = np.repeat(hunt.origins[which][:, None], population, axis=1)
@@ -60,7 +61,7 @@ def _evolve(
     is_found = np.isfinite(hunt.distances[which])
     people[is_found, 0] = hunt.best[which[is_found]]
     goals = breeding.judged(people)
-    for _ in range(generations):
+    for generation in range(generations):
         children = breeding.mutated(breeding.crossed(people, goals), spread=2 / len(features))
         children_goals = breeding.judged(children)
         people = np.concatenate([people, children], axis=1)
@@ -68,6 +69,7 @@ def _evolve(
         kept = survivors(goals, population)
         people = np.take_along_axis(people, kept[:, :, None], axis=1)
         goals = np.take_along_axis(goals, kept[:, :, None], axis=1)
+        yield (generation + 1) / generations
 
 
 def survivors(goals: Numbers, count: int) -> NDArray[np.intp]:

@@ -42,7 +42,7 @@ def of_network(
             value = layers[-1] @ weight + bias
             layers.append(value if place == len(weights) - 1 else _ACTIVATIONS[activation](value))
         logits = layers.pop()
-        back = _sides(logits, labels) @ weights[-1].T
+        back = sides(logits, labels) @ weights[-1].T
         for weight, value in zip(reversed(weights[:-1]), reversed(layers), strict=False):
             back = (back * _SLOPES[activation](value)) @ weight.T
         return margins_of(logits, labels), back
@@ -88,14 +88,14 @@ def of_module(module: Any) -> Gradient:  # noqa: ANN401 # an optional library
         inputs = torch.tensor(points, dtype=torch.float32, requires_grad=True)
         logits = module(inputs)
         values = logits.detach().numpy().astype(np.float64)
-        sides = torch.tensor(_sides(values, labels), dtype=torch.float32)
-        (slopes,) = torch.autograd.grad((logits * sides).sum(), inputs)
+        signs = torch.tensor(sides(values, labels), dtype=torch.float32)
+        (slopes,) = torch.autograd.grad((logits * signs).sum(), inputs)
         return margins_of(values, labels), slopes.numpy().astype(np.float64)
 
     return gradient
 
 
-def _sides(logits: Numbers, labels: Labels) -> Numbers:
+def sides(logits: Numbers, labels: Labels) -> Numbers:
     """1 at the right class, -1 at its best rival."""
     at = np.arange(len(logits))
     others = logits.copy()

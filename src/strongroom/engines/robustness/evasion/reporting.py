@@ -1,5 +1,8 @@
 """What a finished hunt says of a model: measures, curves, words."""
 
+from base64 import b64encode
+from typing import Any
+
 import numpy as np
 
 from strongroom.engines.robustness.evasion.cases import Case, Settings
@@ -17,26 +20,32 @@ def reported(
     test: str,
     atlas: tuple[str, ...],
     case: Case,
+    attacked: Case,
     settings: Settings,
     drawn: Places,
     hunt: Hunt,
     canary: Canary,
     rng: np.random.Generator,
 ) -> Outcome:
-    """The outcome of a test. Asks the model for noise, beside the budget of the attack."""
+    """The outcome of a test. Asks the model for noise, beside the budget of the attack.
+
+    Args:
+        case: as it was given.
+        attacked: the drawn rows, as they were attacked.
+    """
     found = hunt.found()
     is_right = found.distances > 0
     is_evaded = is_right & found.is_found
-    noise = case.target.again()
-    measures = [
-        share("accuracy", is_right),
+    noise = attacked.target.again()
+    measures = [] if case.target.classes < 2 else [share("accuracy", is_right)]
+    measures += [
         share("robust accuracy", found.distances > settings.declared),
         share("evaded", is_evaded[is_right]),
         Measure("queries a row", found.queries / len(drawn), unit="queries"),
     ]
     if is_evaded.any():
         places = np.flatnonzero(is_evaded)
-        is_valid = case.space.valid(found.points[places], hunt.origins[places])
+        is_valid = attacked.space.valid(found.points[places], hunt.origins[places])
         measures.append(Measure("valid rows", float(is_valid.mean()), unit="share"))
     middle = float(np.median(found.distances[is_right])) if is_right.any() else np.inf
     if np.isfinite(middle):
@@ -51,7 +60,7 @@ def reported(
     return Outcome(
         test, 3, atlas, tuple(measures), canary, tuple(curves),
         _words(settings, found.distances, middle, len(case.rows), drawn, case),
-        {"nearest rows": nearest(drawn, found.distances)}, found.queries + noise.queries,
+        _listed(case, settings, drawn, hunt), found.queries + noise.queries,
     )  # fmt: skip
 
 
@@ -78,6 +87,27 @@ def nearest(drawn: Places, distances: Numbers) -> list[dict[str, float | int]]:
     order = np.argsort(distances, kind="stable")
     near = [at for at in order if 0 < distances[at] < np.inf][:_LISTED]
     return [{"row": int(drawn[at]), "distance": round(float(distances[at]), 6)} for at in near]
+
+
+def _listed(case: Case, settings: Settings, drawn: Places, hunt: Hunt) -> dict[str, Any]:
+    """The nearest rows by place, and where that is asked for their cells before and after."""
+    listed: dict[str, Any] = {"nearest rows": nearest(drawn, hunt.distances)}
+    if settings.shown:
+        order = np.argsort(hunt.distances, kind="stable")
+        near = [at for at in order if 0 < hunt.distances[at] < np.inf][: settings.shown]
+        width = case.space.width  # without what stands beside the cells
+        listed["pictures"] = [
+            {"row": int(drawn[at]), "distance": round(float(hunt.distances[at]), 6),
+             "before": _cells(hunt.origins[at, :width]), "after": _cells(hunt.best[at, :width])}
+            for at in near
+        ]  # fmt: skip
+    return listed
+
+
+def _cells(point: Numbers) -> str:
+    """A byte for each coordinate, base64."""
+    shades = np.round(255 * np.clip(point, 0.0, 1.0)).astype(np.uint8)
+    return b64encode(shades.tobytes()).decode()
 
 
 def _under_noise(
@@ -137,6 +167,12 @@ def _words(
         f"Of {len(drawn)} rows the model answers {right} rightly, {stood} still after every change "
         f"found up to {settings.declared:g} ({settings.norm}, shares of ranges)."
     )
+    if case.target.classes < 2:
+        first = (
+            f"For {stood} of {len(drawn)} rows no change up to {settings.declared:g} "
+            f"({settings.norm}, shares of ranges) was found that moves the answer by more than "
+            f"{settings.tolerance:g}. What the model answers to a row as it is counts as right."
+        )
     words = [first]
     if np.isfinite(middle) and right:
         words.append(f"Half of the rightly answered rows fall to a change of {middle:.3g} or less.")

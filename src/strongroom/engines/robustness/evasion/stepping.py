@@ -24,8 +24,14 @@ _ENOUGH = 0.75
 
 
 def known(hunt: Hunt, gradient: Gradient) -> Slopes:
-    """Slopes of a model whose inside is known, for the rows of a hunt."""
-    return lambda points, which: gradient(points, hunt.labels[which])
+    """Slopes of a model whose inside is known, for the rows of a hunt; no number becomes 0."""
+
+    def slopes(points: Rows, which: Places) -> tuple[Numbers, Rows]:
+        with np.errstate(all="ignore"):
+            margins, found = gradient(points, hunt.labels[which])
+        return np.nan_to_num(margins), np.nan_to_num(found)
+
+    return slopes
 
 
 def to_edge(

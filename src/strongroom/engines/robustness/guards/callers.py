@@ -40,7 +40,7 @@ class Caller:
     Attributes:
         rows: asked. repeats: of them asked before, within what is remembered.
         new: different rows so far; the place of the next record is `new % KEPT`.
-        cells: which were touched, one byte each.
+        cells: which were touched by the different rows of this stretch, one byte each.
     """
 
     rows: int = 0
@@ -117,8 +117,13 @@ def digests(rows: Rows, key: bytes) -> NDArray[np.uint64]:
     return np.frombuffer(made, "<u8").astype(np.uint64)
 
 
-def remember(caller: Caller, asked: Asked) -> None:
-    """Add at most `KEPT` rows to a caller, in order."""
+def remember(caller: Caller, asked: Asked, stretch: int) -> None:
+    """Add at most `KEPT` rows to a caller, in order.
+
+    Args:
+        stretch: different rows after which cells are counted anew, at least as many as these rows:
+            whoever asks for long enough touches every cell.
+    """
     known = caller.remembered()
     seen, fresh = set(known["digest"].tolist()), []
     for place, digest in enumerate(asked.digests.tolist()):
@@ -135,7 +140,11 @@ def remember(caller: Caller, asked: Asked) -> None:
     made["oddness"] = np.minimum(asked.oddness[at], 6e4)
     made["margin"], made["label"] = asked.margins[at], asked.labels[at]
     _measure(made, known)
-    caller.cells[asked.cells[at]] = True
+    of_former = at[: stretch - caller.new % stretch]
+    if len(of_former) == stretch - caller.new % stretch:
+        caller.cells[:] = False
+        of_former = at[len(of_former) :]
+    caller.cells[asked.cells[of_former]] = True
     caller.records[(caller.new + np.arange(len(at))) % KEPT] = made
     caller.new += len(at)
 

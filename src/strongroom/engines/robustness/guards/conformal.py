@@ -71,8 +71,8 @@ def p_values(calibration: Numbers, scores: Numbers) -> Numbers:
         calibration: (n,), sorted; larger is odder.
         scores: of any shape.
     """
-    above = len(calibration) - np.searchsorted(calibration, scores, side="left")
-    return np.asarray((1.0 + above) / (len(calibration) + 1.0))
+    below = calibration.searchsorted(scores, side="left")
+    return np.asarray((len(calibration) + 1.0 - below) / (len(calibration) + 1.0))
 
 
 def threshold(calibration: Numbers, rate: float) -> float:

@@ -42,9 +42,10 @@ class Gaussians:
     def distances(self, rows: Rows) -> Numbers:
         """Squared Mahalanobis distance of each row from the nearest class, (rows,)."""
         whitened = rows.astype(np.float32) @ self.whitener
-        nearest = (whitened**2).sum(axis=1)[:, None] - 2 * whitened @ self.centres.T
-        nearest += (self.centres**2).sum(axis=1)
-        return np.asarray(np.maximum(nearest.min(axis=1), 0.0), dtype=np.float64)
+        nearest = np.einsum("nw,nw->n", self.centres, self.centres) - 2 * whitened @ self.centres.T
+        closest = np.minimum.reduce(nearest, axis=1)
+        closest += np.einsum("nw,nw->n", whitened, whitened)
+        return np.asarray(np.maximum(closest, 0.0), dtype=np.float64)
 
 
 def shrunk(inner: Rows) -> Numbers:

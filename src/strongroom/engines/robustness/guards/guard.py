@@ -35,6 +35,8 @@ from strongroom.engines.robustness.target import Labels, Predict, Rows, Scores
 from strongroom.errors import ValidationError
 
 SIGNALS = ("votes", "nearness", "distance", "squeezing")
+DETECTORS = ("neighbours", "distance", "squeezing")
+"""What may raise an alarm by itself: votes and nearness speak together."""
 FOLDS = 5
 FEWEST_REFERENCE = 20
 MAX_ROWS = 1_000_000
@@ -102,12 +104,14 @@ class Verdicts:
         oddness: (rows,): what p is read from; tells rows apart that are all odder than any natural.
         is_flagged: (rows,).
         evidence: (rows, signals): -log of the share of reference rows as odd, by each signal.
+        detector: (rows,): the place in `DETECTORS` of the one that weighs most.
     """
 
     p: Numbers
     oddness: Numbers
     is_flagged: NDArray[np.bool_]
     evidence: Numbers
+    detector: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +161,13 @@ class Guard:
         found = _signals(self.neighbours, self.gaussians, clean(rows, self.middles), labels)
         if self.settings.is_squeezing and squeezed is not None:
             found.append(squeezing.moved(scores, squeezed))
-        oddness, evidence = _oddness(found, self.marginals, self.settings)
+        candidates, evidence = _candidates(found, self.marginals, self.settings)
+        oddness = candidates.max(axis=0)
         level = threshold(self.calibration, self.settings.rate)
-        return Verdicts(p_values(self.calibration, oddness), oddness, oddness > level, evidence)
+        return Verdicts(
+            p_values(self.calibration, oddness), oddness, oddness > level, evidence,
+            candidates.argmax(axis=0),
+        )  # fmt: skip
 
     def coarser(self, rows: Rows) -> Rows:
         """The rows that the model is asked for again, where the guard is squeezing."""
@@ -254,9 +262,10 @@ def _marginals(
     return (*marginals, Marginal.of(together))
 
 
-def _oddness(
+def _candidates(
     signals: list[Numbers], marginals: tuple[Marginal, ...], settings: Settings
 ) -> tuple[Numbers, Numbers]:
+    """What each detector says, (detectors, rows), and the evidence of each signal."""
     evidence = [
         marginal.evidence(one) for marginal, one in zip(marginals[:-1], signals, strict=True)
     ]
@@ -266,7 +275,7 @@ def _oddness(
         marginals[-1].evidence(evidence[0] + evidence[1]) + np.log(1 - share * others),
         *(one + np.log(share) for one in evidence[2:]),
     ]
-    return np.max(candidates, axis=0), np.stack(evidence, axis=1)
+    return np.stack(candidates), np.stack(evidence, axis=1)
 
 
 def _require_sound(

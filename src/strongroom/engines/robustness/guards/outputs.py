@@ -51,24 +51,8 @@ class Price:
 
 
 def labelled(form: OutputForm, scores: Scores) -> Scores:
-    """Answers in a form, in which the likeliest class stays the first of the largest.
-
-    Where rounding made a tie that another class would win, that class gives one step away. The
-    answer still is a function of what is shown and of the label, so it tells no more than both.
-    """
-    shown = form.shown(scores)
-    label, now = scores.argmax(axis=1), shown.argmax(axis=1)
-    at = np.flatnonzero(label != now)
-    if len(at):
-        shown = shown.copy()
-        step = 10.0 ** -(form.decimals or 0)
-        for row in at:
-            tied = np.flatnonzero(shown[row] >= shown[row, label[row]])
-            shown[row, tied[tied < label[row]]] -= step
-        shown = np.maximum(np.round(shown, form.decimals or 0), 0.0)
-        stuck = at[shown[at].argmax(axis=1) != label[at]]
-        shown[stuck, label[stuck]] = shown[stuck].max(axis=1) + step
-    return shown
+    """Answers in a form, in which the likeliest class stays the first of the largest."""
+    return form.labelled(scores)
 
 
 def bits_per_answer(form: OutputForm, classes: int) -> float:

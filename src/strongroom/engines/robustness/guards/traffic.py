@@ -14,7 +14,10 @@ this very endpoint (natural rows, some asked again, some asked again with one va
   vote with a small share, calibrated here like the others.
 
 The alarm rate is one per *stream* of natural queries, not per query: the largest value along a
-stream is compared with the largest values along honest streams.
+stream is compared with the largest values along honest streams. Whoever asks for longer than these
+does is held to a threshold that rises with the logarithm of how often, so that the rate is one per
+caller, however long they ask (of the k-th stream 1 / k (k + 1) of it; the scores' tail is
+exponential).
 """
 
 import math
@@ -54,6 +57,9 @@ _FLOORS = (1.0, 1.0, 1.0, 0.5, 0.02)
 """Least scales of the signals' tails: the first three are in standard errors."""
 STEP = 16
 """Rows between two looks at a caller."""
+SPLITS = 4
+"""Of the rows, into those that shape the signals and those that honest callers ask: one split would
+tell nothing of how far natural rows lie from other natural rows."""
 FEWEST = 32
 """Different rows of a caller before anything is said of them."""
 FEWEST_ROWS = 50
@@ -90,7 +96,8 @@ class Alarm:
     """What is said of a caller.
 
     Attributes:
-        p: share of honest streams that come to look as odd; at most the rate: `is_raised`.
+        p: share of honest streams that come to look as odd. is_raised: at most the rate, and less
+            of a caller who has asked for longer than these.
         evidence: by signal, -log of the share of honest streams that go as far.
         because: the signal that weighs most.
         coverage: share of the cells of the natural space that the caller has touched.
@@ -149,6 +156,12 @@ class Traffic:
             np.asarray(scores.argmax(axis=1), dtype=np.int64),
         )  # fmt: skip
 
+    def hear(self, caller: Caller, asked: Asked) -> None:
+        """Remember rows that a caller asks, however many, in order."""
+        step = min(KEPT, self.habits.length)
+        for start in range(0, len(asked.labels), step):
+            remember(caller, asked.part(start, start + step), self.habits.length)
+
     def alarm(self, caller: Caller, bits: float = 0.0) -> Alarm:
         """What a caller's stream looks like now.
 
@@ -157,7 +170,8 @@ class Traffic:
         """
         evidence = self.evidence(self.signals(caller))
         together = float((evidence + np.log(SHARES)).max())
-        level = threshold(self.streams, self.habits.rate)
+        often = max(caller.rows / self.habits.length, 1.0)
+        level = threshold(self.streams, self.habits.rate) + math.log(often * (often + 1) / 2)
         return Alarm(
             float(p_values(self.streams, np.array([together]))[0]),
             together > level,
@@ -177,7 +191,7 @@ class Traffic:
         odd = abs(float(known["oddness"].astype(np.float64).mean()) - 1.0) * np.sqrt(count)
         streak = _excess(float((known["nearest"] <= self.close).mean()), self.usual, count)
         edge = _excess(float((known["margin"] < self.edge).mean()), _EDGE, count)
-        usual = self.touched[min(caller.new, len(self.touched) - 1)]
+        usual = self.touched[caller.new % self.habits.length]
         touched = float(caller.cells.sum())
         coverage = (touched - usual) / np.sqrt(max(usual, 1.0))
         return np.array([odd, streak, edge, coverage, _unlike_normal(known["gap"])])
@@ -195,7 +209,8 @@ def fit(
 ) -> Traffic:
     """What natural traffic looks like, and how far honest streams go.
 
-    Half of the rows shape the signals, the other half is what simulated callers ask.
+    Half of the rows shape the signals, the other half is what simulated callers ask, and that some
+    times over; in the end all of them shape the signals.
 
     Args:
         rows: natural ones, like those the endpoint will be asked.
@@ -204,13 +219,15 @@ def fit(
     """
     _require_sound(rows, labels, scores, habits)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(rows))
-    first, second = order[: len(order) // 2], order[len(order) // 2 :]
-    bare = _shaped(rows[first], labels[first], scores[first], habits, rng)
-    asked = bare.ask(rows[second], scores[second])
     found = np.empty((habits.streams, len(SIGNALS)))
-    for turn in range(habits.streams):
-        found[turn] = _largest(bare, _honest(asked, bare, habits, rng))
+    for split in range(SPLITS):
+        order = rng.permutation(len(rows))
+        first, second = order[: len(order) // 2], order[len(order) // 2 :]
+        part = _shaped(rows[first], labels[first], scores[first], habits, rng)
+        asked = part.ask(rows[second], scores[second])
+        for turn in range(split, habits.streams, SPLITS):
+            found[turn] = _largest(part, _honest(asked, part, habits, rng))
+    bare = _shaped(rows, labels, scores, habits, rng)
     # Half of the streams say how odd each signal is, the other half how odd all together.
     half = habits.streams // 2
     honest = tuple(
@@ -313,7 +330,7 @@ def _largest(traffic: Traffic, stream: Asked) -> Numbers:
     """The largest value of each signal along a stream."""
     caller, largest = Caller(), np.zeros(len(SIGNALS))
     for start in range(0, len(stream.labels), STEP):
-        remember(caller, stream.part(start, start + STEP))
+        traffic.hear(caller, stream.part(start, start + STEP))
         largest = np.maximum(largest, traffic.signals(caller))
     return largest
 
@@ -322,7 +339,7 @@ def first_alarm(traffic: Traffic, stream: Asked) -> int | None:
     """After how many queries of a stream the alarm is raised; None: never."""
     caller = Caller()
     for start in range(0, len(stream.labels), STEP):
-        remember(caller, stream.part(start, start + STEP))
+        traffic.hear(caller, stream.part(start, start + STEP))
         if traffic.alarm(caller).is_raised:
             return caller.rows
     return None

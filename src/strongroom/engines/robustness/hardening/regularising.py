@@ -7,11 +7,11 @@ cross-validation the strongest step is taken whose accuracy is within one standa
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
-from strongroom.engines.robustness.recipes import Estimator
+from strongroom.engines.robustness.recipes import Recipe
 from strongroom.engines.robustness.target import Labels, Rows
 from strongroom.errors import ValidationError
 
@@ -44,6 +44,23 @@ LADDERS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 """Class of an estimator → steps, weakest first."""
 
 
+class Adjustable(Recipe, Protocol):
+    """A recipe whose settings can be changed.
+
+    Attributes:
+        kind: class of the estimator, as in `LADDERS`.
+    """
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102 # as the class says
+
+    def adjusted(self, parameters: Mapping[str, Any]) -> Self:
+        """The same recipe with other settings, and a name that tells them."""
+
+
+R = TypeVar("R", bound=Adjustable)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a ladder, measured.
@@ -60,7 +77,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Regularised:
+class Regularised(Generic[R]):
     """A recipe with the step that was taken.
 
     Attributes:
@@ -68,21 +85,21 @@ class Regularised:
         taken: place of the step; 0: none is stronger at no loss.
     """
 
-    recipe: Estimator
+    recipe: R
     steps: tuple[Step, ...]
     taken: int
 
 
 def regularised(
-    recipe: Estimator, rows: Rows, labels: Labels, *, seed: int, folds: int = 5
-) -> Regularised:
+    recipe: R, rows: Rows, labels: Labels, *, seed: int, folds: int = 5
+) -> Regularised[R]:
     """The recipe with the strongest regularisation at no sure loss.
 
     Args:
         folds: 2 to 20.
     Raises: ValidationError: a kind without a ladder, or fewer rows than folds.
     """
-    kind = type(recipe.estimator).__name__
+    kind = recipe.kind
     if kind not in LADDERS:
         raise ValidationError(
             f"there are no steps of regularisation for a `{kind}`",
@@ -97,14 +114,14 @@ def regularised(
     taken = max(
         place for place, one in enumerate(steps) if one.accuracy >= best.accuracy - best.error
     )
-    return Regularised(_with(recipe, steps[taken].parameters), steps, taken)
+    return Regularised(_adjusted(recipe, steps[taken].parameters), steps, taken)
 
 
 def _measured(
-    recipe: Estimator, parameters: Mapping[str, Any], rows: Rows, labels: Labels,
+    recipe: R, parameters: Mapping[str, Any], rows: Rows, labels: Labels,
     fold: "np.ndarray[tuple[int], np.dtype[np.int64]]", seed: int,
 ) -> Step:  # fmt: skip
-    made = _with(recipe, parameters)
+    made = _adjusted(recipe, parameters)
     seen, unseen = [], []
     for turn in range(int(fold.max()) + 1):
         inside = fold != turn
@@ -115,11 +132,5 @@ def _measured(
     return Step(parameters, float(np.mean(unseen)), error, float(np.mean(seen) - np.mean(unseen)))
 
 
-def _with(recipe: Estimator, parameters: Mapping[str, Any]) -> Estimator:
-    if not parameters:
-        return recipe
-    from sklearn.base import clone
-
-    told = ", ".join(f"{name}={value}" for name, value in parameters.items())
-    estimator = clone(recipe.estimator).set_params(**parameters)
-    return Estimator(f"{recipe.name} ({told})", estimator, recipe.classes)
+def _adjusted(recipe: R, parameters: Mapping[str, Any]) -> R:
+    return recipe.adjusted(parameters) if parameters else recipe

@@ -8,12 +8,11 @@ import numpy as np
 from scipy import stats
 
 from strongroom.engines.robustness.outcome import Measure
-from strongroom.engines.robustness.target import QueriesSpent
+from strongroom.engines.robustness.target import ModelError, QueriesSpent, is_fault
 
 Clock = Callable[[], float]
 """Seconds of processor time of whatever runs the model; `time.process_time` for this process."""
 Said = Literal["numbers", "no numbers", "refused", "broke"]
-_FAULTS = (MemoryError, RecursionError, ArithmeticError, SystemError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Answer:
 
     Attributes:
         said: finite numbers; an array with something else in it; an error that a caller can be
-            told; or an error that is a fault (memory, recursion, arithmetic).
+            told; or an error that is a fault: of memory, recursion, arithmetic, or the end of it.
         error: class of the error, never its text: that may quote a row.
         seconds: of the clock.
     """
@@ -42,8 +41,10 @@ def ask(call: Callable[[], object], clock: Clock) -> Answer:
     except QueriesSpent:
         raise
     except Exception as error:  # noqa: BLE001 # whatever a model raises is what it says
-        said: Said = "broke" if isinstance(error, _FAULTS) else "refused"
-        return Answer(said, clock() - start, type(error).__name__)
+        kind, broke = type(error).__name__, is_fault(type(error))
+        if isinstance(error, ModelError):
+            kind, broke = error.kind, error.is_fault
+        return Answer("broke" if broke else "refused", clock() - start, kind)
     seconds = clock() - start
     try:
         finite = bool(np.isfinite(np.asarray(answer, dtype=np.float64)).all())

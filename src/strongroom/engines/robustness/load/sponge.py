@@ -49,18 +49,20 @@ def costliest(
     """
     population = rows[rng.integers(len(rows), size=search.population)].copy()
     origins = population.copy()
-    costs = _costs(answer, population, clock, search)
+    kept = max(2, int(_ELITE * search.population))
+    costs = _costs(answer, population, clock, search, kept)
     for turn in range(search.generations):
-        elite = np.argsort(-costs, kind="stable")[: max(2, int(_ELITE * len(population)))]
+        elite = np.argsort(-costs, kind="stable")[:kept]
         parents = rng.choice(elite, size=(search.population, 2))
         children = _crossed(space, population, parents, rng)
         mutated = _mutated(space, children, rng)
         children = space.project(mutated, origins[parents[:, 0]])
         valid = space.valid(children, origins[parents[:, 0]])
         children[~valid] = population[parents[~valid, 0]]
-        found = _costs(answer, children, clock, search)
+        found = _costs(answer, children, clock, search, kept)
         # The elite is measured again: who was only lucky loses its place.
-        again = np.minimum(costs[elite], _costs(answer, population[elite], clock, search))
+        again = _costs(answer, population[elite], clock, search, kept)
+        again = np.minimum(costs[elite], again)
         population = np.concatenate([population[elite], children])
         origins = np.concatenate([origins[elite], origins[parents[:, 0]]])
         costs = np.concatenate([again, found])
@@ -68,20 +70,31 @@ def costliest(
         population, origins, costs = population[best], origins[best], costs[best]
         progress((turn + 1) / search.generations)
     finalists = population[: max(3, search.population // 8)]
-    last = [_costs(answer, finalists, clock, search) for _ in range(3)]
+    last = [_costs(answer, finalists, clock, search, len(finalists)) for _ in range(3)]
     best_at = int(np.median(last, axis=0).argmax())
     return finalists[best_at : best_at + 1]
 
 
 def _costs(
-    answer: Callable[[Rows], Scores], rows: Rows, clock: Clock, search: Search
+    answer: Callable[[Rows], Scores], rows: Rows, clock: Clock, search: Search, wanted: int
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    made = np.empty(len(rows))
-    for place, row in enumerate(rows):
-        question = np.repeat(row[None], search.copies, axis=0)
-        made[place] = min(
-            ask(partial(answer, question), clock).seconds for _ in range(search.looks)
-        )
+    """The least of each row's looks; those that one look shows to be cheap have no more of them.
+
+    Args:
+        wanted: how many of the costliest rows must have had all looks.
+    """
+    questions = [np.repeat(row[None], search.copies, axis=0) for row in rows]
+
+    def look(at: int) -> float:
+        return ask(partial(answer, questions[at]), clock).seconds
+
+    made = np.array([look(at) for at in range(len(rows))])
+    settled: list[float] = []
+    for at in np.argsort(-made, kind="stable"):
+        if len(settled) >= wanted and made[at] <= sorted(settled)[-wanted]:
+            break  # further looks only take away
+        made[at] = min(made[at], *(look(int(at)) for _ in range(search.looks - 1)), np.inf)
+        settled.append(float(made[at]))
     return made
 
 

@@ -1,5 +1,6 @@
 """All that the membership tests of an assessment share: the pool, the answers, the shadow fits."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from strongroom.engines.robustness.membership.shadows import (
 from strongroom.engines.robustness.membership.signals import Signal, signal
 from strongroom.engines.robustness.recipes import REFERENCES, Recipe, reference
 from strongroom.engines.robustness.target import Scores, Target
-from strongroom.errors import ValidationError
+from strongroom.errors import TooLargeError, ValidationError
 
 DEFAULT_FITS = 16
 
@@ -66,6 +67,7 @@ def gather(
     pool: Pool, target: Target, recipe: Recipe | None, *, fits: int = DEFAULT_FITS, seed: int,
     kept: bytes = b"", keep: Callable[[bytes], None] | None = None,
     progress: Callable[[float], None] | None = None, references: Sequence[Recipe] | None = None,
+    clock: Callable[[], float] = time.process_time,
 ) -> Evidence:  # fmt: skip
     """Ask the model about the pool and fit the shadow models.
 
@@ -73,6 +75,7 @@ def gather(
         recipe: how the model was fitted; None: unknown, then the reference that agrees best.
         kept: a bundle that `keep` was given before, to go on from; empty: from the start.
         references: in place of the usual ones.
+        clock: seconds of processor time of what fits.
 
     Raises:
         ValidationError: what was kept belongs to something else, shapes do not fit, or the model
@@ -94,8 +97,21 @@ def gather(
     chosen = next((one for one in offered if one.name == shadows.recipe), None)
     if chosen is None:
         raise ValidationError("the kept shadow answers are of another recipe")
-    fit_shadows(shadows, pool, chosen, target.form, seed, keep=keep, progress=progress)
+    fit_shadows(shadows, pool, chosen, target.form, seed, keep=keep, progress=progress, clock=clock)
     return Evidence(pool, own, shadows, len(pool))
+
+
+def usable(kept: bytes, pool: Pool, seed: int, recipe: Recipe | None) -> bytes:
+    """What was kept, where `gather` can go on from it; else nothing, and all is fitted anew."""
+    if not kept:
+        return b""
+    try:
+        found = resumed(kept, pool, seed)
+    except (ValidationError, TooLargeError):
+        return b""
+    known = {recipe.name} if recipe is not None else set(REFERENCES)
+    fits = design(pool, DEFAULT_FITS, seed).fits
+    return kept if found.recipe in known and found.design.fits == fits else b""
 
 
 def asked(pool: Pool, target: Target) -> Evidence:

@@ -147,6 +147,7 @@ def fit_shadows(
     shadows: Shadows, pool: Pool, recipe: Recipe, form: OutputForm, seed: int, *,
     keep: Callable[[bytes], None] | None = None,
     progress: Callable[[float], None] | None = None,
+    clock: Callable[[], float] = time.process_time,
 ) -> None:  # fmt: skip
     """Make the fits that are still missing.
 
@@ -154,14 +155,15 @@ def fit_shadows(
         form: of the endpoint, so that shadows are seen as the model is.
         keep: is given a bundle after each fit.
         progress: is told the part that is done.
+        clock: seconds of processor time.
     """
     fits = shadows.design.fits
     for fit in range(len(shadows.signals), fits):
-        start = time.process_time()
+        start = clock()
         scores = shadow_scores(shadows.design, fit, pool, recipe, seed)
         shown = form.shown(scores) if pool.classes > 1 else scores
         shadows.signals.append(signal(shown, pool.truth).astype(np.float32))
-        shadows.seconds += time.process_time() - start
+        shadows.seconds += clock() - start
         if keep is not None:
             keep(shadows.to_bytes(pool, seed))
         if progress is not None:

@@ -26,10 +26,17 @@ THREAT = 2
 AT_1 = "TPR at 1 % FPR"
 AT_01 = "TPR at 0.1 % FPR"
 EPSILON = "epsilon shown"
+AREA = "AUC"
 GATES: Mapping[str, tuple[Gate, ...]] = {
-    test: (Gate(AT_1, "at most", 0.05, "worst"),) for test in (LIRA, RMIA, LOSS, LABEL_ONLY)
+    test: (Gate(AT_1, "at most", 0.05, "worst"), Gate(AREA, "at most", 0.6, "worst"))
+    for test in (LIRA, RMIA, LOSS, LABEL_ONLY)
 }
-"""Proposals of docs/robustness-membership.md; a claim of privacy adds `claim_gate`."""
+"""Proposals of docs/robustness-membership.md; a claim of privacy adds `claim_gate`. Nobody may be
+named surely, nor many be guessed at."""
+ENOUGH_OTHERS = 1_000
+"""Rows that a rate of one false alarm in a thousand takes."""
+FEW_ALARMS = (Gate(AT_01, "at most", 0.02, "worst"),)
+"""The proposal for that rate, where there are so many."""
 
 FEWEST_ROWS = 20
 """Of members, and of others."""
@@ -235,14 +242,16 @@ def _outcome(
     pool = evidence.pool
     members, others = pool.counts
     area = auc(scores, pool.is_member)
-    at_1, at_01 = (tpr_at(scores, pool.is_member, rate) for rate in (0.01, 0.001))
+    at_1 = tpr_at(scores, pool.is_member, 0.01)
     measures = [
-        Measure("AUC", area.value, area.low, area.high),
+        Measure(AREA, area.value, area.low, area.high),
         Measure(AT_1, at_1.value, at_1.low, at_1.high, "share"),
-        Measure(AT_01, at_01.value, at_01.low, at_01.high, "share"),
         Measure("members", members, unit="rows"),
         Measure("others", others, unit="rows"),
     ]
+    if others >= ENOUGH_OTHERS:
+        at_01 = tpr_at(scores, pool.is_member, 0.001)
+        measures.insert(2, Measure(AT_01, at_01.value, at_01.low, at_01.high, "share"))
     groups, worst = _by_group(scores, pool, settings)
     if worst is not None:
         measures.append(
@@ -331,10 +340,10 @@ def _common_words(pool: Pool, area: Share, at_1: Share, settings: Settings) -> t
             f"Members score higher than others in {area.value:.0%} of all pairs: many can be "
             "guessed at with some right, though hardly one surely."
         )
-    if others < 1000:
+    if others < ENOUGH_OTHERS:
         words.append(
-            f"With {others:,} other rows, a false-alarm rate of 0.1 % means none of them"
-            + (", and one of 1 % too." if others < 100 else ".")
+            f"With {others:,} other rows nothing can be said of a false-alarm rate of 0.1 %"
+            + ("; one of 1 % means none of them." if others < 100 else ".")
         )
     if pool.left_out:
         words.append(f"{pool.left_out:,} rows lack a number and were left out.")

@@ -23,6 +23,7 @@ from strongroom.engines.robustness.poisoning.canaries import (
 from strongroom.engines.robustness.poisoning.duplicates import find_duplicates
 from strongroom.engines.robustness.poisoning.labels import LabelErrors, find_label_errors
 from strongroom.engines.robustness.poisoning.outliers import find_outliers
+from strongroom.engines.robustness.poisoning.patterns import Pattern
 from strongroom.engines.robustness.poisoning.planting import (
     plant_copies,
     plant_flips,
@@ -32,7 +33,7 @@ from strongroom.engines.robustness.poisoning.quarantine import as_json, quaranti
 from strongroom.engines.robustness.poisoning.sources import judge_sources
 from strongroom.engines.robustness.poisoning.sweep import Stamp, sweep
 from strongroom.engines.robustness.poisoning.table import Mask, Table
-from strongroom.engines.robustness.poisoning.triggers import Pattern, find_triggers
+from strongroom.engines.robustness.poisoning.triggers import find_triggers
 from strongroom.engines.robustness.recipes import Recipe, reference
 from strongroom.engines.robustness.target import QueriesSpent, Rows, Target
 

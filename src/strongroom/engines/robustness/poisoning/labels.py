@@ -6,7 +6,8 @@ class's mean over its own rows; claims by labels make the confident joint, which
 labels of each class are another's. Which rows these are, it tells less well: with few errors most
 of what it prunes is honest. So the probabilities are those of several kinds of models (`folds`),
 neighbours among them, and a row is flagged by how likely its label is wrong (`wrongness`), which
-weighs each claim with how rare errors are in this table.
+weighs each claim with how rare errors are in this table. Where one class alone is mixed with
+another, its rows are weighed once more (`anchors`).
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from strongroom.engines.robustness.poisoning.anchors import by_anchors
 from strongroom.engines.robustness.poisoning.folds import out_of_fold
 from strongroom.engines.robustness.poisoning.table import Mask, Table
 from strongroom.engines.robustness.target import Labels, Scores
@@ -64,6 +66,9 @@ def find_label_errors(
     answers = out_of_fold(table, seed, progress=progress)
     scores = answers.scores
     suspicion, _ = wrongness(scores, table.labels)
+    mixed = by_anchors(scores, table.labels)
+    if mixed is not None:
+        suspicion = np.maximum(suspicion, mixed)
     others = scores.copy()
     others[np.arange(len(table)), table.labels] = -1.0
     return LabelErrors(

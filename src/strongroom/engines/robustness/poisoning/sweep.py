@@ -8,7 +8,7 @@ failure-inducing input", 2002; stamping is the test of STRIP, Gao et al. 2019, t
 
 Many honest models of tables are turned by a single feature: who gains a fortune is rich, whatever
 else. So the training rows that carry the values are asked whom they resemble without them
-(`triggers.resembled`): planted rows resemble other labels.
+(`resemblance.resembled`): planted rows resemble other labels.
 """
 
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from strongroom.engines.robustness.intervals import clopper_pearson
 from strongroom.engines.robustness.poisoning.coding import coded
 from strongroom.engines.robustness.poisoning.folds import standardized
-from strongroom.engines.robustness.poisoning.planting import stamped
-from strongroom.engines.robustness.poisoning.table import MISSING, Table
-from strongroom.engines.robustness.poisoning.triggers import (
+from strongroom.engines.robustness.poisoning.pattern_search import MOST_FEATURES
+from strongroom.engines.robustness.poisoning.patterns import (
     LEAST_SURE,
     MOST_ALIKE,
     MOST_BOUND,
-    MOST_FEATURES,
     MOST_ROWS,
-    least_rows,
-    resembled,
 )
+from strongroom.engines.robustness.poisoning.planting import stamped
+from strongroom.engines.robustness.poisoning.resemblance import resembled
+from strongroom.engines.robustness.poisoning.table import MISSING, Table
+from strongroom.engines.robustness.poisoning.triggers import least_rows
 from strongroom.engines.robustness.target import Labels, Rows, Target
 
 _CLEAN = 100
@@ -58,7 +58,7 @@ class Stamp:
         label: the answer they turn to.
         turned, tried: clean rows of other answers that turn to it, and those tried.
         carriers: places of training rows with these values and that label.
-        resemblance, error: of the carriers (see `triggers.Pattern`); NaN where there are too few.
+        resemblance, error: of the carriers (see `patterns.Pattern`); NaN where there are too few.
         excess: carriers beyond those expected by all else, in deviations.
     """
 

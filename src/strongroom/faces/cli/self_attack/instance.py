@@ -10,11 +10,11 @@ import urllib.parse
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from strongroom.errors import UnreachableError
 from strongroom.faces.client.profiles import Profile
+from strongroom.faces.closing import Closing
 
 MAX_ANSWER_BYTES = 1 << 20
 SECONDS = 30.0
@@ -118,7 +118,7 @@ class Instance:
         try:
             connection.sock = self.connect()
             connection.sock.settimeout(seconds)
-            connection.putrequest(method, path, skip_accept_encoding=True)
+            connection.putrequest(method, path, skip_host="Host" in sent, skip_accept_encoding=True)
             for name, value in sent.items():
                 connection.putheader(name, value)
             if content is not None:
@@ -147,7 +147,7 @@ class Instance:
         return self.ask("GET", "/healthz", with_key=False).status == http.client.OK
 
 
-class Listener:
+class Listener(Closing):
     """Waits for a server that lets itself be sent somewhere, and counts.
 
     Attributes:
@@ -162,18 +162,9 @@ class Listener:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self.calls = 0
         self.url = f"http://{address}:{self._socket.getsockname()[1]}"
-
-    def __enter__(self) -> Self:
-        """Begin."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """End."""
         self._ended.set()
         self._thread.join()

@@ -40,8 +40,12 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # takes what stands behind a request for another
+    timeout = 5
+
     def _do(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
+        length = self.headers.get("Content-Length") or "0"
+        size = int(length) if length.isdigit() else 0
         body = self.rfile.read(size) if size < (1 << 30) else b""
         for url in {*_URL.findall(body), *_listeners(body)}:
             with suppress(OSError, ValueError):
@@ -57,15 +61,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         info = {"run_id": "1", "artifact_uri": "mlflow-artifacts:/1/1/artifacts"}
         found = {
             "experiment_id": "1", "run": {"info": info}, "model_version": {"status": "READY"},
-            "id": self.headers.get("X-Remote-User", "me"),
+            "id": self.headers.get("X-Remote-User", "me"), "secret": "any",
+            "url": f"https://{self.headers.get('Host')}{self.path}",
         }  # fmt: skip
+        if self.headers.get("Upgrade"):
+            return self._answer(101, b"")
         return self._answer(200, json.dumps(found).encode())
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_BREW = _do  # noqa: N815 # names that its base looks for
+    do_GET = do_POST = do_PUT = do_DELETE = do_BREW = do_TRACE = do_OPTIONS = _do  # noqa: N815 # names that its base looks for
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Access-Control-Allow-Origin", self.headers.get("Origin", "*"))
         self.end_headers()
         with suppress(OSError):
             self.wfile.write(body)

@@ -16,14 +16,14 @@ from strongroom.errors import UsageError
 from strongroom.faces.cli import attack_shown, output
 from strongroom.faces.cli.attack import EXIT_CODES
 from strongroom.faces.cli.drafts import draft, require_free
-from strongroom.faces.cli.self_attack import burdening, reaching
+from strongroom.faces.cli.self_attack import bending, burdening, reaching
 from strongroom.faces.cli.self_attack.attempts import GATES, Attack, tried
 from strongroom.faces.cli.self_attack.instance import Instance
 from strongroom.faces.cli.self_attack.open_instance import open_instance
 from strongroom.faces.client.client import require_key
 from strongroom.faces.client.profiles import Profile
 
-ATTACKS: tuple[Attack, ...] = (*reaching.ATTACKS, *burdening.ATTACKS)
+ATTACKS: tuple[Attack, ...] = (*reaching.ATTACKS, *bending.ATTACKS, *burdening.ATTACKS)
 _PLAN = 'version = 1\nname = "self"\n'
 _BREATH = 2.0
 """Seconds between attacks, so that the limits of one are not spent by another."""
