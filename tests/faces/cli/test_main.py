@@ -6,20 +6,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
+from pydantic import BaseModel, SecretStr
 from tests.faces.notes import NotesServer, identify
 from tests.faces.serving import Switch
 
 from strongroom import errors
 from strongroom.faces.api.app import build
 from strongroom.faces.api.openapi import every_error
-from strongroom.faces.cli import app, main, options, rooms
-from strongroom.faces.cli.derive import is_secret
+from strongroom.faces.cli import app, forms, main, options, rooms
+from strongroom.faces.cli.declaring import SECRET_NAMES, declared_forms, form_of
 from strongroom.faces.client.profiles import Profile
-from strongroom.gate.declaration import DECLARED
+from strongroom.gate.declaration import DECLARED, Command
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -35,8 +37,9 @@ def run(
     passing, port = switch
     passing.app = build(notes.operations, notes.gate, identify, notes.settings)
     monkeypatch.setitem(rooms.ROOMS, "note", rooms.Room("tests.faces.notes", "Notes."))
-    for bound in notes.operations:
-        monkeypatch.setitem(DECLARED, bound.declared.name, bound.declared)
+    noted = [form_of(one.declared) for one in notes.operations if one.declared.command is not None]
+    shown = (*forms.forms(), *noted)
+    monkeypatch.setattr(forms, "forms", lambda: shown)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("STRONGROOM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("STRONGROOM_SERVER", f"http://127.0.0.1:{port}")
@@ -322,17 +325,39 @@ def test_login_keeps_a_key_that_works(
     assert "srk_wrong" not in err
 
 
-def test_no_command_takes_a_secret_as_a_flag() -> None:
-    import importlib
+class GivenSecrets(BaseModel):
+    """A request with secrets of each kind."""
 
-    for room in rooms.ROOMS.values():
-        importlib.import_module(room.module)
-    for declared in DECLARED.values():
-        if declared.command is None:
-            continue
-        for name, info in declared.input.model_fields.items():
-            if is_secret(name, info):
-                assert name not in declared.command.positional
+    name: str
+    token: str
+    sealed: SecretStr
+    maybe: SecretStr | None = None
+
+
+def test_no_command_takes_a_secret_as_a_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = Command("whoami", positional=("name",))
+    whoami = next(one for one in DECLARED.values() if one.name == "whoami")
+    form = form_of(replace(whoami, input=GivenSecrets, command=command))
+    assert [one.is_secret for one in form.fields] == [False, True, True, True]
+    monkeypatch.setattr(forms, "forms", lambda: (form,))
+    flags = {flag for one in _command("whoami").params for flag in one.opts}
+    assert {"--token-file", "--sealed-file", "--maybe-file"} <= flags
+    assert not {"--token", "--sealed", "--maybe"} & flags
+
+
+def test_no_secret_is_an_argument() -> None:
+    for form in forms.forms():
+        assert not {field.name for field in form.fields if field.is_secret} & {*form.positional}
+        flags = {flag for one in _command(form.words).params for flag in one.opts}
+        assert not {f"--{name}" for name in SECRET_NAMES} & flags, form.words
+
+
+def _command(words: str) -> Any:  # noqa: ANN401 # Typer's own types are private
+    first, *rest = words.split()
+    found = rooms.load(first)
+    for word in rest:
+        found = found.commands[word]
+    return found
 
 
 # ---- every room ----
@@ -349,15 +374,30 @@ def test_every_command_belongs_to_a_known_room_and_can_be_built() -> None:
         for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
             if found.ispkg and importlib.util.find_spec(f"{found.name}.operations"):
                 importlib.import_module(f"{found.name}.operations")
-    seen = set()
-    for declared in DECLARED.values():
-        if declared.command is not None:
-            word = declared.command.words.split()[0]
-            assert word in rooms.ROOMS, f"`{declared.command.words}` is in no room of the CLI"
-            assert declared.command.words not in seen
-            seen.add(declared.command.words)
+    declared = sorted(declared_forms(), key=lambda one: one.words)
+    assert len({one.words for one in declared}) == len(declared)
+    for one in declared:
+        assert one.words.split()[0] in rooms.ROOMS, f"`{one.words}` is in no room of the CLI"
+    assert sorted(forms.forms(), key=lambda one: one.words) == declared, (
+        "run: python -m strongroom.faces.cli.declaring"
+    )
     for word in rooms.ROOMS:
         assert rooms.load(word)
+
+
+def test_a_command_of_the_server_imports_nothing_of_the_server() -> None:
+    code = (
+        "import sys\nfrom strongroom.faces.cli import main\n"
+        "sys.argv = ['strongroom', 'data', 'ls', '--server', 'http://127.0.0.1:1']\n"
+        "try:\n    main.run()\nexcept SystemExit as ended:\n    print(ended.code)\n"
+        "print([m for m in sys.modules if m in {'sqlalchemy', 'pyarrow', 'numpy', 'cedarpy'} or "
+        "m.startswith(('strongroom.services', 'strongroom.gate', 'strongroom.vault'))])"
+    )
+    environment = os.environ | {"STRONGROOM_API_KEY": "srk_" + "a" * 40}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.splitlines()[-2:] == ["7", "[]"], done
 
 
 def test_rows_are_given_as_json() -> None:

@@ -3,25 +3,19 @@
 import inspect
 import json
 import sys
-import types
-import typing
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, BinaryIO, Literal, cast
 
 import typer
-from pydantic import BaseModel, SecretBytes, SecretStr
-from pydantic.fields import FieldInfo
 
 from strongroom.errors import UsageError
 from strongroom.faces.cli import options, output
+from strongroom.faces.cli.forms import Field, Form
 from strongroom.faces.client.shapes import Shape
-from strongroom.gate.declaration import Body, Command, Operation, Stream
 
 PREFIX = "/api/v1"
-SECRET_NAMES = frozenset({"password", "passphrase", "secret", "token"})
-_TEXT_MEDIA = ("text/", "application/json", "application/x-ndjson")
 
 _HINTS: dict[str, Callable[[str, Any], str]] = {
     "user.invite": lambda server, invitation: (
@@ -40,45 +34,41 @@ _CONNECTION = {
 }
 
 
-def shape_of(declared: Operation) -> Shape:
+def shape_of(form: Form) -> Shape:
     """How to call the operation over HTTP.
 
     Raises:
         UsageError: it has no route.
     """
-    if declared.route is None:
-        raise UsageError(f"`{declared.name}` cannot be called over HTTP")
-    return Shape(
-        declared.route.method,
-        PREFIX + declared.route.path,
-        declared.body is Body.STREAM,
-        frozenset(declared.input.model_fields),
-    )
+    if not form.path:
+        raise UsageError(f"`{form.operation}` cannot be called over HTTP")
+    names = frozenset(one.name for one in form.fields)
+    return Shape(form.method, PREFIX + form.path, form.sends, names)
 
 
-def command_of(declared: Operation) -> Callable[..., None]:
+def command_of(form: Form) -> Callable[..., None]:
     """A function with the signature that Typer turns into the command."""
-    command = declared.command
-    assert command is not None  # noqa: S101 # callers pass operations with a command
-    fields = declared.input.model_fields
+    fields = {one.name: one for one in form.fields}
     parameters = (
-        [_words_after_workspace(command, fields)]
-        if command.positional[:1] == ("workspace",)
-        else [_argument(name, fields[name]) for name in command.positional]
+        [_words_after_workspace(form, fields)]
+        if form.positional[:1] == ("workspace",)
+        else [_argument(fields[name]) for name in form.positional]
     )
-    if command.body is not None:
+    if form.body is not None:
         parameters.append(_parameter(
             "body_", Annotated[str, typer.Argument(
-                metavar=command.body.upper(), help="File to send, or `-` for stdin.")],
+                metavar=form.body.upper(), help="File to send, or `-` for stdin.")],
         ))  # fmt: skip
-    for name, info in fields.items():
-        if name not in command.positional and name != "workspace":
-            parameters.append(_option(name, info))
+    parameters += [
+        _option(one)
+        for one in form.fields
+        if one.name not in form.positional and one.name != "workspace"
+    ]
     if "workspace" in fields:
         parameters.append(_parameter("workspace_", options.Workspace, None))
-    if command.confirm is not None:
+    if form.confirm is not None:
         parameters.append(_parameter("yes_", options.Yes, False))
-    if declared.output is Stream:
+    if form.streams:
         parameters.append(_parameter("output_", Annotated[
             Path | None,
             typer.Option("--output", "-o", help="File to write; else stdout.", metavar="FILE"),
@@ -86,67 +76,65 @@ def command_of(declared: Operation) -> Callable[..., None]:
     parameters += [_parameter(name, *kind) for name, kind in _CONNECTION.items()]
 
     def run(**given: Any) -> None:  # noqa: ANN401 # each by its own annotation
-        _run(declared, command, given)
+        _run(form, given)
 
-    run.__doc__ = f"{declared.summary}\n\n{declared.description}".strip()
+    run.__doc__ = f"{form.summary}\n\n{form.description}".strip()
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by Typer
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
 
 
-def _run(declared: Operation, command: Command, given: dict[str, Any]) -> None:
+def _run(form: Form, given: dict[str, Any]) -> None:
     as_json = given["json_"]
     if "words_" in given:
-        given |= _named(command, given.pop("words_"), given["workspace_"])
+        given |= _named(form, given.pop("words_"), given["workspace_"])
     fields = {
-        name: _value(name, info, given)
-        for name, info in declared.input.model_fields.items()
-        if name in given or f"{name}_file" in given
+        one.name: _value(one, given)
+        for one in form.fields
+        if one.name in given or f"{one.name}_file" in given
     }
     workspace = given.get("workspace_")
     with options.connect(given["server"], given["profile"], given["ca"], workspace) as client:
-        if "workspace" in declared.input.model_fields and "workspace" not in fields:
+        if "workspace_" in given and "workspace" not in fields:
             fields["workspace"] = client.profile.workspace or None
-        if command.confirm is not None:
-            _confirm(command, fields[command.confirm], yes=given["yes_"])
-        shape = shape_of(declared)
-        if declared.name == "model.pull" and given["output_"] is not None:
+        if form.confirm is not None:
+            _confirm(form, fields[form.confirm], yes=given["yes_"])
+        shape = shape_of(form)
+        if form.operation == "model.pull" and given["output_"] is not None:
             from strongroom.faces.client.pulling import pull_model
 
             with output.progress(given["output_"].name) as shown:
                 pull_model(client, given["output_"], progress=shown, **fields)
-        elif declared.output is Stream:
+        elif form.streams:
             _save(client, shape, given["output_"], fields)
         else:
             source: Path | BinaryIO | None = None
-            if command.body is not None:
+            if form.body is not None:
                 source = _source(given["body_"])
-            with output.progress(command.words) as shown:
+            with output.progress(form.words) as shown:
                 answer = client.call(shape, source, progress=shown, **fields)
             output.data(answer, as_json=as_json)
-            if declared.name in _HINTS:
-                output.words(_HINTS[declared.name](client.profile.server, answer))
+            if form.operation in _HINTS:
+                output.words(_HINTS[form.operation](client.profile.server, answer))
         if client.last_receipt is not None and sys.stderr.isatty():
             output.words(f"recorded as entry {client.last_receipt} of the log")
 
 
-def _named(
-    command: Command, words: str | list[str] | None, workspace: str | None
-) -> dict[str, str]:
+def _named(form: Form, words: str | list[str] | None, workspace: str | None) -> dict[str, str]:
     """What was given as arguments, by field; the workspace may be given by `-w` or not at all.
 
     Raises:
         UsageError: too few or too many words, or two workspaces.
     """
-    names = command.positional
+    names = form.positional
     words = [words] if isinstance(words, str) else words or []
     if len(words) == len(names) - 1:
         names = names[1:]
     if len(words) != len(names):
-        wanted = " ".join(name.upper() for name in command.positional[1:])
+        wanted = " ".join(name.upper() for name in form.positional[1:])
         raise UsageError(
-            f"`{command.words}` takes [WORKSPACE] {wanted}".rstrip(),
-            next_step=f"run strongroom {command.words} --help",
+            f"`{form.words}` takes [WORKSPACE] {wanted}".rstrip(),
+            next_step=f"run strongroom {form.words} --help",
         )
     named = dict(zip(names, words, strict=True))
     if workspace is not None and named.get("workspace", workspace) != workspace:
@@ -157,10 +145,10 @@ def _named(
     return named
 
 
-def _confirm(command: Command, what: object, *, yes: bool) -> None:
+def _confirm(form: Form, what: object, *, yes: bool) -> None:
     if what is None:
         raise UsageError("no workspace is named", next_step="name it, or give --workspace")
-    options.confirm(str(what), yes=yes, doing=f"strongroom {command.words}")
+    options.confirm(str(what), yes=yes, doing=f"strongroom {form.words}")
 
 
 def _source(path: str) -> Path | BinaryIO:
@@ -187,77 +175,47 @@ def _save(client: Any, shape: Shape, to: Path | None, fields: dict[str, Any]) ->
     sys.stdout.buffer.flush()
 
 
-def _value(name: str, info: FieldInfo, given: dict[str, Any]) -> object:
+def _value(field: Field, given: dict[str, Any]) -> object:
     """What the person gave for a field, as JSON."""
-    if is_secret(name, info):
-        return options.secret(name, given[f"{name}_file"])
-    value = given[name]
-    if isinstance(value, Enum):
-        return value.value
+    if field.is_secret:
+        return options.secret(field.name, given[f"{field.name}_file"])
+    value = given[field.name]
     if isinstance(value, list | tuple):
         return [one.value if isinstance(one, Enum) else one for one in value] or None
-    if value is not None and _kind(info)[0] is _Document:
+    if value is not None and field.kind == "document":
         try:
             text = Path(value[1:]).read_text("utf-8") if value.startswith("@") else value
             return cast("object", json.loads(text))
         except (OSError, ValueError):
-            raise UsageError(f"`--{name}` must be JSON, or `@FILE` with JSON") from None
+            raise UsageError(f"`--{field.name}` must be JSON, or `@FILE` with JSON") from None
     return cast("object", value)
 
 
-class _Document:
-    """Stands for fields that are given as JSON text."""
+_TYPES: dict[str, Any] = {
+    "text": str, "whole": int, "number": float, "flag": bool, "document": str,
+}  # fmt: skip
 
 
-def is_secret(name: str, info: FieldInfo) -> bool:
-    """Whether the field is a secret, which no flag may carry: flags show in process lists."""
-    return name in SECRET_NAMES or bool({SecretStr, SecretBytes} & set(_flat(info.annotation)))
+def _type(field: Field) -> Any:  # noqa: ANN401 # a type expression
+    if field.kind != "choice":
+        return _TYPES[field.kind]
+    if field.is_many:  # Typer knows no list of literals
+        return Enum(field.name, [(one, one) for one in field.choices])
+    return Literal[field.choices]
 
 
-def _flat(kind: Any) -> list[Any]:  # noqa: ANN401 # a type expression
-    if get_origin(kind) in {typing.Union, types.UnionType}:
-        return [one for part in get_args(kind) for one in _flat(part)]
-    if get_origin(kind) is Annotated:
-        return _flat(get_args(kind)[0])
-    return [kind]
+def _argument(field: Field) -> inspect.Parameter:
+    argument = typer.Argument(help=field.text or _words(field.name), metavar=field.name.upper())
+    return _parameter(field.name, Annotated[_type(field), argument])
 
 
-def _kind(info: FieldInfo) -> tuple[Any, bool]:
-    """(type that the command line takes, whether several may be given)."""
-    kinds = [kind for kind in _flat(info.annotation) if kind is not type(None)]
-    if len(kinds) != 1:
-        return (str, False) if str in kinds else (_Document, False)
-    kind = kinds[0]
-    if get_origin(kind) in {list, tuple, set, frozenset}:
-        inner = _flat(get_args(kind)[0])
-        each = _scalar(inner[0]) if len(inner) == 1 else _Document
-        return (_Document, False) if each is _Document else (each, True)
-    return _scalar(kind), False
-
-
-def _scalar(kind: Any) -> Any:  # noqa: ANN401 # a type expression
-    if kind in {bool, int, float, str} or get_origin(kind) is Literal:
-        return kind
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind
-    if isinstance(kind, type) and issubclass(kind, BaseModel | dict):
-        return _Document
-    return _Document if get_origin(kind) in {dict, list, tuple} else str
-
-
-def _argument(name: str, info: FieldInfo) -> inspect.Parameter:
-    kind, _ = _kind(info)
-    argument = typer.Argument(help=info.description or _words(name), metavar=name.upper())
-    return _parameter(name, Annotated[str if kind is _Document else kind, argument])
-
-
-def _words_after_workspace(command: Command, fields: dict[str, FieldInfo]) -> inspect.Parameter:
+def _words_after_workspace(form: Form, fields: dict[str, Field]) -> inspect.Parameter:
     """The arguments of a command whose first may be left out, in one."""
-    rest = command.positional[1:]
+    rest = form.positional[1:]
     if not rest:
         only = typer.Argument(metavar="WORKSPACE", help="Else that of --workspace or the profile.")
         return _parameter("words_", Annotated[str | None, only], None)
-    told = [f"{name.upper()}: {fields[name].description or _words(name)}." for name in rest]
+    told = [f"{name.upper()}: {fields[name].text or _words(name)}." for name in rest]
     argument = typer.Argument(
         metavar=" ".join(["[WORKSPACE]", *(name.upper() for name in rest)]),
         help=" ".join(["The workspace; else that of --workspace or the profile.", *told]),
@@ -266,23 +224,23 @@ def _words_after_workspace(command: Command, fields: dict[str, FieldInfo]) -> in
     return _parameter("words_", Annotated[list[str] | None, argument], None)
 
 
-def _option(name: str, info: FieldInfo) -> inspect.Parameter:
+def _option(field: Field) -> inspect.Parameter:
+    name, text = field.name, field.text or _words(field.name)
     flag = f"--{name.replace('_', '-')}"
-    text = info.description or _words(name)
-    if is_secret(name, info):
+    if field.is_secret:
         option = typer.Option(f"{flag}-file", help=f"File with the {_words(name)}, or `-`.")
         return _parameter(f"{name}_file", Annotated[str | None, option], None)
-    kind, many = _kind(info)
-    if kind is _Document:
-        kind, text = str, f"{text} (JSON, or @FILE)"
-    if many:
+    kind = _type(field)
+    if field.kind == "document":
+        text = f"{text} (JSON, or @FILE)"
+    if field.is_many:
         option = typer.Option(flag, help=f"{text} (may be given several times)")
         return _parameter(name, Annotated[list[kind] | None, option], None)  # type: ignore[valid-type] # a type found at run time
-    if kind is bool:
+    if field.kind == "flag":
         option = typer.Option(f"{flag}/--no-{name.replace('_', '-')}", help=text)
     else:
         option = typer.Option(flag, help=text)
-    if info.is_required():
+    if field.is_required:
         return _parameter(name, Annotated[kind, option])
     # Not given means not sent: the server's default holds, and help shows it in words.
     return _parameter(name, Annotated[kind | None, option], None)

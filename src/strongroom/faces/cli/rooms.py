@@ -1,4 +1,4 @@
-"""Which room a command's first word belongs to, so that only that room is imported."""
+"""Which room a command's first word belongs to; only what is written by hand is imported."""
 
 import importlib
 from dataclasses import dataclass
@@ -84,19 +84,17 @@ class RoomGroup(typer.core.TyperGroup):
 
 def load(word: str) -> Any:  # noqa: ANN401 # Typer's command type is private
     """The command or group for a word, derived from the declarations of its room."""
+    from strongroom.faces.cli import forms
     from strongroom.faces.cli.derive import command_of
-    from strongroom.gate.declaration import DECLARED
 
-    for module in (ROOMS[word].module, *ROOMS[word].further):
-        importlib.import_module(module)
     app = typer.Typer(
         help=ROOMS[word].help, no_args_is_help=True, rich_markup_mode=None, add_completion=False
     )
     groups: dict[tuple[str, ...], typer.Typer] = {(): app}
     single = False
-    for declared in DECLARED.values():
-        words = declared.command.words.split() if declared.command else []
-        if not words or words[0] != word:
+    for form in forms.forms():
+        words = form.words.split()
+        if words[0] != word:
             continue
         single = len(words) == 1
         for depth in range(1, len(words) - 1):
@@ -105,8 +103,8 @@ def load(word: str) -> Any:  # noqa: ANN401 # Typer's command type is private
                 groups[path] = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
                 groups[path[:-1]].add_typer(groups[path], name=path[-1])
         home = groups[tuple(words[1:-1])]
-        run = command_of(declared)
-        home.command(words[-1], short_help=declared.summary)(run)
+        run = command_of(form)
+        home.command(words[-1], short_help=form.summary)(run)
         if words[-1] in SAME:
             home.command(SAME[words[-1]], hidden=True)(run)
     for second, module in ROOMS[word].written:
