@@ -102,6 +102,9 @@ def test_a_model_is_attacked_under_a_plan_that_was_drafted(
     ("arguments", "code", "words"),
     [
         ((), 2, "give the model"),
+        (("--held-out", "others.csv"), 2, "give the model"),
+        (("--data", "trained.csv"), 1, "what is predicted"),
+        (("--data", "trained.csv", "--label", "sick"), 1, "no column `sick`"),
         (("http://127.0.0.1:1/score", *ROWS), 7, "ConnectError"),
         (("tree.joblib", *ROWS, "--sign", "key.pem"), 2, "-o report.json"),
         (("tree.joblib", *ROWS, "--sign", "key.pem", "-o", "r.json"), 1, "key.pem"),
@@ -411,6 +414,51 @@ def test_a_regression_is_attacked_with_a_tolerance(offline: Offline, tmp_path: P
     assert values["evaded"] == 1.0
     # Both ranges together: 72 years and 3 times 7 doses; 7.2 is 0.0774 of them, whole doses more.
     assert 0.07 < values["median distance"] < 0.15
+
+
+def test_rows_are_searched_before_there_is_a_model(offline: Offline, tmp_path: Path) -> None:
+    rows = people(300, 3)
+    wrong = [7, 90, 201]
+    rows["age"] = np.random.default_rng(5).normal(54, 14, len(rows))
+    rows["dose"] = np.random.default_rng(6).normal(5, 2, len(rows))
+    rows["ill"] = (rows["age"] > 54).astype(int)
+    rows.loc[wrong, "ill"] = 1 - rows.loc[wrong, "ill"]
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    code, out, err = offline(
+        "attack", "--data", "new.csv", "--label", "ill", "--leave-out", "id", "--json",
+        "--quarantine", "q.csv",
+    )  # fmt: skip
+    assert "there is no model" in err + out
+    found = json.loads(out)
+    assert (code, found["verdict"], found["model"]) == (0, "passed", "rows of new.csv")
+    assert found["inputs"]["model"] == {}
+    alone = [one.id for one in all_tests() if not one.needs_model]
+    assert [one["test"] for one in found["tests"]] == alone
+    assert {one.partition(".")[0] for one in alone} == {"poisoning"}
+    listed = pd.read_csv(tmp_path / "q.csv")
+    likely = listed.loc[listed["reasons"].str.contains("label contradicted"), "row"]
+    assert {one + 1 for one in wrong} <= set(likely)
+    # What asks a model says that there is none.
+    code, out, _ = offline(
+        "attack", "--data", "new.csv", "--label", "ill", *LOSS, "--json"
+    )  # fmt: skip
+    assert code == 1
+    assert json.loads(out)["tests"][0]["outcome"]["reason"] == "there is no model yet"
+
+
+def test_numbers_are_searched_before_there_is_a_model(offline: Offline, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    rows = pd.DataFrame({"age": rng.uniform(18, 90, 250), "dose": rng.uniform(0, 9, 250)})
+    rows["cost"] = 3 * rows["age"] + 20 * rows["dose"] + rng.normal(0, 3, 250)
+    rows.loc[[4, 200], "cost"] += 400
+    rows.to_csv(tmp_path / "costs.csv", index=False)
+    code, out, _ = offline(
+        "attack", "--data", "costs.csv", "--label", "cost", "--test", "poisoning.labels", "--json"
+    )
+    assert code == 0
+    outcome = json.loads(out)["tests"][0]["outcome"]
+    assert outcome["canary"]["was_found"] is True
+    assert {5, 201} <= {one["row"] for one in outcome["listed"]["quarantine"]}
 
 
 def test_a_server_is_heard_as_it_speaks(tmp_path: Path) -> None:

@@ -616,6 +616,20 @@ def test_no_way_leads_around_the_guard(site: Site, way: str) -> None:
     assert site.last_event().details["flagged"] == 1
 
 
+def test_an_endpoint_that_lacks_the_guard_to_refuse_by_is_not_ready(site: Site) -> None:
+    live = site.runners.get("clinic", "guarded")
+    assert live is not None
+    policy, loaded = live.guarding.policy, live.guarding.loaded
+    ways = ("v2/health/ready", "v2/models/guarded/ready")
+    assert [site.call(f"guarded/{way}").status_code for way in ways] == [200, 200]
+    live.guarding.equip(policy, None, "changed")
+    try:
+        assert site.call("guarded/score", {"rows": [X[20].tolist()]}).status_code == 503
+        assert [site.call(f"guarded/{way}").status_code for way in ways] == [503, 503]
+    finally:
+        live.guarding.equip(policy, loaded)
+
+
 def test_what_a_guard_counts_is_shown_without_people(site: Site) -> None:
     registry = CollectorRegistry()
     registry.register(GuardCounters(site.guards.tallies))

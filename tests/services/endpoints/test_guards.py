@@ -122,7 +122,18 @@ def test_by_default_odd_rows_are_answered_and_on_the_record(room: GuardedRoom) -
     assert not {str(value) for value in ODD} & {str(one) for one in event.details.values()}
     room.invoke(X[:1].tolist())
     assert "flagged" not in room.house.events()[-1].details
-    assert room.standing().flagged == 1
+    assert room.of_guard("guard").flagged == 1
+
+
+def test_what_whoever_sees_the_endpoint_is_shown_is_the_same_after_an_odd_row(
+    room: GuardedRoom,
+) -> None:
+    room.deploy()  # observes
+    before = room.standing()
+    room.invoke([ODD])
+    assert room.of_guard("guard").flagged == 1
+    room.guards.tally(HERE).refused += 1
+    assert room.standing() == before  # else who asks and looks learns of each row
 
 
 def test_who_refuses_keeps_back_odd_rows_and_says_nothing_of_why(room: GuardedRoom) -> None:
@@ -146,14 +157,14 @@ def test_who_refuses_keeps_back_odd_rows_and_says_nothing_of_why(room: GuardedRo
     event = room.house.events()[-1]
     assert event.outcome.value == "refused"
     assert event.reason.startswith("refused.guard")
-    assert room.standing().refused >= 2
+    assert room.of_guard("guard").refused >= 2
 
 
 def test_an_endpoint_that_is_off_looks_at_nothing(room: GuardedRoom) -> None:
     room.deploy(guard="off")
     assert not room.standing().is_guarded
     assert not room.attack()
-    assert room.standing().flagged == 0
+    assert room.of_guard("guard").flagged == 0
     assert room.guards.callers.of(HERE) == {}
 
 
@@ -414,6 +425,9 @@ def test_with_a_broken_guard_who_refuses_answers_nothing_and_who_observes_says_s
     assert not standing.is_guarded
     with pytest.raises(TamperedError, match="cannot be used"):
         room.deploy()
+    with pytest.raises(StateError, match="cannot be used") as refused:
+        room.set(mode="refuse")
+    assert "fit-guard" in refused.value.next_step
     room.look()
     found = [one for one in room.written() if one.operation == "endpoint.guard_unusable"]
     assert [one.details["mode"] for one in found] == [mode]  # once, however often it is seen
@@ -421,13 +435,16 @@ def test_with_a_broken_guard_who_refuses_answers_nothing_and_who_observes_says_s
 
 def test_a_guard_that_is_taken_away_leaves_who_refuses_without_answers(room: GuardedRoom) -> None:
     room.deploy(guard="refuse")
+    assert room("show", EndpointReference(**PLACE)).is_ready
     room.shelf.guards.clear()
     room.look()
     with pytest.raises(UnavailableError, match="guard"):
         room.invoke(X[:1].tolist())
+    assert not room("show", EndpointReference(**PLACE)).is_ready
     room.put_guard()
     room.look()
     assert len(room.invoke(X[:1].tolist()).predictions) == 1
+    assert room("show", EndpointReference(**PLACE)).is_ready
 
 
 def test_another_guard_takes_its_place_while_the_endpoint_answers(room: GuardedRoom) -> None:

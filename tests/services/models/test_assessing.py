@@ -1,11 +1,13 @@
 """Assessments through the gate: plan first, rows in the sandbox, verdict signed, rules met."""
 
+import io
 import json
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
+import pyarrow.csv
 import pytest
 from sqlalchemy import delete, select
 from tests.engines.privacy.dp.training.people import people
@@ -198,6 +200,16 @@ def test_what_is_not_there_is_named(
 ) -> None:
     with pytest.raises(error):
         room.assess(**fields)
+
+
+def test_rows_that_the_model_was_trained_on_are_no_held_out_rows(room: AssessingRoom) -> None:
+    with pytest.raises(ValidationError, match="are the training rows"):
+        room.assess(held_out="patients")
+    content = io.BytesIO()
+    pyarrow.csv.write_csv(people(400, 1), content)  # `patients`, under another name
+    room.data.add(content.getvalue(), name="renamed", subject_column="person")
+    with pytest.raises(ValidationError, match="are the training rows"):
+        room.assess(held_out="renamed")
 
 
 def test_who_may_not_is_refused(room: AssessingRoom) -> None:

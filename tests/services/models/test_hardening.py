@@ -240,13 +240,14 @@ def test_who_may_not_register_or_train_is_refused(
         ({"version": 9}, NotFoundError, "no version 9"),
         ({"dataset": "nobodys"}, NotFoundError, "nobodys"),
         ({"dataset_version": 9}, NotFoundError, "9"),
+        ({"held_out": "patients"}, ValidationError, "are the training rows"),
         ({"kind": "weather"}, ValidationError, "no plan"),
         ({"into": "rich"}, ConflictError, "registered by a client"),
         ({"into": "a/b"}, ValidationError, "no slash"),
         ({"way": "rounding"}, ValueError, "way"),
         ({"radius": 11}, ValueError, "radius"),
     ],
-    ids=["version", "dataset", "its version", "kind", "into", "name", "way", "radius"],
+    ids=["version", "dataset", "its version", "held out", "kind", "into", "name", "way", "radius"],
 )
 def test_what_cannot_be_is_said(
     room: AssessingRoom, fields: dict[str, Any], error: type[Exception], words: str

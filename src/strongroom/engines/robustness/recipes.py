@@ -55,6 +55,10 @@ class Estimator:
         """The class of the estimator."""
         return type(self.estimator).__name__
 
+    def setting(self, name: str) -> Any:  # noqa: ANN401 # each its own
+        """What the estimator is told, None for nothing."""
+        return self.estimator.get_params().get(name)
+
     def adjusted(self, parameters: Mapping[str, Any]) -> "Estimator":
         """A recipe with other settings, and a name that tells them."""
         from sklearn.base import clone

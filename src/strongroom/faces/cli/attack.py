@@ -91,6 +91,9 @@ class AttackOptions:
 def run_attack(model: str, options: AttackOptions) -> int:
     """Assess, show, and give the exit code."""
     _require_outputs(model, options)
+    if not model and options.plan is None and not options.tests:
+        alone = tuple(one.id for one in tests() if not one.needs_model)
+        options = replace(options, tests=alone)
     plan = plan_of(options)
     running.chosen_tests(plan, tests())
     if options.draft_plan is not None:
@@ -135,9 +138,8 @@ def _inputs(model: str, options: AttackOptions) -> Inputs:
         "strongroom": version("strongroom"), "epsilon": options.epsilon,
     }  # fmt: skip
     settings |= {"rows_each": options.address.rows_each} if is_address else {}
-    return inputs_of(
-        None if is_address else Path(model), model if is_address else "", rows, settings
-    )
+    on_disk = Path(model) if model and not is_address else None
+    return inputs_of(on_disk, model if is_address else "", rows, settings)
 
 
 def _write_reports(
@@ -147,13 +149,13 @@ def _write_reports(
     now = datetime.now(UTC)
     made = f"Made by strongroom {version('strongroom')} at {now:%Y-%m-%d %H:%M} UTC."
     shown = {
-        **document.report_json(report), "model": _name(model), "made": made,
+        **document.report_json(report), "model": _name(model, options), "made": made,
         "inputs": inputs.fields(),
     }  # fmt: skip
     content = json.dumps(shown, indent=1, ensure_ascii=False).encode()
     page = None
     if options.html is not None:
-        page = report_page(report, model=_name(model), made=made).encode()
+        page = report_page(report, model=_name(model, options), made=made).encode()
     if key is not None and options.report is not None:
         text = None if page is None else page.decode()
         done = signed(key, report, inputs, content, text, now)
@@ -217,7 +219,7 @@ def _require_outputs(model: str, options: AttackOptions) -> None:
         if to is not None:
             require_free(to, force=options.force)
     read = [Path(one) for one in (options.data, options.held_out) if one and one != "-"]
-    places = [] if _is_address(model) else [Path(model)]
+    places = [Path(model)] if model and not _is_address(model) else []
     require_apart(
         (
             options.report, signature, options.html, options.quarantine, options.draft_plan,
@@ -235,7 +237,9 @@ def _is_address(model: str) -> bool:
     return model.startswith(("https://", "http://"))
 
 
-def _name(model: str) -> str:
+def _name(model: str, options: AttackOptions) -> str:
+    if not model:
+        return f"rows of {Path(options.data).name}"
     return model if _is_address(model) else Path(model).resolve().name
 
 
@@ -245,6 +249,9 @@ def _subject(
     options: AttackOptions,
 ) -> Iterator[Subject]:  # fmt: skip
     """The model with its rows, as long as it is needed."""
+    if not model:
+        yield subject_of(plan, trained, held_out, None)
+        return
     if _is_address(model):
         with Asked(model, options.address) as asked:
             subject = subject_of(plan, trained, held_out, asked.predict, epsilon=options.epsilon)

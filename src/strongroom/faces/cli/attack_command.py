@@ -32,7 +32,8 @@ def attack(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A model's file or folder, or the https address of one that answers.",
+            help="A model's file or folder, or the https address of one that answers; none yet: "
+            "--data alone is searched for poison.",
         ),
     ] = "",
     data: Annotated[
@@ -222,6 +223,7 @@ def attack(
     strongroom attack model/ --data train.csv --held-out test.csv --label outcome --html report.html
     strongroom attack model/ --label outcome --draft-plan plan.toml
     strongroom attack model/ --data train.csv --held-out test.csv --plan plan.toml
+    strongroom attack --data train.csv --label outcome --quarantine q.csv     # before training
     strongroom attack net.onnx --held-out digits.npz --image-shape 8x8 --image-range 0:16
     strongroom attack https://host/endpoints/clinic/risk/score --held-out test.csv --label outcome
 
@@ -247,8 +249,11 @@ def attack(
                 SelfOptions(found, other_workspace, tests, report, html, force, as_json)
             )
         )
-    if not model:
-        raise UsageError("give the model to attack, or --self for a running server")
+    if not (model or data or draft_plan):
+        raise UsageError(
+            "give the model to attack, --data FILE for rows before there is one, or --self for a "
+            "running server"
+        )
     from strongroom.faces.cli.attack import AttackOptions, run_attack
     from strongroom.faces.cli.attack_address import Address
     from strongroom.faces.cli.attack_rows import EvasionOptions

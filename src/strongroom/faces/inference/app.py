@@ -306,7 +306,7 @@ class InferenceApp:
         if rest == ("v2", "health", "live"):
             status, body = 200, b'{"live":true}'
         elif rest == ("v2", "health", "ready"):
-            status, body = answers.ready(is_ready=live is not None)
+            status, body = answers.ready(is_ready=live is not None and live.is_ready)
         elif rest == ("v2",):
             status, body = 200, answers.server_metadata()
         else:
@@ -315,7 +315,7 @@ class InferenceApp:
             if live is None and not wants_ready:
                 raise self._absent(call)
             if wants_ready:
-                status, body = answers.ready(is_ready=live is not None)
+                status, body = answers.ready(is_ready=live is not None and live.is_ready)
             else:
                 assert live is not None  # noqa: S101 # for mypy: checked above
                 status, body = 200, answers.model_metadata(live)

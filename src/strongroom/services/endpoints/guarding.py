@@ -105,6 +105,11 @@ class Guarding:
         """Whether rows are looked at, which takes a while."""
         return self.loaded is not None and self.policy.mode != "off"
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether questions can be answered: who refuses by a guard has one."""
+        return self.policy.mode != "refuse" or self.loaded is not None
+
     def equip(self, policy: GuardPolicy, loaded: Loaded | None, fault: str = "") -> None:
         """From now on work by this policy, with this guard."""
         before = self.loaded
@@ -117,7 +122,7 @@ class Guarding:
 
         Raises: UnavailableError: the endpoint refuses by its guard, and there is none to be used.
         """
-        if self.policy.mode == "refuse" and self.loaded is None:
+        if not self.is_usable:
             raise UnavailableError(
                 "the guard of this endpoint cannot be used for now",
                 next_step="see `strongroom endpoint guard` for the reason",

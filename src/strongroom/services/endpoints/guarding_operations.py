@@ -162,6 +162,8 @@ class GuardingOperations:
             model=live.servable.model,
             version=live.servable.version,
             standing=self._guards.standing(live),
+            flagged=sum(guarding.tally.flags.values()),
+            refused=guarding.tally.refused,
             mode=policy.mode,
             shows=policy.shows,
             top=policy.top,
@@ -221,7 +223,10 @@ def _require_possible(
 ) -> None:
     if policy.mode == "refuse":
         if fault:
-            raise StateError(f"the guard cannot be used: {fault}")
+            raise StateError(
+                f"the guard cannot be used: {fault}",
+                next_step="fit one anew with `strongroom model fit-guard`, or let it observe",
+            )
         require_refusable(loaded, servable)
     if loaded is not None:
         require_rate(loaded, policy.rate)

@@ -101,6 +101,7 @@ class GuardShown(_Answer):
     """How an endpoint is guarded, and what its guard has seen.
 
     Attributes:
+        flagged, refused: rows and requests, since the server was started.
         rows, streams: None where there is no guard, or it cannot tell honest streams.
         callers: those with the latest alarms first, then those with most flagged rows.
     """
@@ -109,6 +110,8 @@ class GuardShown(_Answer):
     model: str
     version: int
     standing: GuardStanding
+    flagged: int
+    refused: int
     mode: GuardMode
     shows: Literal["probabilities", "labels"]
     top: int | None

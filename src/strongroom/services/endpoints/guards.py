@@ -131,12 +131,11 @@ class EndpointGuards:
 
     def standing(self, live: Live) -> GuardStanding:
         """How what answers is guarded, for whoever may see the endpoint."""
-        guarding, tally = live.guarding, live.guarding.tally
+        guarding = live.guarding
         watched = self.callers.of((live.workspace, live.endpoint)).values()
         return GuardStanding(
             mode=guarding.policy.mode, is_guarded=guarding.is_looking, fault=guarding.fault,
             alarms=sum(self.callers.in_force(one) for one in watched),
-            flagged=sum(tally.flags.values()), refused=tally.refused,
         )  # fmt: skip
 
     def refresh(self, session: Session, live: Live) -> None:

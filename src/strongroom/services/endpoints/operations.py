@@ -331,7 +331,7 @@ class EndpointOperations:
             decimals=row.decimals,
             ranges={name: Range(low=low, high=high) for name, (low, high) in row.ranges.items()},
             live=None if deployed is None else _deployment(deployed),
-            is_ready=live is not None,
+            is_ready=live is not None and live.is_ready,
             fault=self._runners.fault(row.workspace, row.name),
             guard=None if live is None else self._guards.standing(live),
         )

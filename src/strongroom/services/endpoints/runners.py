@@ -283,6 +283,11 @@ class Live:
     guarding: Guarding
 
     @property
+    def is_ready(self) -> bool:
+        """Whether questions can be answered."""
+        return self.guarding.is_usable
+
+    @property
     def shows_probabilities(self) -> bool:
         """Whether they leave the endpoint at all."""
         return self.guarding.policy.shows == "probabilities"

@@ -96,21 +96,21 @@ class Deployment(_Answer):
 
 
 class GuardStanding(_Answer):
-    """How an endpoint is guarded.
+    """How an endpoint is guarded, for whoever may see the endpoint.
+
+    No count of rows is among it: a caller could ask one row, look again, and so learn of each what
+    the guard thinks of it, even where the guard may only observe.
 
     Attributes:
         is_guarded: rows are looked at.
         fault: why not, where they should be.
         alarms: callers with an alarm that is in force.
-        flagged, refused: rows and requests, since the server was started.
     """
 
     mode: GuardMode
     is_guarded: bool
     fault: str
     alarms: int
-    flagged: int
-    refused: int
 
 
 class Endpoint(_Answer):

@@ -1,10 +1,11 @@
 """A model and the rows it is assessed on, brought together as a subject."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from strongroom.engines.robustness.assessment.plan import Plan
 from strongroom.engines.robustness.assessment.subject import Sample, Subject
@@ -16,7 +17,7 @@ from strongroom.engines.robustness.assessment.table import (
 )
 from strongroom.engines.robustness.recipes import Recipe
 from strongroom.engines.robustness.space import Space
-from strongroom.engines.robustness.target import Predict, Target
+from strongroom.engines.robustness.target import Predict, Rows, Scores, Target
 from strongroom.errors import ValidationError
 from strongroom.services.models.model_inside import Inside
 from strongroom.services.models.replicated import replicated
@@ -26,11 +27,20 @@ Answers = Callable[[Space, Sequence[str]], Predict]
 """How a model answers points of a space with these classes, none of them for a regression."""
 
 
+def same_rows() -> ValidationError:
+    """For whoever gives the training rows as held-out rows: then no gate could fail."""
+    return ValidationError(
+        "the held-out rows are the training rows: the model has seen all of them, and no test of "
+        "membership or accuracy could fail",
+        next_step="name rows that the model was not trained on",
+    )
+
+
 def subject_of(
     plan: Plan,
     trained: pa.Table | None,
     held_out: pa.Table | None,
-    model: AssessedModel | Answers,
+    model: AssessedModel | Answers | None,
     *,
     epsilon: float | None = None,
     delta: float = 0.0,
@@ -40,7 +50,8 @@ def subject_of(
     Args:
         trained: rows that the model was trained on; None for unknown.
         held_out: rows that it never saw; None: there are none. One of both is needed.
-        model: one that says what it is, or only how it answers.
+        model: one that says what it is, or only how it answers; None: there is none yet, and rows
+            whose label has fractions are those of a regression.
         epsilon, delta: of the differential privacy that it claims.
     Raises: ValidationError: rows and model do not fit, or the plan names what there is not.
     """
@@ -54,8 +65,11 @@ def subject_of(
             "that could be some",
             next_step="name the label in the plan, and the columns that are left out",
         )
+    if trained is not None and held_out is not None and trained.equals(held_out):
+        raise same_rows()
     space = space_of(tables, features, plan)
-    classes = () if about and about.is_regression else _classes(tables, roles.label, about)
+    is_regression = about.is_regression if about else model is None and _has_fractions(tables, plan)
+    classes = () if is_regression else _classes(tables, roles.label, about)
     count = len(classes) or 1
     predict: Predict
     recipe: Recipe | None = None
@@ -66,8 +80,8 @@ def subject_of(
         clock = model.cpu_seconds
         inside = model.inside(space)
     else:
-        predict = model(space, classes)
-    remarks: list[str] = []
+        predict = _nobody if model is None else model(space, classes)
+    remarks = ["there is no model: only rows were looked at"] if model is None else []
     samples: list[Sample | None] = []
     every_row = None
     if trained is not None:
@@ -79,6 +93,7 @@ def subject_of(
         sample, told = sample_of(table, space, features, roles, classes)
         samples.append(sample)
         remarks += told
+    remarks += _seen_before(every_row, samples[1])
     form = plan.answers
     if about and classes and not about.has_probabilities:
         form = replace(form, shows="labels")
@@ -97,8 +112,44 @@ def subject_of(
         Target(answers, classes=count, form=form), space, tuple(classes), samples[0], samples[1],
         predict, every_row, recipe=recipe, exact=inside.exact, gradient=inside.gradient,
         clock=clock, limits=plan.limits, epsilon=epsilon, delta=delta,
-        remarks=tuple(dict.fromkeys(remarks)),
+        remarks=tuple(dict.fromkeys(remarks)), has_model=model is not None,
     )  # fmt: skip
+
+
+def _seen_before(trained: Sample | None, held_out: Sample | None) -> list[str]:
+    """What to say of held-out rows that stand among the training rows, label and all."""
+    if trained is None or held_out is None:
+        return []
+    unseen = set(_in_bytes(held_out))
+    seen = unseen.intersection(_in_bytes(trained))
+    count = sum(one in seen for one in _in_bytes(held_out))
+    if not count:
+        return []
+    said = (
+        f"{count:,} of {len(held_out):,} held-out rows stand among the training rows, too: there "
+        "accuracy looks better than it is, and membership harder to tell"
+    )
+    return [said]
+
+
+def _in_bytes(sample: Sample) -> Iterator[bytes]:
+    labels = sample.labels if len(sample.labels) else sample.numbers
+    return (row.tobytes() + label.tobytes() for row, label in zip(sample.rows, labels, strict=True))
+
+
+def _nobody(_rows: Rows) -> Scores:
+    raise ValidationError("there is no model to ask")
+
+
+def _has_fractions(tables: Sequence[pa.Table], plan: Plan) -> bool:
+    """Whether the label is a number that is not always whole."""
+    found = [
+        one.column(plan.columns.label) for one in tables if plan.columns.label in one.column_names
+    ]
+    return any(
+        pa.types.is_floating(one.type) and bool(pc.any(pc.not_equal(pc.floor(one), one)).as_py())
+        for one in found
+    )
 
 
 def _classes(tables: Sequence[pa.Table], label: str, about: About | None) -> tuple[str, ...]:
@@ -107,7 +158,12 @@ def _classes(tables: Sequence[pa.Table], label: str, about: About | None) -> tup
         return about.classes
     if not label:
         raise ValidationError(
-            "the model does not name its classes",
-            next_step="say which column holds them: --label, or `label` in the plan",
+            "nobody says what is predicted, and of which classes",
+            next_step="say which column holds it: --label, or `label` in the plan",
+        )
+    if missing := [one for one in tables if label not in one.column_names]:
+        raise ValidationError(
+            f"the rows have no column `{label[:100]}`",
+            next_step=f"the columns are {', '.join(missing[0].column_names[:20])}",
         )
     return classes_of(tables, label)

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,8 +29,9 @@ from strongroom.gate.declaration import (
 from strongroom.gate.operation import Call
 from strongroom.gate.undecided import Recorder
 from strongroom.services.data.bodies import text_of
-from strongroom.services.data.catalog import Catalog
+from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.jobs.queue import Jobs
+from strongroom.services.models.assessed import same_rows
 from strongroom.services.models.assessing import JOB_KIND, WISH_KIND, Assessor, Wish
 from strongroom.services.models.assessing_types import (
     HARDENING,
@@ -171,6 +172,7 @@ class AssessingOperations:
                 place: self._catalog.find(session, request.workspace, name, version)
                 for place, (name, version) in tables.items()
             }
+            require_unseen(held)
             plan = self._plans.of(session, request.workspace, request.kind).plan
         wish = Wish(
             plan.text, {place: (one.dataset.id, one.row.version) for place, one in held.items()}
@@ -315,6 +317,17 @@ class AssessingOperations:
             return False
         of_kind = [one for one in signed if one.kind == row.kind and one.plan == plan]
         return bool(of_kind) and of_kind[-1].id == row.id
+
+
+def require_unseen(held: Mapping[str, Held]) -> None:
+    """Return unless the held-out rows are the very rows trained on, under whatever name.
+
+    Args:
+        held: `trained`, and perhaps `held_out` → dataset.
+    Raises: ValidationError.
+    """
+    if "held_out" in held and held["held_out"].record.digest == held["trained"].record.digest:
+        raise same_rows()
 
 
 def _report(found: dict[str, Any]) -> Report:

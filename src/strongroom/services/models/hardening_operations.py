@@ -38,7 +38,7 @@ from strongroom.services.data.bodies import text_of
 from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.models.assessing import WISH_KIND, Assessor
-from strongroom.services.models.assessing_operations import MAX_UNDER_WAY
+from strongroom.services.models.assessing_operations import MAX_UNDER_WAY, require_unseen
 from strongroom.services.models.assessing_types import HARDENING, AssessmentState
 from strongroom.services.models.assessment_plans import AssessmentPlans
 from strongroom.services.models.assessment_standing import standing
@@ -215,6 +215,7 @@ class HardeningOperations:
                 place: self._catalog.find(session, request.workspace, name, version)
                 for place, (name, version) in tables.items()
             }
+            require_unseen(held)
             plan = self._plans.of(session, request.workspace, request.kind).plan
             into = self._into(session, request)
             call.require(

@@ -15,6 +15,7 @@ from strongroom.engines.robustness.poisoning.sweep import Stamp
 from strongroom.engines.robustness.poisoning.table import Table
 from strongroom.engines.robustness.poisoning.triggers import Triggers, find_triggers
 from strongroom.engines.robustness.recipes import reference
+from strongroom.engines.robustness.space import Space
 from strongroom.engines.robustness.target import Rows, Scores, Target
 
 LOGISTIC = reference("logistic", 2)
@@ -81,6 +82,13 @@ def test_where_nothing_can_be_searched_it_says_so(name: str, count: int) -> None
     outcome = TESTS[name](odd)
     assert outcome.reason
     assert judge(outcome, []) is Status.NOT_APPLICABLE
+
+
+def test_three_features_leave_nothing_to_compare_stamped_rows_by() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.random((200, 3))
+    small = Table.of(Space.box(3), rows, (rows[:, 0] > 0.5).astype(np.int64))
+    assert "fewer than 4 features" in assessment.backdoor_test(small, seed=0).reason
 
 
 def test_poison_fails_the_gate(table: Table) -> None:

@@ -8,10 +8,10 @@ from strongroom.engines.robustness.assessment import (
     poisoning_tests,
     telling_tests,
 )
-from strongroom.engines.robustness.assessment.running import Test
+from strongroom.engines.robustness.assessment.listing import Listed
 
 
-def tests() -> tuple[Test, ...]:
+def tests() -> tuple[Listed, ...]:
     """The tests."""
     return (
         *poisoning_tests.listed(),

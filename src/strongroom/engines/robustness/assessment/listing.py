@@ -22,6 +22,7 @@ class Listed:
         further: gates that only a subject gives, where the plan sets none.
         claims: gates on what a subject claims of itself; a plan that sets others leaves them.
         runs: subject, plan, seed and progress → outcome.
+        needs_model: without one there is nothing to run.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Listed:
     runs: Run
     further: Callable[[Subject], tuple[Gate, ...]] = lambda _: ()
     claims: Callable[[Subject], tuple[Gate, ...]] = lambda _: ()
+    needs_model: bool = True
 
     def gates_on(self, subject: Subject, plan: Plan) -> tuple[Gate, ...]:
         """The plan's, else those of every subject and of this one; and what it claims."""
@@ -41,6 +43,8 @@ class Listed:
 
     def run(self, subject: Subject, plan: Plan, seed: int, progress: Progress) -> Outcome:
         """The outcome."""
+        if self.needs_model and not subject.has_model:
+            return Outcome(self.id, self.threat, (), reason="there is no model yet")
         return self.runs(subject, plan, seed, progress)
 
 

@@ -49,7 +49,14 @@ def listed() -> tuple[Listed, ...]:
         "poisoning.trigger_sweep": ("Values that turn the model's answers", _sweep),
     }
     return tuple(
-        Listed(test, room.THREAT, title, GATES.get(test, ()), _on_table(test, search))
+        Listed(
+            test,
+            room.THREAT,
+            title,
+            GATES.get(test, ()),
+            _on_table(test, search),
+            needs_model=test == "poisoning.trigger_sweep",
+        )
         for test, (title, search) in searches.items()
     )
 

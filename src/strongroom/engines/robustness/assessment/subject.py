@@ -70,6 +70,7 @@ class Subject:
 
     Attributes:
         target: answers as the endpoint does.
+        has_model: rows are looked at before a model is trained on them, where it has none.
         classes: their names; empty for a regression.
         trained: rows the model was trained on; None: nobody knows which.
         held_out: rows it never saw.
@@ -112,6 +113,7 @@ class Subject:
     files: Mapping[str, bytes] = field(default_factory=dict)
     scanned: Scanned | None = None
     speaks: Speaks | None = None
+    has_model: bool = True
 
     @property
     def rows(self) -> Sample:

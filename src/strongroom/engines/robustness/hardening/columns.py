@@ -57,6 +57,10 @@ class ColumnRecipe:
         """The class of the estimator."""
         return self.stated.kind
 
+    def setting(self, name: str) -> Any:  # noqa: ANN401 # each its own
+        """What the recipe states, None for nothing."""
+        return self.stated.settings.get(name)
+
     @property
     def is_own(self) -> bool:
         """It is how the attacked model was fitted, as far as that says."""

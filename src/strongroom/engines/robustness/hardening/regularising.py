@@ -5,7 +5,7 @@ cross-validation the strongest step is taken whose accuracy is within one standa
 (Breiman, Friedman, Olshen & Stone, "Classification and regression trees", 1984, section 3.4.3).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -42,6 +42,13 @@ LADDERS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
 }
 """Class of an estimator → steps, weakest first."""
+_LESS: Mapping[str, Callable[[float, float], float]] = {
+    "C": min, "max_depth": min, "max_leaf_nodes": min, "subsample": min,
+    "alpha": max, "l2_regularization": max, "min_samples_leaf": max, "n_neighbors": max,
+}  # fmt: skip
+"""Which of two values of a setting remembers less."""
+_UNTOLD: Mapping[str, float] = {"C": 1.0}
+"""What scikit-learn takes where a recipe is silent and a step could be weaker than that."""
 
 
 class Adjustable(Recipe, Protocol):
@@ -53,6 +60,9 @@ class Adjustable(Recipe, Protocol):
 
     @property
     def kind(self) -> str: ...  # noqa: D102 # as the class says
+
+    def setting(self, name: str) -> Any:  # noqa: ANN401 # each its own
+        """What the recipe states of a setting; None where it is silent, or states no bound."""
 
     def adjusted(self, parameters: Mapping[str, Any]) -> Self:
         """The same recipe with other settings, and a name that tells them."""
@@ -108,13 +118,36 @@ def regularised(
     if not (2 <= folds <= 20 and len(rows) >= 2 * folds and len(labels) == len(rows)):
         raise ValidationError("regularisation is chosen over 2 to 20 folds of two rows at least")
     fold = np.random.default_rng(seed).permutation(len(rows)) % folds
-    ladder: tuple[Mapping[str, Any], ...] = ({}, *LADDERS[kind])
+    ladder = _above(recipe, LADDERS[kind])
     steps = tuple(_measured(recipe, one, rows, labels, fold, seed) for one in ladder)
     best = max(steps, key=lambda one: one.accuracy)
     taken = max(
         place for place, one in enumerate(steps) if one.accuracy >= best.accuracy - best.error
     )
     return Regularised(_adjusted(recipe, steps[taken].parameters), steps, taken)
+
+
+def _above(recipe: Adjustable, ladder: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """As the recipe is, and the steps from there up: none weaker than it in any setting."""
+    own = {name: recipe.setting(name) for step in ladder for name in step}
+    own = {name: _UNTOLD.get(name) if value is None else value for name, value in own.items()}
+    found: list[Mapping[str, Any]] = [{}]
+    reached = own
+    for step in ladder:
+        raised = {name: _raised(name, own[name], value) for name, value in step.items()}
+        if {**own, **raised} != reached:
+            found.append(raised)
+            reached = {**own, **raised}
+    return found
+
+
+def _raised(name: str, own: Any, step: Any) -> Any:  # noqa: ANN401 # each its own
+    """The one of two values that remembers less."""
+    if name not in _LESS or own is None:
+        return step
+    if step is None or (name == "min_samples_leaf" and isinstance(own, float)):
+        return own  # a share of the rows cannot be compared with a number of them
+    return _LESS[name](own, step)
 
 
 def _measured(

@@ -26,8 +26,8 @@ from strongroom.engines.robustness.poisoning.outliers import find_outliers
 from strongroom.engines.robustness.poisoning.patterns import Pattern
 from strongroom.engines.robustness.poisoning.planting import (
     plant_copies,
+    plant_extremes,
     plant_flips,
-    plant_noise,
 )
 from strongroom.engines.robustness.poisoning.quarantine import as_json, quarantine
 from strongroom.engines.robustness.poisoning.sources import judge_sources
@@ -38,6 +38,8 @@ from strongroom.engines.robustness.recipes import Recipe, reference
 from strongroom.engines.robustness.target import QueriesSpent, Rows, Target
 
 THREAT = 1
+LEAST_FEATURES = 4
+"""Two that a trigger may set, and two by which stamped rows resemble those of their own label."""
 _DATA = ("AML.T0020",)
 _BACKDOOR = ("AML.T0020", "AML.T0043.004")
 _MODEL = ("AML.T0018.000", "AML.T0043.004")
@@ -93,7 +95,10 @@ def backdoor_test(
     table: Table, seed: int, settings: Settings = DEFAULTS, progress: Progress = _nothing
 ) -> Outcome:
     """`poisoning.backdoor`: values that go with a label against all else the rows say."""
-    if lack := table.lacks():
+    lack = table.lacks()
+    if not lack and len(table.space.features) < LEAST_FEATURES:
+        lack = f"fewer than {LEAST_FEATURES} features: nothing is left to compare stamped rows by"
+    if lack:
         return Outcome("poisoning.backdoor", THREAT, _BACKDOOR, reason=lack)
     found = find_triggers(table, seed, lambda done: progress(done / 2))
     planted = copy_with_trigger(table, seed, settings)
@@ -313,12 +318,12 @@ def outliers_test(
         return Outcome("poisoning.outliers", THREAT, _DATA, reason=lack)
     found = find_outliers(table, seed)
     progress(0.5)
-    planted = plant_noise(table, settings.flips, np.random.default_rng(seed))
+    planted = plant_extremes(table, settings.flips, np.random.default_rng(seed))
     again = find_outliers(planted.table, seed)
     progress(1.0)
     rank = float(np.median(again.score[planted.is_bad]))
     canary = Canary(
-        f"{planted.is_bad.sum()} rows of a copy were filled with values drawn at random",
+        f"{planted.is_bad.sum()} rows of a copy got the rarest values, all at once",
         rank >= 0.9, f"their median rank is {rank:.2f} of 1",
     )  # fmt: skip
     many = int(found.is_outlier.sum())

@@ -243,7 +243,7 @@ def _canary_of_numbers(is_bad: Mask, suspicion: Numbers) -> Canary:
     rank, many = float(ranks[is_bad].mean()), int(is_bad.sum())
     least = 0.5 + _BY_CHANCE * np.sqrt(1 / 12 / many)
     return Canary(
-        f"{many} rows of a copy were given another number", rank >= least,
+        f"{many} rows of a copy were given another number", bool(rank >= least),
         f"they are more suspect than {rank:.0%} of the rows, on average",
     )  # fmt: skip
 
@@ -284,7 +284,7 @@ def _canary_of_sources(given: NumberTable, seed: int, progress: Progress) -> Can
     ratio = f"{planted.ratio:.1f}" if planted else "unknown"
     return Canary(
         f"{len(own)} rows of a copy got a source of their own, and {len(wrong)} of them another "
-        "number", planted is not None and planted.is_suspect,
+        "number", planted is not None and bool(planted.is_suspect),
         f"its suspects are {ratio} times those of the others",
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from strongroom.engines.robustness.poisoning.table import Mask, Table
+from strongroom.engines.robustness.poisoning.table import MISSING, Mask, Table
 from strongroom.engines.robustness.target import Labels, Rows
 
 
@@ -103,14 +103,23 @@ def plant_copies(table: Table, share: float, rng: np.random.Generator) -> Plante
     return _with_rows(table, table.rows[chosen], labels)
 
 
-def plant_noise(table: Table, share: float, rng: np.random.Generator) -> Planted:
-    """Add rows of values drawn at random, one at least: any number of its range, any level."""
+def plant_extremes(table: Table, share: float, rng: np.random.Generator) -> Planted:
+    """Add rows at corners of the table, one at least.
+
+    Of each number they have the lowest or highest that there is, of levels the rarest. Values drawn
+    at random would lie in the midst of rows that are spread evenly.
+    """
     many = max(1, round(share * len(table)))
-    rows = rng.random((many, table.space.width))
+    rows = np.empty((many, table.space.width))
     for one in table.space.features:
+        place = table.space.places[one.name]
         if one.levels:
-            place = table.space.places[one.name]
-            rows[:, place] = np.eye(one.width)[rng.integers(one.width, size=many)]
+            counts = table.rows[:, place].sum(axis=0)
+            rows[:, place] = np.eye(one.width)[int(np.argmin(np.where(counts > 0, counts, np.inf)))]
+        else:
+            known = table.rows[:, place][table.rows[:, place] != MISSING]
+            ends = (known.min(), known.max()) if len(known) else (MISSING, MISSING)
+            rows[:, place] = np.where(rng.random((many, 1)) < 0.5, *ends)
     return _with_rows(table, rows, rng.integers(table.classes, size=many))
 
 
