@@ -63,7 +63,7 @@ def test_the_page_shows_them_escaped() -> None:
     answer = page(
         "thing.html", title="x", person=None, crumbs=(), made=[], kind=Kind, name="risk 2",
         value={"name": "risk"}, buttons=[], pictures=[], report="", budget=None, shown_columns={},
-        workspace="clinic", tab="models", here="", assessments=shown,
+        workspace="clinic", tab="models", here="", assessments=shown, guard=None,
     )  # fmt: skip
     text = bytes(answer.body).decode()
     assert 'href="/w/clinic/models/risk/2/assessment/robustness"' in text

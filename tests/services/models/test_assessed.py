@@ -55,8 +55,24 @@ def test_held_out_rows_that_the_model_has_seen_are_counted(plan: Plan) -> None:
     assert told(plan, trained, strangers) == []
     mixed = pa.concat_tables([strangers, trained.slice(5, 7)])
     assert [one.split(" held-out")[0] for one in told(plan, trained, mixed)] == ["7 of 47"]
-    shuffled = trained.take(np.random.default_rng(0).permutation(40))
-    assert [one.split(" held-out")[0] for one in told(plan, trained, shuffled)] == ["40 of 40"]
+
+
+@pytest.mark.parametrize("kept", [40, 25])
+def test_training_rows_in_another_order_are_no_held_out_rows(plan: Plan, kept: int) -> None:
+    trained = people(40, 1)
+    order = np.random.default_rng(0).permutation(40)[:kept]
+    with pytest.raises(ValidationError, match=f"{kept} of {kept} held-out rows"):
+        subject_of(plan, trained, trained.take(order), even)
+
+
+def test_rows_of_few_coarse_columns_repeat_by_chance(plan: Plan) -> None:
+    rng = np.random.default_rng(0)
+
+    def coarse(rows: int) -> pa.Table:
+        drawn = {name: rng.integers(0, 3, rows).tolist() for name in ("person", "town", "age")}
+        return pa.table({**drawn, "rich": rng.choice(["yes", "no"], rows).tolist()})
+
+    assert [one.split(" held-out")[0] for one in told(plan, coarse(60), coarse(30))] == ["30 of 30"]
 
 
 def test_a_row_with_another_label_has_not_been_seen(plan: Plan) -> None:

@@ -123,14 +123,17 @@ def run_harden(model: str, options: HardenOptions) -> int:
     }  # fmt: skip
     if options.html is not None:
         page = hardening_page(
-            weighed, plan, model=Path(model).resolve().name, left_out=left_out, made=made
-        )
+            weighed, plan, model=Path(model).resolve().name, left_out=left_out, made=made,
+            remarks=run.before.remarks,
+        )  # fmt: skip
         _write(options.html, page.encode(), options)
     if options.report is not None:
         _write(options.report, json.dumps(shown, indent=1, ensure_ascii=False).encode(), options)
     if options.as_json:
         output.data(shown, as_json=True)
     else:
+        for remark in run.before.remarks:
+            output.words(remark)
         harden_shown.show(weighed, run.could_not, options.to)
     verdicts = {one.verdict for one in weighed}
     best = next((one for one in (Verdict.PASSED, Verdict.FAILED) if one in verdicts), None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from strongroom.errors import NotFoundError, StrongroomError
+from strongroom.errors import NotFoundError, StrongroomError, TamperedError, UnavailableError
 from strongroom.faces.console import pictures, proofs
 from strongroom.faces.console.budget_picture import of_budget
 from strongroom.faces.console.visits import Visit
@@ -105,11 +105,13 @@ SHOWN_COLUMNS = {
     "rules": ("rule", "is_met", "says", "next_step"),
     "trained_on": ("name", "version", "view", "purpose", "state"),
     "files": ("path", "size", "sha256"),
+    "callers": ("caller", "rows", "flagged", "refused", "is_alarmed", "because", "raised_at"),
     "spends": ("number", "at", "by", "kind", "purpose", "epsilon", "spent"),
     "raises": ("number", "state", "epsilon", "delta", "asked_by", "asked_at", "reason",
                "approved_by"),
 }  # fmt: skip
 """Columns of the tables on the page of one thing; others show all they have."""
+_GUARDS = {"models": "model.guard", "endpoints": "endpoint.guard"}
 _SHOWN_SPENDS = 500
 """Of a privacy budget, newest first."""
 
@@ -169,6 +171,7 @@ def thing(visit: Visit, workspace: str, kind: Kind, parts: list[str]) -> Page:
         "report": f"/w/{workspace}/data/{parts[0]}/report" if kind.word == "data" else "",
         "budget": _budget(visit, workspace, answer, fields),
         "assessments": _assessments(visit, workspace, fields) if kind.word == "models" else [],
+        "guard": _guard(visit, workspace, kind, fields),
     }  # fmt: skip
     return Page("thing.html", f"{kind.one} {name}", context, crumbs)
 
@@ -186,6 +189,23 @@ def _budget(
         return None
     found = visit.call("data.budget", workspace=workspace, limit=_SHOWN_SPENDS, **fields)
     return {"value": found, "picture": of_budget(found)}
+
+
+def _guard(
+    visit: Visit, workspace: str, kind: Kind, fields: Mapping[str, object]
+) -> Mapping[str, Any] | None:
+    """How a version or an endpoint is guarded, for those who may see it; None: it is not."""
+    operation = _GUARDS.get(kind.word)
+    if operation is None or not visit.may(operation, workspace=workspace, **fields):
+        return None
+    try:
+        found: Mapping[str, Any] = visit.call(operation, workspace=workspace, **fields)
+    except (NotFoundError, UnavailableError):  # none was fitted, or nothing is deployed
+        return None
+    except TamperedError as error:
+        # The rest of the page is as true as before.
+        return {"is_tampered": True, "reason": error.message}
+    return found
 
 
 def _assessments(

@@ -27,6 +27,12 @@ Answers = Callable[[Space, Sequence[str]], Predict]
 """How a model answers points of a space with these classes, none of them for a regression."""
 
 
+MOST_SEEN = 0.5
+"""Share of held-out rows that may stand among the training rows, where these hardly repeat."""
+DISTINCT = 0.95
+"""Share of the training rows that are unlike each other, from which on repeats are no chance."""
+
+
 def same_rows() -> ValidationError:
     """For whoever gives the training rows as held-out rows: then no gate could fail."""
     return ValidationError(
@@ -117,14 +123,23 @@ def subject_of(
 
 
 def _seen_before(trained: Sample | None, held_out: Sample | None) -> list[str]:
-    """What to say of held-out rows that stand among the training rows, label and all."""
+    """What to say of held-out rows that stand among the training rows, label and all.
+
+    Raises: ValidationError: they are too many for chance.
+    """
     if trained is None or held_out is None:
         return []
-    unseen = set(_in_bytes(held_out))
-    seen = unseen.intersection(_in_bytes(trained))
-    count = sum(one in seen for one in _in_bytes(held_out))
+    known = set(_in_bytes(trained))
+    count = sum(one in known for one in _in_bytes(held_out))
     if not count:
         return []
+    # Tables of few coarse columns repeat rows honestly, within themselves too.
+    if count > MOST_SEEN * len(held_out) and len(known) >= DISTINCT * len(trained):
+        raise ValidationError(
+            f"{count:,} of {len(held_out):,} held-out rows stand among the training rows, so no "
+            "test of membership or accuracy could fail",
+            next_step="name rows that the model was not trained on",
+        )
     said = (
         f"{count:,} of {len(held_out):,} held-out rows stand among the training rows, too: there "
         "accuracy looks better than it is, and membership harder to tell"

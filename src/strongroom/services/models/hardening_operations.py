@@ -170,6 +170,7 @@ class HardeningOperations:
             weighed_from(found["ways"]), parse_plan(found["before"]["plan"]["text"]),
             model=f"{entry.model} {entry.version}", left_out=int(found["left_out"]),
             made=f"Made at {row.ended_at:%Y-%m-%d %H:%M} UTC.",
+            remarks=[str(one) for one in found["before"]["remarks"]],
         )  # fmt: skip
         return Stream("text/html; charset=utf-8", iter([page.encode()]), "hardening.html")
 

@@ -125,7 +125,10 @@ def test_it_is_shown_and_comes_back_whole() -> None:
     assert weighed_from(json.loads(json.dumps(weighed_json(made)))) == made
     with pytest.raises(ValidationError):
         weighed_from([{"way": "magic"}])
-    page = hardening_page(made, PLAN, model="<i>m</i>", left_out=3)
+    page = hardening_page(
+        made, PLAN, model="<i>m</i>", left_out=3, remarks=["60 of 100 held-out rows <s>"]
+    )
+    assert "60 of 100 held-out rows &lt;s&gt;" in page
     assert "&lt;b&gt;said" in page
     assert "<b>said" not in page
     assert "<i>m" not in page

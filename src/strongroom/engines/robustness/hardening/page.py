@@ -50,20 +50,23 @@ def _environment() -> Environment:
 
 
 def hardening_page(
-    weighed: Sequence[Weighed], plan: Plan, *, model: str, left_out: int = 0, made: str = ""
-) -> str:
+    weighed: Sequence[Weighed], plan: Plan, *, model: str, left_out: int = 0, made: str = "",
+    remarks: Sequence[str] = (),
+) -> str:  # fmt: skip
     """The page.
 
     Args:
         model: its name, for the title.
         left_out: rows that were left out of the training.
         made: when and by what it was made, in words; the engine has no clock.
+        remarks: on the rows of both sides.
     """
     context: dict[str, Any] = {
         "model": model,
         "plan": plan,
         "left_out": left_out,
         "made": made,
+        "remarks": remarks,
         "css": Markup(CSS),  # noqa: S704 # our own file
         "policy": content_security_policy(),
         "ways": [_way(one) for one in weighed],
