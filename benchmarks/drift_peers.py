@@ -30,7 +30,7 @@ def columns(rows: int, seed: int, shift: float) -> Columns:
 
 
 def _frouros(reference: Columns, current: Columns) -> set[str]:
-    from frouros.detectors.data_drift import (  # type: ignore[import-not-found,unused-ignore]
+    from frouros.detectors.data_drift import (
         KSTest,
     )
 
@@ -44,7 +44,7 @@ def _frouros(reference: Columns, current: Columns) -> set[str]:
 
 
 def _alibi_detect(reference: Columns, current: Columns) -> set[str]:
-    from alibi_detect.cd import KSDrift  # type: ignore[import-not-found,unused-ignore]
+    from alibi_detect.cd import KSDrift
 
     before, now = (np.column_stack(list(one.values())) for one in (reference, current))
     result = KSDrift(before, p_val=RATE).predict(now, drift_type="feature")
@@ -53,7 +53,7 @@ def _alibi_detect(reference: Columns, current: Columns) -> set[str]:
 
 
 def _nannyml(reference: Columns, current: Columns) -> set[str]:
-    import nannyml  # type: ignore[import-not-found,unused-ignore]
+    import nannyml
     import pandas as pd
 
     nannyml.disable_usage_logging()
@@ -72,8 +72,8 @@ def _nannyml(reference: Columns, current: Columns) -> set[str]:
 
 def _evidently(reference: Columns, current: Columns) -> set[str]:
     import pandas as pd
-    from evidently import Report  # type: ignore[import-not-found,unused-ignore]
-    from evidently.presets import (  # type: ignore[import-not-found,unused-ignore]
+    from evidently import Report
+    from evidently.presets import (
         DataDriftPreset,
     )
 
@@ -90,8 +90,8 @@ def _evidently(reference: Columns, current: Columns) -> set[str]:
 
 def _whylogs(reference: Columns, current: Columns) -> set[str]:
     import pandas as pd
-    import whylogs  # type: ignore[import-not-found,unused-ignore]
-    from whylogs.viz.drift.column_drift_algorithms import (  # type: ignore[import-not-found,unused-ignore]
+    import whylogs
+    from whylogs.viz.drift.column_drift_algorithms import (
         calculate_drift_scores,
     )
 
@@ -111,7 +111,7 @@ PEERS: dict[str, Callable[[Columns, Columns], set[str]]] = {
 
 def _river(rows: int) -> None:
     """River's ADWIN over the values of one column: microseconds a value."""
-    from river import drift  # type: ignore[import-not-found,unused-ignore]
+    from river import drift
 
     detector, values = drift.ADWIN(), columns(rows, 3, 0.0)["n0"].tolist()
     cpu = time.process_time()

@@ -54,9 +54,9 @@ def drift(offline: Offline, tmp_path: Path) -> Callable[..., tuple[int, str, str
      "is double in the reference and list"),
     ({"t": pa.array([-(2**62), 2**62] * 300, pa.timestamp("ms"))}, f"{TIME} --detect x",
      "600 rows without a time are in no window"),
-    ({"t": pa.array([dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31)] * 300)},  # noqa: DTZ001
+    ({"t": pa.array([dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31)] * 300)},  # noqa: DTZ001 # the case
      f"{TIME} --detect x", "0001-01"),
-    ({"t": pa.array([at.replace(tzinfo=None) for at in BASE["t"].to_pylist()])},  # type: ignore[attr-defined]
+    ({"t": pa.array([at.replace(tzinfo=None) for at in BASE["t"].to_pylist()])},  # type: ignore[attr-defined] # times
      TIME, "taken as UTC"),
     ({}, f"{MODEL} --positive maybe", "no label of the reference is `maybe`"),
     ({}, "--prediction c --label label", "how classes do is told from --score"),

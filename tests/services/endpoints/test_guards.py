@@ -136,6 +136,27 @@ def test_what_whoever_sees_the_endpoint_is_shown_is_the_same_after_an_odd_row(
     assert room.standing() == before  # else who asks and looks learns of each row
 
 
+@pytest.mark.parametrize("part", ["guard", "callers"])
+def test_a_part_that_fails_takes_no_answer_along_unless_the_endpoint_refuses(
+    room: GuardedRoom, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.deploy()  # observes
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("17.99, malignant")
+
+    if part == "callers":
+        monkeypatch.setattr(room.guards.callers, "look", broken)
+    else:
+        monkeypatch.setattr("strongroom.services.endpoints.guarding._judged", broken)
+    assert len(room.invoke(X[:1].tolist()).predictions) == 1
+    assert "ZeroDivisionError" in room.standing().fault
+    assert "17.99" not in room.standing().fault
+    room.set(mode="refuse")
+    with pytest.raises(UnavailableError):
+        room.invoke(X[:1].tolist())
+
+
 def test_who_refuses_keeps_back_odd_rows_and_says_nothing_of_why(room: GuardedRoom) -> None:
     room.deploy(guard="refuse")
     answered = 0

@@ -110,7 +110,7 @@ def _growth(
     return mean if mean > _NOISE * error else 0.0
 
 
-def _fitted(table: Floats, target: Floats, seed: int, *, are_classes: bool) -> Any:  # noqa: ANN401
+def _fitted(table: Floats, target: Floats, seed: int, *, are_classes: bool) -> Any:  # noqa: ANN401 # scikit-learn has no types
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if are_classes else HistGradientBoostingRegressor

@@ -177,7 +177,7 @@ class InferenceApp:
             status, body, headers = answers.problem(error)
         except (OSError, asyncio.CancelledError):
             raise  # the caller has gone, or the server stops
-        except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 # whatever happens, the caller gets an answer
             _log.exception("inference_fault", request=request_id, kind=type(error).__name__)
             status, body, headers = answers.problem(InternalError("the server made a mistake"))
         if status in {413, 408} or (status == 429 and _is_large(scope)):

@@ -226,7 +226,7 @@ class Records:
         now, self._behind = self._behind[:_SLICE], self._behind[_SLICE:]
         try:
             self._log.submit_all(now).add_done_callback(_note_failure)
-        except Exception as error:  # noqa: BLE001 - those behind must be written all the same
+        except Exception as error:  # noqa: BLE001 # those behind must be written all the same
             _events.error("prediction_not_recorded", kind=type(error).__name__, count=len(now))
         if self._behind:
             asyncio.get_running_loop().call_soon(self._submit_behind)
@@ -237,7 +237,7 @@ class Records:
         futures = [future for _, future in turn]
         try:
             written = self._log.submit_all([event for event, _ in turn])
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of any failure
+        except Exception as error:  # noqa: BLE001 # whoever waits must hear of any failure
             _fail(futures, error)
             return
 

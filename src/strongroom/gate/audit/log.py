@@ -284,7 +284,7 @@ class AuditLog(LogReader):
                 self._step("commit")
                 self._commit(session)
             self._step("acknowledge")
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of any failure
+        except Exception as error:  # noqa: BLE001 # whoever waits must hear of any failure
             self.fault = (
                 error if isinstance(error, StrongroomError) else StrongroomError(str(error))
             )

@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import structlog
 
 from strongroom.errors import StrongroomError, UnavailableError
 from strongroom.services.endpoints.guarding import Question
 from strongroom.services.endpoints.runners import Live, Prediction
 
 Outcome = Prediction | StrongroomError
+
+_log = structlog.get_logger(__name__)
 
 
 def answers(live: Live, questions: Sequence[Question]) -> list[Outcome]:
@@ -48,11 +51,13 @@ def _refusal(live: Live, question: Question) -> StrongroomError | None:
 def _asked(live: Live, questions: Sequence[Question]) -> Sequence[Outcome]:
     try:
         predictions = _predicted(live, questions)
-        judged = live.guarding.judge(questions, predictions, live.runner.predict)
     except StrongroomError as error:
         return [error] * len(questions)
-    except Exception:  # noqa: BLE001 - a model may fail in any way; the server lives on
+    except Exception as error:  # noqa: BLE001 # a model may fail in any way; the server lives on
+        # Its kind alone: the words of a model may quote a row.
+        _log.error("model_failed", endpoint=live.endpoint, kind=type(error).__name__)
         return [UnavailableError("the model could not answer")] * len(questions)
+    judged = live.guarding.judge(questions, predictions, live.runner.predict)
     return [
         outcome if isinstance(outcome, StrongroomError) else _flagged(prediction, outcome)
         for prediction, outcome in zip(predictions, judged, strict=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from strongroom.engines.robustness.guards.guard import DETECTORS
@@ -18,6 +19,8 @@ from strongroom.errors import GuardRefusedError, StrongroomError, UnavailableErr
 from strongroom.services.endpoints.callers import Callers, Place, Raised
 from strongroom.services.endpoints.guard_policies import GuardPolicy
 from strongroom.services.models.fitted_guard import Batch, Coder, FittedGuard
+
+_log = structlog.get_logger(__name__)
 
 
 class Answered(Protocol):
@@ -159,10 +162,11 @@ class Guarding:
             rows = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
             scores = _scores(answers, loaded.fitted.classes)
             is_flagged, detectors = _judged(loaded, rows, scores, questions[0].batch, ask)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the answer must not hang on it
+        except Exception as error:  # noqa: BLE001 # whatever it is, the answer must not hang on it
             # The model answers otherwise than the guard knows it, or does not answer again.
             told = error.message if isinstance(error, StrongroomError) else type(error).__name__
             self.fault = f"it could not judge: {told}"
+            _log.error("guard_failed", endpoint=self._place[1], kind=type(error).__name__)
             return [lost if policy.mode == "refuse" else 0 for _ in questions]
         self.tally.rows += len(rows)
         if is_flagged.any():
@@ -173,7 +177,9 @@ class Guarding:
             part = slice(start, start + question.rows)
             start += question.rows
             flagged = int(np.count_nonzero(is_flagged[part]))
-            self._remember(loaded, question, rows[part], scores[part])
+            if not self._remember(loaded, question, rows[part], scores[part]):
+                outcomes.append(lost if policy.mode == "refuse" else flagged)
+                continue
             is_refused = policy.mode == "refuse" and flagged > 0
             self._callers.note(
                 self._place, question.caller, rows=question.rows, flagged=flagged,
@@ -182,14 +188,21 @@ class Guarding:
             outcomes.append(self._refused() if is_refused else flagged)
         return outcomes
 
-    def _remember(self, loaded: Loaded, question: Question, rows: Rows, scores: Scores) -> None:
+    def _remember(self, loaded: Loaded, question: Question, rows: Rows, scores: Scores) -> bool:
+        """Whether the caller could be watched."""
         traffic = loaded.fitted.traffic
         if traffic is None:
-            return
-        raised = self._callers.look(self._place, question.caller, traffic, rows, scores)
+            return True
+        try:
+            raised = self._callers.look(self._place, question.caller, traffic, rows, scores)
+        except Exception as error:  # noqa: BLE001 # what watches callers takes no answer along
+            self.fault = f"it could not watch a caller: {type(error).__name__}"
+            _log.error("guard_failed", endpoint=self._place[1], kind=type(error).__name__)
+            return False
         if raised is not None:
             self.tally.alarms += 1
             self._tell(raised)
+        return True
 
     def _refused(self) -> GuardRefusedError:
         self.tally.refused += 1

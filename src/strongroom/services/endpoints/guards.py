@@ -260,7 +260,7 @@ class EndpointGuards:
                     self._log.record(told)
                 else:
                     self._write_alarm(told)
-            except Exception as error:  # noqa: BLE001 - the next alarm must be written all the same
+            except Exception as error:  # noqa: BLE001 # the next alarm must be written all the same
                 _log.error("guard_alarm_not_recorded", kind=type(error).__name__)
 
     def _write_alarm(self, raised: Raised) -> None:

@@ -109,7 +109,7 @@ class OnnxRunner:
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime's share no useful base
+        except Exception as error:  # noqa: BLE001 # onnxruntime's share no useful base
             kind = type(error).__name__
             raise ValidationError(f"the runtime does not take the model: {kind}") from None
         inputs = self._session.get_inputs()
@@ -133,7 +133,7 @@ class OnnxRunner:
             feed = {self._names[0]: batch}
         try:
             found = self._session.run(self._outputs, feed)
-        except Exception as error:  # noqa: BLE001 - onnxruntime's share no useful base
+        except Exception as error:  # noqa: BLE001 # onnxruntime's share no useful base
             _log.error("model_failed", kind=type(error).__name__)
             raise UnavailableError("the model could not answer") from None
         return _prediction(found[0], found[1] if len(found) > 1 else None)

@@ -97,7 +97,7 @@ def tried(
         if type(problem).status == 503 and context.attempt < MAX_ATTEMPTS:
             return Ending(JobState.QUEUED, error, delay_seconds=2.0 ** (context.attempt - 1))
         return Ending(JobState.FAILED, error)
-    except Exception as problem:  # noqa: BLE001 - see above
+    except Exception as problem:  # noqa: BLE001 # see above
         if isinstance(problem, OSError) and problem.errno in _FULL:
             return _without_space(f"{StorageFullError.code}: a disk of the server is full", age())
         # A fault of ours: its words may hold data, so only its kind is kept.

@@ -61,7 +61,7 @@ def exactly_converted(
     """
     try:
         converted = _to_onnx(model, about)
-    except Exception as error:  # noqa: BLE001 - skl2onnx raises anything
+    except Exception as error:  # noqa: BLE001 # skl2onnx raises anything
         first = str(error).strip().partition("\n")[0]
         return {**about, "reason": f"no conversion: {type(error).__name__}: {first[:200]}"}, b""
     compared = comparison.compare(model, converted, about, place)

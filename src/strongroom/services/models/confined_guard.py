@@ -85,7 +85,7 @@ class _Fitting:
             self._out.put(self._fitted())
         except StrongroomError as error:
             self._out.put(({"failed": error.message, "next_step": error.next_step}, b""))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other side must hear
+        except Exception as error:  # noqa: BLE001 # whatever it is, the other side must hear
             self._out.put(({"failed": type(error).__name__, "next_step": ""}, b""))
 
     def _ask(self, head: dict[str, Any], body: bytes) -> Answer:

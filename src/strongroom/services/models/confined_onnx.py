@@ -64,7 +64,7 @@ class OnnxModel:
         """Its layers or trees as numbers, where it is of a kind that is read."""
         try:
             return stated_onnx(self._data) if self._is_matrix else ({"kind": "none"}, b"")
-        except Exception:  # noqa: BLE001 - the graph may be anything; then nothing is known
+        except Exception:  # noqa: BLE001 # the graph may be anything; then nothing is known
             return {"kind": "none"}, b""
 
     def numbers(self, _width: int) -> tuple[Head, bytes]:
@@ -108,7 +108,7 @@ class OnnxModel:
         try:
             zeros = np.zeros((1, *self._shape), _ONNX_TYPES[self._inputs[0].type])
             found = self._session.run(self._outputs, {self._inputs[0].name: zeros})[0]
-        except Exception:  # noqa: BLE001 - ONNX Runtime raises what it likes; rows will show
+        except Exception:  # noqa: BLE001 # ONNX Runtime raises what it likes; rows will show
             return 0
         return int(np.asarray(found).size)
 

@@ -162,21 +162,21 @@ class _Estimator:
         """Its trees or layers as numbers, where it has some."""
         try:
             return stated(self._model)
-        except Exception:  # noqa: BLE001 - it may be built in any way; then nothing is known
+        except Exception:  # noqa: BLE001 # it may be built in any way; then nothing is known
             return {"kind": "none"}, b""
 
     def numbers(self, width: int) -> tuple[Head, bytes]:
         """What its answers are computed from, where that is understood."""
         try:
             return packed(self._model, width)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 # as above
             return {"kind": "none"}, b""
 
     def recipe(self) -> Head:
         """How it was fitted, as plain data."""
         try:
             return state(self._model)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 # as above
             return {"kind": ""}
 
     def refit(self, columns: dict[str, NDArray[Any]], truth: Matrix, seed: int) -> Any:  # noqa: ANN401 # scikit-learn has no types

@@ -102,7 +102,7 @@ class _Weighing:
             self._weigh()
         except StrongroomError as error:
             self._out.put(({"failed": error.message, "next_step": error.next_step}, b""))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other side must hear
+        except Exception as error:  # noqa: BLE001 # whatever it is, the other side must hear
             self._out.put(({"failed": type(error).__name__, "next_step": ""}, b""))
 
     def _weigh(self) -> None:

@@ -40,7 +40,7 @@ def ending(data: bytes) -> str:
     """The operator that gives the scores; empty where the graph is not followed."""
     try:
         last = Path(data).last
-    except Exception:  # noqa: BLE001 - a graph may be anything; then nothing is known of its end
+    except Exception:  # noqa: BLE001 # a graph may be anything; then nothing is known of its end
         return ""
     return last[0] if last else ""
 
