@@ -149,7 +149,7 @@ def _load(
     return took, refused
 
 
-def _cpu_seconds(process_id: int) -> float:
+def cpu_seconds(process_id: int) -> float:
     """Of a process, with its threads (proc(5), stat: fields 14 and 15)."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -167,11 +167,11 @@ class Server:
 
     def round(self, seconds: float) -> Round:
         """Load it for so long."""
-        before, began = _cpu_seconds(self.process.pid), time.perf_counter()
+        before, began = cpu_seconds(self.process.pid), time.perf_counter()
         took, refused = _load(self.port, self.requests, self.context, seconds)
         took.sort()
         passed = time.perf_counter() - began
-        cpu = _cpu_seconds(self.process.pid) - before
+        cpu = cpu_seconds(self.process.pid) - before
         return Round(
             len(took) / passed,
             took[len(took) // 2] * 1e3,

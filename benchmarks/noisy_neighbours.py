@@ -1,11 +1,14 @@
 """What a caller who floods an endpoint takes from another: alone, beside the flood, next door.
 
 Two servers alike, each with a guard that refuses and the limits an endpoint has by default. One
-honest caller asks the first, a row at a time; four connections of another process flood the first
+honest caller asks the first, a row at a time; four connections of other processes flood the first
 (beside) or the second (next door). Next door costs the same processors and no place in any line, so
-what beside is worse than it is what the neighbour takes. Mark: p99 beside at most twice that.
+what beside is worse than it is what the neighbour takes. The last column is the processor time that
+the server spends on the flood, honest answers left out: wall times of a busy machine say little.
+Mark: p99 beside at most twice that of a quiet server.
 
     ROUNDS=3 python -m benchmarks noisy_neighbours
+    FLOODS="deep;not a number" ROWS_PER_MINUTE=100000000 python -m benchmarks noisy_neighbours
 """
 
 import itertools
@@ -21,7 +24,14 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from benchmarks.guarded_prediction import ROUNDS, Server, honest_rows, is_whole, started
+from benchmarks.guarded_prediction import (
+    ROUNDS,
+    Server,
+    cpu_seconds,
+    honest_rows,
+    is_whole,
+    started,
+)
 from benchmarks.prediction_servers import model
 
 SECONDS = 2.0
@@ -38,6 +48,7 @@ def _floods(rows: list[list[float]]) -> dict[str, bytes]:
         "huge numbers": b'{"rows": [[' + b"9" * 1_000_000 + b"]]}",
         "deep": b'{"rows": ' + b"[" * 1_000_000,
         "not a number": b'{"rows": [[NaN]]}',
+        "single rows": json.dumps({"rows": rows[:1]}).encode(),
     }
 
 
@@ -102,13 +113,51 @@ def _asked(server: Server) -> list[float]:
     return took
 
 
-def _p99(took: list[float]) -> float:
-    return sorted(took)[len(took) * 99 // 100]
+class _Place:
+    """What the honest caller waited in one place, and what the server spent meanwhile."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self.cpu = 0.0
+
+    def ask(self, server: Server) -> None:
+        """One round."""
+        before = cpu_seconds(server.process.pid)
+        self.took += _asked(server)
+        self.cpu += cpu_seconds(server.process.pid) - before
+
+    @property
+    def middle(self) -> float:
+        """p50, milliseconds."""
+        return statistics.median(self.took)
+
+    @property
+    def p99(self) -> float:
+        """Milliseconds."""
+        return sorted(self.took)[len(self.took) * 99 // 100]
+
+
+def _measured(servers: list[tuple[Server, str]], body: bytes) -> str:
+    here = servers[0][0]
+    alone, beside, next_door = _Place(), _Place(), _Place()
+    for _ in range(ROUNDS):
+        alone.ask(here)
+        for place, (server, key) in zip((beside, next_door), servers, strict=True):
+            with _flooded(server, key, body):
+                place.ask(here)
+    shown = [f"{one.middle:7.1f} {one.p99:8.1f}" for one in (alone, next_door, beside)]
+    ratios = f"{beside.p99 / alone.p99:8.1f} {beside.p99 / next_door.p99:10.1f}"
+    # What an honest answer costs is known from when there was no flood.
+    honest = alone.cpu / len(alone.took) * len(beside.took)
+    spent = (beside.cpu - honest) / (ROUNDS * SECONDS)
+    return f"{' '.join(shown)} {ratios} {spent:9.2f}"
 
 
 def main() -> None:
     """Measure, and print p50 and p99."""
-    os.environ["ROWS_PER_MINUTE"] = "60000"
+    os.environ.setdefault("ROWS_PER_MINUTE", "60000")
+    floods = _floods(honest_rows())
+    kinds = os.environ["FLOODS"].split(";") if "FLOODS" in os.environ else list(floods)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         servers = []
         for place in ("here", "next door"):
@@ -117,17 +166,12 @@ def main() -> None:
             (folder / "model.onnx").write_bytes(model())
             server = stack.enter_context(started("refusing", folder))
             servers.append((server, (folder / "refusing/other_key").read_text()))
-        here = servers[0][0]
-        print(f"{'flood':20} {'alone':>16} {'next door':>16} {'beside':>16}   p50 and p99, ms")
-        for kind, body in _floods(honest_rows()).items():
-            took: dict[str, list[float]] = {"alone": [], "next door": [], "beside": []}
-            for _ in range(ROUNDS):
-                took["alone"] += _asked(here)
-                for place, (server, key) in zip(("beside", "next door"), servers, strict=True):
-                    with _flooded(server, key, body):
-                        took[place] += _asked(here)
-            shown = [f"{statistics.median(one):7.1f} {_p99(one):8.1f}" for one in took.values()]
-            print(f"{kind:20} {' '.join(shown)}", flush=True)
+        print(
+            f"{'flood':20} {'alone':>16} {'next door':>16} {'beside':>16} {'/alone':>8} "
+            f"{'/next door':>10} {'CPU s/s':>9}   p50 and p99, ms; ratios of p99"
+        )
+        for kind in kinds:
+            print(f"{kind:20} {_measured(servers, floods[kind])}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 python -m benchmarks.prediction_servers KIND FOLDER
 """
 
+import gc
 import os
 import socket
 import sys
@@ -213,29 +214,31 @@ def serve(kind: str, folder: Path) -> None:
     import uvicorn
 
     with ExitStack() as stack:
-        options: dict[str, Any] = {}
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         if kind in GUARDED:
-            mode = {"observing": "observe", "refusing": "refuse"}.get(kind, "off")
+            from strongroom.faces.door import Door
+            from strongroom.faces.pauses import collect_little, one_thread_each
+            from strongroom.faces.server import configuration
+
+            gc.set_threshold(50_000, 20, 100)  # as the command has it
+            one_thread_each()
             app, certificate = stack.enter_context(
                 _guarded(
                     folder,
                     behind=kind == "batched",
-                    mode=mode,
+                    mode={"observing": "observe", "refusing": "refuse"}.get(kind, "off"),
                     rows_per_minute=int(os.environ.get("ROWS_PER_MINUTE", "100000000")),
                 )
             )
-            options = {
-                "ssl_certfile": str(certificate.certificate),
-                "ssl_keyfile": str(certificate.key),
-                "ssl_keyfile_password": certificate.key_password,
-            }
+            # All come from one address here.
+            config = configuration(Door(app, per_minute=100_000_000), certificate)
+            collect_little()
         else:
             app = _bare(folder) if kind == "bare" else _fastapi(folder)
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        config = uvicorn.Config(
-            app, loop="uvloop", http="httptools", lifespan="off", ws="none", log_config=None,
-            access_log=False, **options,
-        )  # fmt: skip  # one call
+            config = uvicorn.Config(
+                app, loop="uvloop", http="httptools", lifespan="off", ws="none", log_config=None,
+                access_log=False,
+            )  # fmt: skip  # one call
         print(listening.getsockname()[1], flush=True)
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -3,11 +3,13 @@
 import asyncio
 
 import httpx
+import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from tests.faces.serving import serving
 from tests.gate.gatehouse import Clock
 
+from strongroom.faces import door as doors
 from strongroom.faces.door import Door
 from strongroom.faces.server import Front
 
@@ -78,3 +80,44 @@ def test_who_is_not_let_in_is_told_when_to_come_back() -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= 60
     assert answer.headers["connection"] == "close"
     assert behind.asked == 1
+
+
+def test_who_goes_on_asking_too_much_is_answered_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[float] = []
+
+    async def note(seconds: float) -> None:
+        held.append(seconds)
+
+    async def limited(scope: Scope, receive: Receive, send: Send) -> None:
+        # A limit behind the door, of a caller who is known.
+        await PlainTextResponse("wait", 429)(scope, receive, send)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    clock = Clock()
+    door = Door(limited, per_minute=1_000, clock=clock)
+    prompt = doors.PROMPT_PER_MINUTE
+    assert {knock(door, "192.0.2.1") for _ in range(prompt)} == {429}
+    assert not held
+    assert knock(door, "192.0.2.1") == 429
+    assert held == [doors.HELD_SECONDS]
+    knock(door, "192.0.2.2")  # another client is told at once
+    assert len(held) == 1
+    clock.now += 60.0
+    knock(door, "192.0.2.1")  # and so is this one, when it has kept still
+    assert len(held) == 1
+
+
+def test_the_doors_own_refusals_are_held_and_what_is_answered_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: list[float] = []
+
+    async def note(seconds: float) -> None:
+        held.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    prompt = doors.PROMPT_PER_MINUTE
+    door = Door(Behind(), per_minute=100, clock=Clock())
+    found = [knock(door, "192.0.2.1") for _ in range(100 + prompt + 3)]
+    assert found == [200] * 100 + [429] * (prompt + 3)
+    assert len(held) == 3

@@ -4,18 +4,29 @@ It stands before every face, so that what needs no credential (pages, health, th
 log) and what ends before anybody is known (a wrong key, no such route) is counted, too. Only memory
 is touched: no thread, no database, no record, for a stranger must not be able to fill the disk.
 Limits of callers who are known are the gate's.
+
+Whoever goes on asking too much, whichever limit says so, hears it a moment later: they are to wait
+in any case, and a client that asks again at once would take from the others what answering takes.
+It is the answer that waits, and not what comes next on the connection: behind a proxy that may be
+somebody else's.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.errors import RateLimitedError
 from strongroom.faces.api import problems
 from strongroom.faces.api.callers import address_of
 from strongroom.gate.limits import TokenBuckets, client_of
 from strongroom.gate.operation import new_request_id
+
+HELD_SECONDS = 1.0
+PROMPT_PER_MINUTE = 30
+"""Answers of 429 that one client gets at once; the others are held."""
+_TOO_MANY = RateLimitedError.status
 
 
 class Door:
@@ -41,20 +52,35 @@ class Door:
         self._per_minute = per_minute
         self._refused = refused
         self._buckets = TokenBuckets(clock)
+        self._prompt = TokenBuckets(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or answer 429 and close the connection."""
-        if scope["type"] == "http":
-            try:
-                self._buckets.take(
-                    client_of(address_of(scope)),
-                    per_second=self._per_minute / 60, burst=self._per_minute,
-                )  # fmt: skip
-            except RateLimitedError as error:
-                self._refused()
-                response = problems.response(error, new_request_id())
-                # Whatever of the request is still to come is not read.
-                response.headers["Connection"] = "close"
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        client = client_of(address_of(scope))
+
+        async def unhurried(message: Message) -> None:
+            if message.get("status") == _TOO_MANY and self._goes_on(client):
+                await asyncio.sleep(HELD_SECONDS)
+            await send(message)
+
+        try:
+            self._buckets.take(client, per_second=self._per_minute / 60, burst=self._per_minute)
+        except RateLimitedError as error:
+            self._refused()
+            response = problems.response(error, new_request_id())
+            # Whatever of the request is still to come is not read.
+            response.headers["Connection"] = "close"
+            await response(scope, receive, unhurried)
+            return
+        await self._app(scope, receive, unhurried)
+
+    def _goes_on(self, client: str) -> bool:
+        """Whether the client was told to wait often enough just now."""
+        try:
+            self._prompt.take(client, per_second=PROMPT_PER_MINUTE / 60, burst=PROMPT_PER_MINUTE)
+        except RateLimitedError:
+            return True
+        return False

@@ -8,6 +8,7 @@ One origin, TLS always:
     everything else                      faces/console
 """
 
+import asyncio
 import json
 import os
 import resource
@@ -39,6 +40,7 @@ from strongroom.faces.inference.app import InferenceApp
 from strongroom.faces.listening import listen
 from strongroom.faces.mlflow.mounting import Mounting, Pieces
 from strongroom.faces.mlflow.routes import owns as owned_by_mlflow
+from strongroom.faces.pauses import collect_little, one_thread_each
 from strongroom.gate.audit.findings import open_findings
 from strongroom.gate.declaration import BoundOperation, operations_of
 from strongroom.gate.identity.accounts import Accounts
@@ -65,6 +67,7 @@ from strongroom.settings import Settings
 from strongroom.vault.certificates import ServerCertificate, ensure_certificate
 
 SHUTDOWN_SECONDS = 10
+LOADED_SECONDS = 60
 JOB_THREADS = 3
 """Jobs at once: two assessments, which take minutes, leave one for all else."""
 ADDRESS_FILE = "server.json"
@@ -247,6 +250,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Running], None] | None = No
     logs.configure(settings.log_level)
     # A core file would hold every key in use.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    one_thread_each()
     with open_foundation(settings) as foundation:
         listener = listen(settings.host, settings.port)
         with listener, built(foundation) as parts:
@@ -260,11 +264,12 @@ def serve(settings: Settings, *, on_ready: Callable[[Running], None] | None = No
                 api_key_days=settings.api_key_days, link_minutes=settings.link_minutes,
             )  # fmt: skip
             running = Running(_origin(settings, listener), certificate.authority, first)
-            server = _Server(_configuration(parts.app, certificate), running, on_ready or announce)
+            server = _Server(configuration(parts.app, certificate), running, on_ready or announce)
             address = foundation.home.run / ADDRESS_FILE
             address.write_text(
                 json.dumps({"url": running.url, "ca": str(running.authority), "pid": os.getpid()})
             )
+            collect_little()
             try:
                 with _ending_in_order():
                     server.run(sockets=[listener])
@@ -309,10 +314,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
         await super().startup(sockets)
+        # MLflow is loaded meanwhile.
+        asyncio.get_running_loop().call_later(LOADED_SECONDS, collect_little)
         self._on_ready(self._running)
 
 
-def _configuration(app: ASGIApp, certificate: ServerCertificate) -> uvicorn.Config:
+def configuration(app: ASGIApp, certificate: ServerCertificate) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
     config = uvicorn.Config(
         app, http=BoundedConnection, loop="uvloop", lifespan="off", ws="none", log_config=None,
         access_log=False, server_header=False, proxy_headers=False,

@@ -654,8 +654,10 @@ def test_what_cannot_be_few_rows_is_paid_before_it_is_read(site: Site) -> None:
     each = (live.schema.most_bytes - 65_536) // live.schema.max_rows
     key = make_key(site.house, site.house.person("flo", "ML Engineer"), "clinic")
     body = b" " * (65_536 + 4 * each)  # no JSON at all: whoever read it would find nothing
-    statuses = [site.call("slow-lane/score", body, key=key).status_code for _ in range(2)]
-    assert statuses == [400, 429]  # four of five rows were paid; four more there are not
+    answers = [site.call("slow-lane/score", body, key=key) for _ in range(2)]
+    # Four of five rows were paid; four more there are not.
+    assert [answer.status_code for answer in answers] == [400, 429]
+    assert answers[1].headers["connection"] == "close"  # what is left of the body is not wanted
     assert site.call("slow-lane/score", {"rows": [ROW]}, key=key).status_code == 200
     site.alive()
 

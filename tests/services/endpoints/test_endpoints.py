@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -107,7 +108,9 @@ def test_create_deploy_invoke(room: Room) -> None:
     assert event.details["digest"] == f"{1:064x}"
     listed = room("ls", ListEndpoints(workspace="clinic")).endpoints
     assert [entry.name for entry in listed] == ["triage"]
-    assert room("show", EndpointReference(**PLACE)).live.version == 1
+    shown = room("show", EndpointReference(**PLACE))
+    assert shown.live.version == 1
+    assert re.search(r'"deployed_at":"20\d\d-\d\d-\d\dT[\d:.]+Z"', shown.model_dump_json())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Guards of endpoints: who is let through, who is not, and what happens when one is broken."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -213,11 +214,18 @@ def test_a_caller_who_asks_from_all_over_is_stopped_and_no_other(room: GuardedRo
     first = shown.callers[0]
     assert first.is_alarmed
     assert first.because in {"oddness", "streak", "edge", "coverage", "gaps"}
+    assert re.search(r'"raised_at":"20\d\d-\d\d-\d\dT[\d:.]+Z"', shown.model_dump_json())
     assert room.engineer.id not in shown.model_dump_json()
     assert room.engineer.name not in shown.model_dump_json()
     alarms = [one for one in room.written() if one.operation == "endpoint.alarm"]
     assert [one.details["caller"] for one in alarms] == [room.engineer.id]
     assert set(alarms[0].details) == {"caller", "because", "rows"}
+
+
+def counted(room: GuardedRoom) -> tuple[int, int, int]:
+    """Alarms in force, as the endpoint and as its streams have them, and those raised here."""
+    shown = room.of_guard("guard")
+    return shown.standing.alarms, shown.streams.alarms, shown.streams.raised
 
 
 def test_an_alarm_outlives_the_server_and_ends_by_itself_or_by_a_person(room: GuardedRoom) -> None:
@@ -234,7 +242,13 @@ def test_an_alarm_outlives_the_server_and_ends_by_itself_or_by_a_person(room: Gu
     operations = EndpointOperations(room.shelf, runners, again)
     assert operations.restore(room.house.database) == 1
     assert again.callers.is_alarmed(HERE, room.engineer.id)
+    assert counted(room) == (1, 1, 1)
+    here = room.guarding
+    room.guarding = GuardingOperations(runners, again, clock=room.house.clock)
+    assert counted(room) == (1, 1, 0)
+    room.guarding = here
     room.house.clock.now += ALARM_SECONDS + 1
+    assert counted(room) == (0, 0, 1)
     assert not again.callers.is_alarmed(HERE, room.engineer.id)
     room.house.clock.now -= ALARM_SECONDS + 1
 
@@ -433,6 +447,7 @@ def test_with_a_broken_guard_who_refuses_answers_nothing_and_who_observes_says_s
     room: GuardedRoom, mode: str, bundle: object
 ) -> None:
     room.deploy(guard=mode)
+    room.deploy()  # so that there is one to go back to
     room.runners.close()
     room.shelf.bundles["g1"] = bundle  # type: ignore[assignment] # either kind
     broken_after_a_restart(room)
@@ -444,8 +459,18 @@ def test_with_a_broken_guard_who_refuses_answers_nothing_and_who_observes_says_s
     standing = room.standing()
     assert standing.fault
     assert not standing.is_guarded
-    with pytest.raises(TamperedError, match="cannot be used"):
+    if mode == "refuse":
+        with pytest.raises(TamperedError, match="cannot be used"):
+            room.deploy()
+        with pytest.raises(TamperedError, match="cannot be used"):
+            room("rollback", EndpointReference(**PLACE))
+    else:
         room.deploy()
+        room("rollback", EndpointReference(**PLACE))
+        assert len(room.invoke(X[:1].tolist()).predictions) == 1
+        assert room.standing().fault
+    with pytest.raises(TamperedError, match="cannot be used"):
+        room.deploy(guard="refuse")
     with pytest.raises(StateError, match="cannot be used") as refused:
         room.set(mode="refuse")
     assert "fit-guard" in refused.value.next_step

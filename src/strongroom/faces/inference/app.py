@@ -7,7 +7,7 @@
 Each call takes the steps of every operation, on its own faster way:
  1. who asks: an API key, looked up in memory or in a thread;
  2. may they: the Cedar decision, cached, and the caller's token bucket;
- 3. what: the body, with limits of size and time, checked against the schema;
+ 3. what: the body, with limits of size and time, checked against the schema; callers take turns;
  4. do: the model, in a batch with whatever arrived in the same turn;
  5. record: the entry is durable before the answer leaves (setting `record_predictions`).
 A refused or failed call is recorded too.
@@ -34,6 +34,7 @@ from strongroom.errors import (
 from strongroom.faces.inference import answers, bodies, requests
 from strongroom.faces.inference.batching import EventLog, Predictions, Records
 from strongroom.faces.inference.refusals import Refusals
+from strongroom.faces.inference.turns import Turns
 from strongroom.gate.access.types import ANONYMOUS, Decision, Entity, Principal, PrincipalKind
 from strongroom.gate.audit.entropy import Entropy
 from strongroom.gate.audit.types import AuditClass, EntryRef, Event, Outcome
@@ -161,6 +162,7 @@ class InferenceApp:
         self._waits = record_before_answer
         self._bodies = requests.Bodies(limit=max_body_bytes, seconds=request_seconds)
         self._clock = clock
+        self._turns = Turns()
         self._predictions = Predictions()
         self._records = Records(log)
         self._refusals = Refusals(log)
@@ -273,6 +275,8 @@ class InferenceApp:
         if (fewest := live.schema.fewest_rows(len(body))) > paid:
             self._runners.spend(live, call.principal.id, fewest - paid)
             paid = fewest
+        if (turn := self._turns.take(call.principal.id, len(body))) is not None:
+            await turn
         asked = way.read(body, live.schema)
         if asked.rows > paid:
             self._runners.spend(live, call.principal.id, asked.rows - paid)

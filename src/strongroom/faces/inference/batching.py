@@ -6,6 +6,7 @@ once. Both classes belong to one event loop and are not for other threads.
 
 import asyncio
 import contextlib
+import os
 from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future as ThreadFuture
@@ -26,7 +27,8 @@ _ROWS_IN_LOOP = 256
 _ROWS_GUARDED = 32
 _BEHIND_SECONDS = 0.1
 _POOL_THREADS = 32
-_THREADS_IN_PROCESS = 2
+# Two that compute leave no processor of two to those who ask for little.
+_THREADS_IN_PROCESS = 1 if (os.cpu_count() or 1) < 4 else 2
 _MOST_WAITING = 1_000
 _MOST_OF_ONE = 250
 _MOST_TOGETHER = 64

@@ -97,7 +97,7 @@ class GuardingOperations:
     def guard(self, call: Call, request: EndpointReference) -> GuardShown:
         """Show how an endpoint is guarded: detectors, rates, and what callers have set off.
 
-        Counts are since the server was started; alarms outlive it. Callers are named by
+        Counts are since this server was started; alarms in force outlive it. Callers are named by
         pseudonyms, which stay the same within a workspace; the log names them to auditors.
         """
         with call.reading() as session:
@@ -157,11 +157,12 @@ class GuardingOperations:
             fault = self._runners.fault(request.workspace, request.endpoint)
             raise UnavailableError(fault or "no model is deployed at this endpoint")
         guarding, policy = live.guarding, live.guarding.policy
+        standing = self._guards.standing(live)
         return GuardShown(
             endpoint=request.endpoint,
             model=live.servable.model,
             version=live.servable.version,
-            standing=self._guards.standing(live),
+            standing=standing,
             flagged=sum(guarding.tally.flags.values()),
             refused=guarding.tally.refused,
             mode=policy.mode,
@@ -169,7 +170,7 @@ class GuardingOperations:
             top=policy.top,
             decimals=live.decimals if policy.decimals is None else policy.decimals,
             rows=_row_guard(guarding),
-            streams=_stream_guard(guarding),
+            streams=_stream_guard(guarding, standing.alarms),
             callers=self._callers(request),
         )
 
@@ -190,7 +191,9 @@ class GuardingOperations:
             flagged=watched.flagged,
             refused=watched.refused,
             because=watched.because,
-            raised_at=watched.raised_at or None,
+            raised_at=(
+                datetime.fromtimestamp(watched.raised_at, UTC) if watched.raised_at else None
+            ),
             is_alarmed=self._guards.callers.in_force(watched),
         )
 
@@ -250,12 +253,12 @@ def _row_guard(guarding: Guarding) -> RowGuard | None:
     )  # fmt: skip
 
 
-def _stream_guard(guarding: Guarding) -> StreamGuard | None:
+def _stream_guard(guarding: Guarding, alarms: int) -> StreamGuard | None:
     loaded = guarding.loaded
     if loaded is None or loaded.fitted.traffic is None:
         return None
     habits = loaded.fitted.traffic.habits
     return StreamGuard(
         signals=list(traffic.SIGNALS), rate=habits.rate, length=habits.length,
-        alarms=guarding.tally.alarms,
+        alarms=alarms, raised=guarding.tally.alarms,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Nouns of guarding endpoints: what is set, what a guard has seen, whose state is reset."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -46,7 +47,7 @@ class CallerSeen(_Answer):
     Attributes:
         rows, flagged, refused: since the server was started, or the caller was reset.
         because: the signal that raised the last alarm.
-        raised_at: of that alarm, seconds since 1970; None for never.
+        raised_at: of that alarm; None for never.
         is_alarmed: it is in force.
     """
 
@@ -55,7 +56,7 @@ class CallerSeen(_Answer):
     flagged: int
     refused: int
     because: str
-    raised_at: float | None
+    raised_at: datetime | None
     is_alarmed: bool
 
 
@@ -88,13 +89,15 @@ class StreamGuard(_Answer):
 
     Attributes:
         rate: of honest streams of `length` questions that raise an alarm.
-        alarms: raised since the server was started.
+        alarms: in force, whichever server raised them.
+        raised: by this server since it was started.
     """
 
     signals: list[str]
     rate: float
     length: int
     alarms: int
+    raised: int
 
 
 class GuardShown(_Answer):

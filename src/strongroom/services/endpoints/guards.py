@@ -115,18 +115,18 @@ class EndpointGuards:
     def require_guard(self, live: Live) -> None:
         """Return if an endpoint may answer with this under its policy, for who puts it there.
 
+        Who only observes may, whatever is wrong with the guard: `equip` has put it on the record.
+
         Raises: TamperedError, StateError: the guard cannot be used, or there is none to refuse by.
         """
         guarding = live.guarding
-        if guarding.policy.mode == "off":
+        if guarding.policy.mode != "refuse":
             return
         if guarding.fault:
             raise TamperedError(
                 f"the guard of version {live.servable.version} cannot be used: {guarding.fault}",
                 next_step="fit it anew with `strongroom model fit-guard`",
             )
-        if guarding.policy.mode != "refuse":
-            return
         require_refusable(guarding.loaded, live.servable)
 
     def standing(self, live: Live) -> GuardStanding:

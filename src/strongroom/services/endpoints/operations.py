@@ -381,5 +381,5 @@ def _deployment(row: DeploymentRow) -> Deployment:
         features=row.features,
         classes=row.classes,
         deployed_by=row.deployed_by,
-        deployed_at=row.deployed_at.timestamp(),
+        deployed_at=row.deployed_at,
     )

@@ -1,5 +1,6 @@
 """The nouns of endpoints: what is created, deployed and asked, and what a model answers."""
 
+from datetime import datetime
 from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -92,7 +93,7 @@ class Deployment(_Answer):
     features: list[str]
     classes: list[str]
     deployed_by: str
-    deployed_at: float
+    deployed_at: datetime
 
 
 class GuardStanding(_Answer):

@@ -391,7 +391,8 @@ def describe(row: JobRow) -> JobStatus:
         actor=row.actor,
         state=JobState(row.state),
         attempts=row.attempts,
-        progress=row.progress,
+        # How far it is, or how far it came: no news of one that is done.
+        progress="" if row.state == JobState.DONE else row.progress,
         error=row.error,
         result=row.result,
         created_at=row.created_at.timestamp(),
