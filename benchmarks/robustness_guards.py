@@ -1,10 +1,10 @@
 """Guards of a model: what they catch, of attackers who do not know them and who do, and their cost.
 
 Settings were chosen on digits and breast cancer; wine, Adult (from `../shared/data/adult-full`,
-where it is there) and a synthetic mixture were not looked at before. Half of the rows train the
-model and are the guard's reference, 30 % set its threshold at 1 % of false alarms (wine has too few
-rows: 5 %), the rest is attacked. `VICTIMS` rows (30) a model,
-`ROUNDS` rounds (8) of the attack.
+where it is there), a synthetic mixture and shells around a centre were not looked at before. Half
+of the rows train the model and are the guard's reference, 30 % set its threshold at 1 % of false
+alarms (wine has too few rows: 5 %), the rest is attacked. `VICTIMS` rows (30) a model, `ROUNDS`
+rounds (8) of the attack.
 
 - caught: of nearest wrong answers (HopSkipJump and trimming), and of the same 1.5 times as far;
 - noise: alarms on rows as far off in random directions;
@@ -13,7 +13,9 @@ rows: 5 %), the rest is attacked. `VICTIMS` rows (30) a model,
 
 Peer: ART's `BinaryInputDetector` over a forest, trained on the same reference rows and attacks on
 them, at the same rate of false alarms, by the interpreter named by `PEERS_PYTHON`. ART has no
-monitor of callers and no conformal threshold. Then monitors of callers, and forms of answers.
+monitor of callers and no conformal threshold. Below, the whole guard of an endpoint against who
+has only the endpoint to ask (`robustness_guards_online`). Then monitors of callers, and forms of
+answers.
 """
 
 import os
@@ -21,12 +23,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_wine,
+    make_classification,
+    make_gaussian_quantiles,
+)
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks import robustness_guards_peers
+from benchmarks import robustness_guards_online, robustness_guards_peers
 from strongroom.engines.robustness.evasion.hopskipjump import Jumps, hopskipjump
 from strongroom.engines.robustness.evasion.hunt import Hunt
 from strongroom.engines.robustness.evasion.trimming import trim
@@ -89,6 +97,9 @@ def _cases() -> dict[str, Case]:
         3_000, 20, n_informative=8, n_redundant=4, n_classes=3, class_sep=1.5, random_state=1
     )
     made["synthetic"] = _plain(rows, labels, 0.01)
+    rows, labels = make_gaussian_quantiles(n_samples=3_000, n_features=8, n_classes=3,
+                                           random_state=2)  # fmt: skip
+    made["shells"] = _plain(rows, labels, 0.01)
     if FILE.exists():
         made["adult"] = _adult()
     else:
@@ -153,6 +164,10 @@ def _guard(name: str, kind: str, case: Case) -> None:
         flush=True,
     )
     _peer(predict, (rows, labels), first, second, made, space)
+    tables = (
+        (rows[:first], labels[:first]), (rows[first:second], labels[first:second]), (fresh, truth),
+    )  # fmt: skip
+    robustness_guards_online.show(predict, guard, space, tables, made, JUMPS)
 
 
 def _cost(guard: Guard, predict: Predict, rows: np.ndarray) -> tuple[float, float]:

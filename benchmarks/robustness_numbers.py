@@ -17,7 +17,8 @@ from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 from strongroom.engines.robustness.poisoning.folds import standardized
-from strongroom.engines.robustness.poisoning.labels import FLAGGED, find_label_errors, wrongness
+from strongroom.engines.robustness.poisoning.labels import FLAGGED, find_label_errors
+from strongroom.engines.robustness.poisoning.mistakes import wrongness
 from strongroom.engines.robustness.poisoning.numbers import find_number_errors
 from strongroom.engines.robustness.poisoning.numbers_assessment import plant_numbers
 from strongroom.engines.robustness.poisoning.planting import plant_flips

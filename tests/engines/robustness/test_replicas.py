@@ -7,11 +7,16 @@ import pytest
 from sklearn.datasets import load_wine
 from sklearn.ensemble import (
     ExtraTreesClassifier,
+    ExtraTreesRegressor,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
+    RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -22,7 +27,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from strongroom.engines.robustness.recipes import Estimator
 from strongroom.engines.robustness.replicas import Layers, Replica, replica_of
@@ -62,6 +67,26 @@ def test_numbers_answer_as_the_model(model: Any, chosen: np.ndarray, *, is_exact
     assert replica.answers(ODD[:0]).shape == (0, true.shape[1])
 
 
+@pytest.mark.parametrize(
+    ("model", "is_exact"),
+    [
+        (DecisionTreeRegressor(max_depth=5, random_state=0), True),
+        (RandomForestRegressor(30, random_state=0), True),
+        (make_pipeline(StandardScaler(), ExtraTreesRegressor(7, random_state=0)), True),
+        (GradientBoostingRegressor(n_estimators=9, random_state=0), False),
+        (HistGradientBoostingRegressor(max_iter=9, early_stopping=False), False),
+    ],
+    ids=["tree", "forest", "scaled", "boosting", "histogram"],
+)
+def test_numbers_of_a_regression_answer_as_the_model(model: Any, *, is_exact: bool) -> None:  # noqa: ANN401 # scikit-learn has no types
+    model.fit(ROWS[:, :12], 1e4 * ROWS[:, 12])
+    replica = replica_of(model, 12)
+    assert replica is not None
+    true = model.predict(ODD[:, :12])[:, None]
+    found = replica.answers(ODD[:, :12])
+    np.testing.assert_allclose(found, true, rtol=0 if is_exact else 1e-13)
+
+
 def test_ties_of_a_forest_stay_ties() -> None:
     """Fifty trees against fifty: summed before they are divided, or the second class may win."""
     rows = np.tile(np.array([[0.0], [1.0]]), (30, 1))
@@ -76,12 +101,20 @@ def test_ties_of_a_forest_stay_ties() -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [SVC(), Ridge(), make_pipeline(QuantileTransformer(n_quantiles=9), LogisticRegression()),
-     make_pipeline(MinMaxScaler(clip=True), DecisionTreeClassifier())],
-    ids=["kernel", "regression", "no scaler", "clipping"],
+    [
+        SVC(), Ridge(), GradientBoostingRegressor(init=KNeighborsRegressor(2), n_estimators=2),
+        make_pipeline(QuantileTransformer(n_quantiles=9), LogisticRegression()),
+        make_pipeline(MinMaxScaler(clip=True), DecisionTreeClassifier()),
+    ],
+    ids=["kernel", "regression", "a guess of its own", "no scaler", "clipping"],
 )  # fmt: skip
 def test_what_is_not_understood_has_no_numbers(model: Any) -> None:  # noqa: ANN401 # scikit-learn has no types
-    assert replica_of(model.fit(ROWS, LABELS), 13) is None
+    model.fit(ROWS, LABELS)
+    if isinstance(model, GradientBoostingRegressor):
+        with pytest.raises(ValidationError, match="first guess"):
+            replica_of(model, 13)
+        return
+    assert replica_of(model, 13) is None
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:

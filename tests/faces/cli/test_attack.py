@@ -438,6 +438,10 @@ def test_rows_are_searched_before_there_is_a_model(offline: Offline, tmp_path: P
     listed = pd.read_csv(tmp_path / "q.csv")
     likely = listed.loc[listed["reasons"].str.contains("label contradicted"), "row"]
     assert {one + 1 for one in wrong} <= set(likely)
+    _, out, err = offline(
+        "attack", "--data", "new.csv", "--label", "ill", "--test", "poisoning.duplicates"
+    )
+    assert "s of processor time" in out + err  # each test says what it took
     # What asks a model says that there is none.
     code, out, _ = offline(
         "attack", "--data", "new.csv", "--label", "ill", *LOSS, "--json"

@@ -16,6 +16,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from tests.faces.cli.conftest import Offline
 
+from strongroom.errors import ValidationError
+from strongroom.faces.cli import harden
 from strongroom.faces.cli.harden import RECORD_NAME
 
 ROWS = ("--data", "trained.csv", "--held-out", "others.csv", "--label", "ill", "--leave-out", "id")
@@ -106,6 +108,33 @@ def test_ways_are_compared_side_by_side(
     measures = json.loads(out)["tests"][0]["outcome"]["measures"]
     assert "shadow fits" in {one["name"] for one in measures}  # by the recipe that came with it
     assert offline("harden", "tree.joblib", *ROWS, "--way", "dropping", "-o", "hard")[0] == 1
+
+
+def test_a_run_that_breaks_off_goes_on(
+    offline: Offline, files: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("harden", "tree.joblib", *ROWS, *LOSS, "--way", "rounding", "-o", "hard",
+                 "--keep", "kept", "--json")  # fmt: skip
+
+    def broken(*_: object) -> None:
+        raise ValidationError("broken off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(harden, "subject_after", broken)
+        assert offline(*arguments)[0] == 1
+    kept = tmp_path / "kept"
+    assert kept.stat().st_mode & 0o077 == 0  # it tells of rows
+    code, _, err = offline(*arguments, "--seed", "5")
+    assert (code, "another plan" in err) == (1, True)
+    kept.rename(tmp_path / "kept.rounding")  # what was done of another side is not taken for this
+    code, _, err = offline(*arguments)
+    assert (code, "another model" in err) == (1, True)
+    (tmp_path / "kept.rounding").unlink()
+    code, out, _ = offline(*arguments)
+    assert code in {0, 6}
+    found = json.loads(out)
+    assert any("read from a file: membership.loss" in one for one in found["before"]["remarks"])
+    assert sorted(one.name for one in tmp_path.glob("kept*")) == []
 
 
 def test_a_person_judges_rows_and_the_rest_is_trained_on(

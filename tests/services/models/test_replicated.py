@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -53,6 +53,24 @@ def test_numbers_stand_for_a_model(model: Any) -> None:  # noqa: ANN401 # scikit
     if model is FOREST:
         answers(missing)
         assert asked.rows == before + 3
+
+
+def test_numbers_stand_for_a_regression_by_their_size() -> None:
+    """Sums of large numbers in another order differ by more than probabilities do."""
+    prices = 1e6 * ROWS[:, 12]
+    boosting = GradientBoostingRegressor(n_estimators=20, random_state=0).fit(ROWS, prices)
+
+    def asked(rows: Rows) -> Scores:
+        return np.asarray(boosting.predict(SPACE.matrix(rows)), dtype=np.float64)[:, None]
+
+    replica = unpacked(*packed(boosting, 13), 13)
+    answers, remark = replicated(replica, SPACE, asked, [POINTS], 1)
+    assert isinstance(answers, Replicated)
+    assert "answer as it does" in remark
+    np.testing.assert_allclose(answers(POINTS), asked(POINTS), rtol=1e-12)
+    other, remark = replicated(replica, SPACE, lambda rows: asked(rows) * (1 + 1e-9), [POINTS], 1)
+    assert "otherwise" in remark
+    assert not isinstance(other, Replicated)
 
 
 def test_a_model_of_other_answers_is_asked_itself() -> None:

@@ -15,8 +15,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from strongroom.engines.robustness.evasion import trees
 from strongroom.engines.robustness.evasion.trees import Trees
 from strongroom.engines.robustness.space import Feature, Space
 from strongroom.errors import SandboxError, ValidationError
@@ -117,6 +118,14 @@ def test_nonsense_from_the_sandbox_is_no_inside() -> None:
     ):
         found = model_inside.understood(wrong, content, SPACE)
         assert (found.exact, found.gradient) == (None, None), wrong
+    numbers, _ = trees.of_regressor(DecisionTreeRegressor(max_depth=2).fit(ROWS, LABELS)) or (
+        None,
+        0,
+    )
+    assert numbers is not None
+    arrays = [np.asarray(getattr(numbers, name), np.float64) for name in model_inside._TREE_ARRAYS]
+    single = model_inside.understood(*model_inside._packed("trees", "", arrays), SPACE)
+    assert single.exact is None  # one number a leaf is no classifier
     worded = Space([Feature("a", levels=("x", "y"))])
     assert model_inside.understood(head, body, worded).exact is None
 

@@ -21,7 +21,7 @@ from strongroom.errors import ValidationError
 
 Numbers = NDArray[np.float64]
 Operation = Literal["add", "subtract", "multiply", "divide"]
-Link = Literal["shares", "softmax", "logistic"]
+Link = Literal["shares", "softmax", "logistic", "numbers"]
 Activation = Literal["relu", "tanh", "logistic", "identity"]
 
 MAX_LAYERS = 50
@@ -150,7 +150,7 @@ class Replica:
             for operation, by in self.steps:
                 made = _OPERATIONS[operation](made, by)
             found = self.core.of(made)
-            if self.link == "shares":
+            if self.link in {"shares", "numbers"}:
                 return found
             if self.link == "softmax":
                 return np.asarray(softmax(found, axis=1))
@@ -174,10 +174,10 @@ def _activated(values: Numbers, activation: Activation) -> Numbers:
 
 
 def replica_of(model: Any, width: int) -> Replica | None:  # noqa: ANN401 # scikit-learn has no types
-    """Of a fitted scikit-learn classifier, alone or behind scalers; None where it is no such thing.
+    """Of a fitted scikit-learn classifier, or trees of a regression, alone or behind scalers.
 
-    Whether it answers as the model does is for the caller to see: a class of another name may do
-    something else with the same numbers.
+    None where it is no such thing. Whether it answers as the model does is for the caller to see: a
+    class of another name may do something else with the same numbers.
 
     Raises: ValidationError: of `trees.of_estimator`.
     """
@@ -186,7 +186,10 @@ def replica_of(model: Any, width: int) -> Replica | None:  # noqa: ANN401 # scik
         return None
     final, steps = parts
     if not hasattr(final, "predict_proba"):
-        return None
+        numbers = None if hasattr(final, "classes_") else trees.of_regressor(final)
+        if numbers is None:
+            return None
+        return Replica(width, steps, TreeSums(numbers[0], numbers[1], _is_single(final)), "numbers")
     found = trees.of_estimator(final)
     if found is not None:
         core, link = _sums(final, found)
@@ -197,12 +200,17 @@ def replica_of(model: Any, width: int) -> Replica | None:  # noqa: ANN401 # scik
 
 def _sums(final: Any, found: Trees) -> tuple[TreeSums, Link]:  # noqa: ANN401 # scikit-learn has no types
     if hasattr(final, "_predictors"):
-        return TreeSums(found, 1, is_single=False), "softmax"
+        return TreeSums(found, 1, _is_single(final)), "softmax"
     if hasattr(final, "learning_rate"):
         return TreeSums(found, 1, is_single=True), "softmax"
     grown = list(final.estimators_) if hasattr(final, "estimators_") else [final]
     values = np.concatenate([np.asarray(one.tree_.value[:, 0, :], np.float64) for one in grown])
     return TreeSums(replace(found, values=values), len(grown), is_single=True), "shares"
+
+
+def _is_single(final: Any) -> bool:  # noqa: ANN401 # scikit-learn has no types
+    """Whether inputs are rounded to 32 bits: of all its trees but those of histograms."""
+    return not hasattr(final, "_predictors")
 
 
 def _steps(model: Any) -> tuple[Any, tuple[tuple[Operation, Numbers], ...]] | None:  # noqa: ANN401 # scikit-learn has no types

@@ -16,7 +16,6 @@ from strongroom.engines.crypto.model_signature import WHOLE_FILE, Serialization
 from strongroom.engines.crypto.signing import Signs
 from strongroom.engines.robustness.assessment import document, running
 from strongroom.engines.robustness.assessment.catalog import tests
-from strongroom.engines.robustness.assessment.keeping import Keeper, Kept
 from strongroom.engines.robustness.assessment.page import report_page
 from strongroom.engines.robustness.assessment.plan import (
     DEFAULT_TEXT,
@@ -35,6 +34,7 @@ from strongroom.faces.cli.attack_rows import EvasionOptions, label_of, rows_of
 from strongroom.faces.cli.attack_signing import SUFFIX, signed, signing_key
 from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
 from strongroom.faces.cli.files import STDIN
+from strongroom.faces.cli.kept_assessment import assessed
 from strongroom.faces.cli.model_folder import Look, OpenFiles, find
 from strongroom.faces.cli.quarantine_file import write_list
 from strongroom.faces.cli.study import StudyOptions, small_text
@@ -115,7 +115,8 @@ def _attacked(model: str, plan: Plan, key: Signs | None, options: AttackOptions)
         trained = rows_of(options.data, options.study, label) if options.data else None
         held_out = rows_of(options.held_out, options.study, label) if options.held_out else None
         with _subject(model, plan, trained, held_out, options) as subject:
-            report = _assessed(subject, plan, inputs, options)
+            with output.stages("attacking") as tell:
+                report = assessed(subject, plan, options.keep, lambda: inputs, tell)
             classes = subject.classes
         inputs.require_unchanged()
     shown = _write_reports(model, report, inputs, key, options)
@@ -264,7 +265,7 @@ def _subject(
         (one.place.name if one.path == WHOLE_FILE else one.path): one.place for one in folder.files
     }
     limits = sandbox.Limits(memory_bytes=options.memory_bytes, wall_seconds=600.0)
-    with confined(files, limits=limits) as assessed, OpenFiles() as opened:
+    with confined(files, limits=limits) as found, OpenFiles() as opened:
         looks = [
             (name, partial(opened.look, one)) for name, one in zip(files, folder.files, strict=True)
         ]
@@ -272,7 +273,7 @@ def _subject(
         claim = claimed_privacy({}, content)
         if options.epsilon is not None:
             claim["epsilon"] = options.epsilon
-        subject = subject_of(plan, trained, held_out, assessed, **claim)
+        subject = subject_of(plan, trained, held_out, found, **claim)
         subject.predict(subject.rows.rows[:1])  # as above; here its words may be shown
         yield replace(subject, files=content, scanned=scanned(looks))
 
@@ -287,30 +288,6 @@ def _bytes_of(looks: Sequence[tuple[str, Callable[[], Look]]]) -> dict[str, byte
             left -= len(piece)
         found[name] = b"".join(pieces)
     return found
-
-
-def _assessed(subject: Subject, plan: Plan, inputs: Inputs, options: AttackOptions) -> Report:
-    before = Kept()
-    if options.keep is not None and options.keep.exists():
-        before = attack_shown.kept_for(options.keep, plan, inputs)
-
-    def write(kept: Kept) -> None:
-        if options.keep is not None:
-            attack_shown.keep(options.keep, plan, inputs, kept)
-
-    keeper = Keeper(before, write)
-    subject = replace(subject, kept=before.bundles, keep=keeper.bundle)
-    with output.stages("attacking") as tell:
-        report = running.assess(
-            subject, plan, tests(), done=before.ran, each=keeper.ran, progress=tell,
-            clock=subject.clock,
-        )  # fmt: skip
-    # Whoever can write to that file can write outcomes into it: a reader, and a signature, know.
-    read = [*before.ran, *(f"a part of {name}" for name in before.bundles)]
-    if not read:
-        return report
-    kept = f"of an earlier try, read from a file: {', '.join(read)}"
-    return replace(report, remarks=(*report.remarks, kept))
 
 
 def _write_plan(plan: Plan, options: AttackOptions) -> None:

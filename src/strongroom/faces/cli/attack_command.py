@@ -13,6 +13,7 @@ from strongroom.faces.cli.attacked_options import (
     HeldOut,
     LabelColumn,
     LeftOut,
+    PlanFile,
     Seed,
     Tests,
 )
@@ -45,15 +46,7 @@ def attack(
     held_out: HeldOut = "",
     label: LabelColumn = "",
     left_out: LeftOut = None,
-    plan: Annotated[
-        File,
-        typer.Option(
-            "--plan",
-            metavar="FILE",
-            rich_help_panel=TRIED,
-            help="Tests, gates, and what may change, as TOML.",
-        ),
-    ] = None,
+    plan: PlanFile = None,
     draft_plan: Annotated[
         File,
         typer.Option(

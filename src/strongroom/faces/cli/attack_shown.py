@@ -30,6 +30,9 @@ def show(report: Report) -> None:
             continue
         if ran.outcome.reason:
             output.say(f"       {ran.outcome.reason}")
+        else:
+            asked = f", {ran.outcome.queries:,} rows asked" if ran.outcome.queries else ""
+            output.say(f"       {ran.cpu_seconds:.1f} s of processor time{asked}")
         for measure in ran.outcome.measures:
             bounds = ""
             if measure.low is not None and measure.high is not None:

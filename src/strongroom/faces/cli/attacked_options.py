@@ -1,5 +1,6 @@
 """Options that `attack` and `harden` share: the rows, and what is tried on the model."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,13 @@ LeftOut = Annotated[
         help="A column that does not go into the model.",
     ),
 ]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan", metavar="FILE", rich_help_panel=TRIED,
+        help="Tests, gates, and what may change, as TOML.",
+    ),
+]  # fmt: skip
 Tests = Annotated[
     list[str] | None,
     typer.Option("--test", metavar="ID", rich_help_panel=TRIED, help="Run this test; else all."),

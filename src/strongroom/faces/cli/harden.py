@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +36,9 @@ from strongroom.engines.robustness.target import OutputForm
 from strongroom.errors import UsageError, ValidationError
 from strongroom.faces.cli import harden_shown, output
 from strongroom.faces.cli.attack import EXIT_CODES, AttackOptions, plan_of
+from strongroom.faces.cli.attack_inputs import Inputs, inputs_of
 from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
+from strongroom.faces.cli.kept_assessment import assessed
 from strongroom.faces.cli.model_folder import find
 from strongroom.faces.cli.quarantine_file import read_list
 from strongroom.faces.cli.study import StudyOptions, small_text
@@ -56,6 +59,7 @@ ALL = "all"
 OWN = "own"
 RECORD_NAME, ANSWERS_NAME = "hardening.json", "answers.json"
 VERSION = 1
+_AS_IT_WAS, _CONTROL = "as it was", "control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class HardenOptions:
         has_control: the recipe is also fitted anew with nothing changed.
         epsilon: for training with privacy; None: none is promised.
         to: folder; each way gets one in it.
+        keep: file of what is done, to go on after a break; each new model has one beside it.
         memory_bytes: of each sandbox.
     """
 
@@ -93,6 +98,7 @@ class HardenOptions:
     subject: str = ""
     html: Path | None = None
     report: Path | None = None
+    keep: Path | None = None
     memory_bytes: int = 4 << 30
     force: bool = False
     as_json: bool = False
@@ -135,6 +141,7 @@ def run_harden(model: str, options: HardenOptions) -> int:
         for remark in run.before.remarks:
             output.words(remark)
         harden_shown.show(weighed, run.could_not, options.to)
+    run.forget()
     verdicts = {one.verdict for one in weighed}
     best = next((one for one in (Verdict.PASSED, Verdict.FAILED) if one in verdicts), None)
     return EXIT_CODES[best or Verdict.INVALID]
@@ -186,7 +193,9 @@ def _require_usable(model: str, options: HardenOptions, ways: tuple[Way, ...]) -
         if to is not None:
             require_free(to, force=options.force)
     read = [Path(one) for one in (options.data, options.held_out) if one != "-"]
-    require_apart((options.html, options.report), [*read, options.without, Path(model)])
+    require_apart(
+        (options.html, options.report, options.keep), [*read, options.without, Path(model)]
+    )
 
 
 def _private(table: pa.Table, plan: Plan, options: HardenOptions) -> tuple[Domain, Wish]:
@@ -228,6 +237,7 @@ class _Run:
         self._limits = sandbox.Limits(memory_bytes=options.memory_bytes, wall_seconds=3_600.0)
         self.could_not: dict[str, str] = {}
         self._control: Report | None = None
+        self._kept_files: list[Path] = []
 
     def weighed(self, ways: tuple[Way, ...]) -> list[Weighed]:
         """Each way against the model as it was; one that cannot be gone, alone, is an error."""
@@ -238,7 +248,7 @@ class _Run:
         }
         with confined(files, limits=self._limits) as old:
             before = subject_of(self._plan, self._trained, self._held_out, old)
-            self.before = self._assess(before, {}, "as it was")
+            self.before = self._assess(before, {}, _AS_IT_WAS)
             return [*self._controlled(ways, before, old), *self._each(ways, before, old)]
 
     def _controlled(
@@ -282,7 +292,7 @@ class _Run:
                 before.space.places
             )
             done = ran_already(self.before, same_rows=same_rows)
-            report = self._assess(after, done, way.value)
+            report = self._assess(after, done, _CONTROL if is_control else way.value)
             spent = cost_of(before, after, report, made)
         control = None if way is Way.ROUNDING else report if is_control else self._control
         left_out = len(self._trained) - len(rows)
@@ -316,11 +326,37 @@ class _Run:
             self._options.form,
         )  # fmt: skip
 
-    def _assess(self, subject: Subject, done: dict[str, Ran], what: str) -> Report:
-        with output.stages(f"attacking, {what}") as tell:
-            return running.assess(
-                subject, self._plan, tests(), done=done, progress=tell, clock=subject.clock
-            )
+    def _assess(self, subject: Subject, done: dict[str, Ran], side: str) -> Report:
+        kept_in = self._kept_in(side)
+        with output.stages(f"attacking, {side}") as tell:
+            inputs = partial(self._inputs, side)
+            return assessed(subject, self._plan, kept_in, inputs, tell, done)
+
+    def _kept_in(self, side: str) -> Path | None:
+        """Where what is done of a side is kept; noise for privacy is drawn anew each time."""
+        keep = self._options.keep
+        if keep is None or side == Way.PRIVATE.value:
+            return None
+        place = keep if side == _AS_IT_WAS else keep.with_name(f"{keep.name}.{side}")
+        self._kept_files.append(place)
+        return place
+
+    def _inputs(self, side: str) -> Inputs:
+        """What a side is made of; of a new model, also what was asked for."""
+        asked = self._options
+        data = [rows_digest(one) for one in (self._trained, self._held_out)]
+        settings: dict[str, object] = {
+            "strongroom": version("strongroom"), "side": side, "rows": data,
+        }  # fmt: skip
+        if side != _AS_IT_WAS:
+            how = {**asdict(asked.how), **asdict(asked.form), "recipe": asked.recipe}
+            settings |= {"kept": rows_digest(self._kept), "how": how}
+        return inputs_of(Path(self._model), "", {}, settings)
+
+    def forget(self) -> None:
+        """Remove what was kept to go on with."""
+        for one in self._kept_files:
+            one.unlink(missing_ok=True)
 
     def _keep(self, made: HardenedModel, report: Report) -> None:
         """Write what came of a way, as soon as it is known."""

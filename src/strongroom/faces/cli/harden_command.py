@@ -12,6 +12,7 @@ from strongroom.faces.cli.attacked_options import (
     HeldOut,
     LabelColumn,
     LeftOut,
+    PlanFile,
     Seed,
     Tests,
 )
@@ -49,10 +50,7 @@ def harden(
             help="A quarantine list, as `attack --quarantine` wrote it and you edited it.",
         ),
     ] = None,
-    plan: Annotated[
-        File,
-        typer.Option("--plan", metavar="FILE", rich_help_panel=TRIED, help="As for `attack`."),
-    ] = None,
+    plan: PlanFile = None,
     test: Tests = None,
     rows: AttackedRows = None,
     minutes: Annotated[
@@ -159,6 +157,15 @@ def harden(
             help="Says whose a row is; without it each row is protected by itself.",
         ),
     ] = "",
+    keep: Annotated[
+        File,
+        typer.Option(
+            "--keep",
+            metavar="FILE",
+            rich_help_panel=_OUTPUT,
+            help="Keep there, and beside it, what is done, to go on after a break.",
+        ),
+    ] = None,
     html: Annotated[
         File,
         typer.Option(
@@ -207,7 +214,7 @@ def harden(
             HardenOptions(
                 study, data, held_out, tuple(way or ()), to, attack, recipe, without,
                 Options(radius, rounds, tuple(drop or ())), answers, control, epsilon, delta,
-                domain, domain_from_data, subject, html, report, force=force, as_json=as_json,
+                domain, domain_from_data, subject, html, report, keep, force=force, as_json=as_json,
             ),
         )
     )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strongroom.services.models.model_inside import stated_onnx
-from strongroom.services.models.onnx_inside import ending
+from strongroom.services.models.onnx_graph import ending
 
 Head = dict[str, Any]
 Matrix = NDArray[np.float64]

@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from strongroom.engines.robustness.evasion import gradients, trees
 from strongroom.engines.robustness.evasion.gradients import Gradient
-from strongroom.engines.robustness.evasion.layers import (
-    MAX_LAYERS,
-    Full,
-    Layer,
-    Reshape,
-    Scale,
-    of_layers,
-)
+from strongroom.engines.robustness.evasion.layers import Full, Scale
+from strongroom.engines.robustness.evasion.networks import MAX_LAYERS, Step, of_steps, values_of
+from strongroom.engines.robustness.evasion.rearranging import Reshape
 from strongroom.engines.robustness.evasion.trees import Trees
 from strongroom.engines.robustness.space import Space
 from strongroom.errors import ValidationError
@@ -29,6 +24,7 @@ from strongroom.services.models import network_inside, onnx_inside
 Numbers = NDArray[np.float64]
 MAX_BYTES = 256 << 20
 _TREE_ARRAYS = ("features", "thresholds", "left", "right", "values", "roots", "base")
+_TWO = 2
 _MOST_EXACT = 2_000
 """Coordinates of a linear model, whose weights are read off that many points."""
 
@@ -74,17 +70,20 @@ def stated(model: Any) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401 # scikit
 
 def stated_onnx(data: bytes) -> tuple[dict[str, Any], bytes]:
     """The same of a model in ONNX's form. Raises: anything, for a graph that is not read here."""
-    kind, layers, arrays, shape = onnx_inside.inside_of(data)
+    kind, steps, arrays, shape = onnx_inside.inside_of(data)
     if kind == "layers":
-        told, arrays = network_inside.packed(layers)
+        told, arrays = network_inside.packed(steps)
         head, body = _packed("layers", "", arrays)
         return {**head, "layers": told, "shape": list(shape)}, body
     made = list(arrays)
-    for layer in reversed(layers):
+    for step in reversed(steps):
+        layer = step.does
         if not isinstance(layer, Scale) or (layer.factor <= 0).any():
             return {"kind": "none"}, b""
         at = np.maximum(made[0], 0).astype(np.intp)
-        factor, shift = (np.broadcast_to(one, shape) for one in (layer.factor, layer.shift))
+        factor, shift = (
+            np.broadcast_to(one, (1, *shape)).reshape(-1) for one in (layer.factor, layer.shift)
+        )
         made[1] = (made[1] - shift[at]) / factor[at]
     return _packed("trees", "", made)
 
@@ -200,7 +199,7 @@ def _trees(arrays: list[Numbers], space: Space) -> Inside:
     found = dict(zip(_TREE_ARRAYS, arrays, strict=True))
     whole = {name: _places(found[name]) for name in ("features", "left", "right", "roots")}
     low, span = _ranges(space)
-    if whole["features"].max(initial=-1) >= len(low):
+    if whole["features"].max(initial=-1) >= len(low) or len(found["base"]) < _TWO:
         raise ValueError
     at = np.maximum(whole["features"], 0)
     thresholds = np.where(whole["features"] < 0, 0.0, (found["thresholds"] - low[at]) / span[at])
@@ -222,13 +221,16 @@ def _of_layers(head: Mapping[str, object], arrays: list[Numbers], space: Space) 
     low, span = _ranges(space)
     shape = network_inside.whole(head.get("shape"))
     inner = network_inside.unpacked(head.get("layers"), arrays)
-    layers: list[Layer] = [Scale(span, low), Reshape(shape), *inner]
-    gradient = of_layers(layers, (len(low),))
-    if len(low) > _MOST_EXACT or not all(isinstance(one, Scale | Full | Reshape) for one in layers):
+    first = [Step(Scale(span, low), (0,)), Step(Reshape((1, *shape)), (1,))]
+    steps = [*first, *(Step(one.does, tuple(at + len(first) for at in one.of)) for one in inner)]
+    gradient = of_steps(steps, (len(low),))
+    is_linear = all(
+        isinstance(one.does, Scale | Full | Reshape) and one.of == (place,)
+        for place, one in enumerate(steps)
+    )
+    if len(low) > _MOST_EXACT or not is_linear:
         return Inside(None, gradient)
-    values: Numbers = np.vstack([np.zeros(len(low)), np.eye(len(low))])
-    for layer in layers:
-        values, _ = layer.forward(values)
+    values = values_of(steps, np.vstack([np.zeros(len(low)), np.eye(len(low))]))
     values = values.reshape(len(values), -1)
     if values.shape[1] == 1:
         values = np.hstack([np.zeros_like(values), values])

@@ -1,80 +1,64 @@
-"""A network as a list of layers and bare numbers, to be sent out of the sandbox and read again.
+"""A network as a list of steps and bare numbers, to be sent out of the sandbox and read again.
 
 `packed` runs beside the model, `unpacked` outside. What comes over is data that a model's code may
 have written: only kinds of layers that are known, of sizes that are computed before they are used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strongroom.engines.robustness.evasion.layers import (
-    MAX_LAYERS,
-    Activation,
-    Convolution,
-    Full,
-    Layer,
-    Pool,
+from strongroom.engines.robustness.evasion.joints import Joined, Joint, Meeting, Product
+from strongroom.engines.robustness.evasion.layers import Activation, Full, Layer, Scale, Shape
+from strongroom.engines.robustness.evasion.networks import MAX_LAYERS, Step
+from strongroom.engines.robustness.evasion.normalizing import Mean, Normalized, Softmax
+from strongroom.engines.robustness.evasion.rearranging import (
+    Padded,
+    Repeated,
     Reshape,
-    Scale,
-    Shape,
+    Taken,
     Transpose,
-    Window,
 )
+from strongroom.engines.robustness.evasion.windows import Convolution, Pool, Window
 
 Numbers = NDArray[np.float64]
-_MOST_AXES = 6
+Told = dict[str, Any]
+_MOST_AXES = 8
+_MOST_MET = 1_000
+"""Values that are put side by side."""
+_MOST_PLACES = 1 << 31
 
 
-def packed(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], list[Numbers]]:
-    """What describes each layer, and the arrays of all in order."""
-    told: list[dict[str, Any]] = []
+def packed(steps: Sequence[Step]) -> tuple[list[Told], list[Numbers]]:
+    """What describes each step, and the arrays of all in order."""
+    told: list[Told] = []
     arrays: list[Numbers] = []
-    for layer in layers:
-        match layer:
-            case Scale():
-                told.append({"kind": "scale"})
-                arrays += [layer.factor, layer.shift]
-            case Full():
-                told.append({"kind": "full"})
-                arrays += [layer.weight, layer.bias]
-            case Reshape():
-                told.append({"kind": "reshape", "shape": list(layer.shape)})
-            case Transpose():
-                told.append({"kind": "transpose", "order": list(layer.order)})
-            case Activation():
-                told.append({
-                    "kind": "activation", "name": layer.name, "low": layer.low, "high": layer.high,
-                })  # fmt: skip
-            case Convolution():
-                told.append({"kind": "convolution", "groups": layer.groups, **_told(layer.window)})
-                arrays += [layer.weight, layer.bias]
-            case Pool():
-                told.append({
-                    "kind": "pool", "name": layer.name, "counts_outside": layer.counts_outside,
-                    **_told(layer.window),
-                })  # fmt: skip
-            case _:
-                raise TypeError(type(layer).__name__)
+    for place, step in enumerate(steps):
+        about, held = _described(step.does)
+        told.append(about if step.of == (place,) else {**about, "of": list(step.of)})
+        arrays += held
     return told, [np.asarray(one, np.float64) for one in arrays]
 
 
-def unpacked(told: object, arrays: Sequence[Numbers]) -> list[Layer]:
-    """The layers. Raises: ValueError, TypeError, KeyError, IndexError: it makes no sense."""
+def unpacked(told: object, arrays: Sequence[Numbers]) -> list[Step]:
+    """The steps. Raises: ValueError, TypeError, KeyError, IndexError: it makes no sense."""
     if not isinstance(told, list) or len(told) > MAX_LAYERS:
         raise ValueError
     left = iter(arrays)
-    layers = [_layer(one, left) for one in told]
+    steps = []
+    for place, one in enumerate(told):
+        of = whole(one["of"], most=_MOST_MET) if "of" in one else (place,)
+        steps.append(Step(_READ[one["kind"]](one, left), of))
     if next(left, None) is not None:
         raise ValueError
-    return layers
+    return steps
 
 
-def whole(value: object, count: int | None = None) -> Shape:
+def whole(value: object, count: int | None = None, *, most: int = _MOST_AXES) -> Shape:
     """Whole numbers of a list, so many. Raises: ValueError."""
-    if not isinstance(value, list) or len(value) > _MOST_AXES:
+    if not isinstance(value, list) or len(value) > most:
         raise ValueError
     if not all(type(one) is int and 0 <= one < 1 << 31 for one in value):
         raise ValueError
@@ -83,32 +67,96 @@ def whole(value: object, count: int | None = None) -> Shape:
     return tuple(value)
 
 
-def _told(window: Window) -> dict[str, Any]:
+# ---- beside the model ----
+
+
+def _described(layer: Layer | Joint) -> tuple[Told, list[Any]]:
+    """What describes a layer, and its arrays."""
+    match layer:
+        case Scale():
+            return {"kind": "scale"}, [layer.factor, layer.shift]
+        case Full():
+            return {"kind": "full"}, [layer.weight, layer.bias]
+        case Activation():
+            return {
+                "kind": "activation", "name": layer.name, "low": layer.low, "high": layer.high,
+            }, []  # fmt: skip
+        case Convolution():
+            told = {"kind": "convolution", "groups": layer.groups, **_told(layer.window)}
+            return told, [layer.weight, layer.bias]
+        case Pool():
+            return {
+                "kind": "pool", "name": layer.name, "counts_outside": layer.counts_outside,
+                **_told(layer.window),
+            }, []  # fmt: skip
+        case Reshape() | Transpose() | Padded() | Taken() | Repeated():
+            return _moved(layer)
+        case Mean():
+            return {"kind": "mean", "axes": list(layer.axes)}, []
+        case Softmax():
+            return {"kind": "softmax", "axis": layer.axis}, []
+        case Normalized():
+            return {"kind": "normalized", "axes": list(layer.axes), "epsilon": layer.epsilon}, []
+        case Meeting():
+            return {"kind": "meeting", "sign": layer.sign}, []
+        case Joined():
+            return {"kind": "joined", "axis": layer.axis}, []
+        case Product():
+            return {"kind": "product"}, []
+        case _:
+            raise TypeError(type(layer).__name__)
+
+
+def _moved(
+    layer: Reshape | Transpose | Padded | Taken | Repeated,
+) -> tuple[Told, list[Any]]:
+    match layer:
+        case Reshape():
+            return {"kind": "reshape", "shape": list(layer.shape)}, []
+        case Transpose():
+            return {"kind": "transpose", "order": list(layer.order)}, []
+        case Padded():
+            return {
+                "kind": "padded", "before": list(layer.before), "behind": list(layer.behind),
+            }, []  # fmt: skip
+        case Taken():
+            return {"kind": "taken", "axis": layer.axis}, [layer.places]
+        case Repeated():
+            return {"kind": "repeated", "shape": list(layer.shape)}, []
+
+
+def _told(window: Window) -> Told:
     return {
         "kernel": list(window.kernel), "strides": list(window.strides), "pads": list(window.pads),
         "dilations": list(window.dilations),
     }  # fmt: skip
 
 
-def _layer(told: Mapping[str, Any], arrays: Any) -> Layer:  # noqa: ANN401 # an iterator over arrays
-    match told["kind"]:
-        case "scale":
-            return Scale(_next(arrays), _next(arrays))
-        case "full":
-            return Full(_next(arrays), _next(arrays))
-        case "reshape":
-            return Reshape(whole(told["shape"]))
-        case "transpose":
-            return Transpose(whole(told["order"]))
-        case "activation":
-            return Activation(told["name"], _number(told["low"]), _number(told["high"]))
-        case "convolution":
-            [groups] = whole([told["groups"]])
-            return Convolution(_next(arrays), _next(arrays), _window(told), groups)
-        case "pool":
-            return Pool(told["name"], _window(told), bool(told["counts_outside"]))
-        case _:
-            raise ValueError
+# ---- outside ----
+
+_Left = Iterator[Numbers]
+_READ: dict[str, Callable[[Mapping[str, Any], _Left], Layer | Joint]] = {
+    "scale": lambda _, left: Scale(_next(left), _next(left)),
+    "full": lambda _, left: Full(_next(left), _next(left)),
+    "activation": lambda told, _: Activation(
+        told["name"], _number(told["low"]), _number(told["high"])
+    ),
+    "convolution": lambda told, left: Convolution(
+        _next(left), _next(left), _window(told), _one(told["groups"])
+    ),
+    "pool": lambda told, _: Pool(told["name"], _window(told), bool(told["counts_outside"])),
+    "reshape": lambda told, _: Reshape(whole(told["shape"])),
+    "transpose": lambda told, _: Transpose(whole(told["order"])),
+    "padded": lambda told, _: Padded(whole(told["before"]), whole(told["behind"])),
+    "taken": lambda told, left: Taken(_one(told["axis"]), _places(_next(left))),
+    "repeated": lambda told, _: Repeated(whole(told["shape"])),
+    "mean": lambda told, _: Mean(whole(told["axes"])),
+    "softmax": lambda told, _: Softmax(_one(told["axis"])),
+    "normalized": lambda told, _: Normalized(whole(told["axes"]), _number(told["epsilon"])),
+    "meeting": lambda told, _: Meeting(told["sign"]),
+    "joined": lambda told, _: Joined(_one(told["axis"])),
+    "product": lambda _told, _left: Product(),
+}
 
 
 def _window(told: Mapping[str, Any]) -> Window:
@@ -120,11 +168,21 @@ def _window(told: Mapping[str, Any]) -> Window:
     )  # fmt: skip
 
 
-def _next(arrays: Any) -> Numbers:  # noqa: ANN401 # as above
+def _next(arrays: _Left) -> Numbers:
     found = next(arrays, None)
     if found is None:
         raise ValueError
     return np.asarray(found, np.float64)
+
+
+def _places(numbers: Numbers) -> NDArray[np.intp]:
+    if np.abs(numbers).max(initial=0.0) >= _MOST_PLACES:
+        raise ValueError
+    return numbers.astype(np.intp)
+
+
+def _one(value: object) -> int:
+    return whole([value])[0]
 
 
 def _number(value: object) -> float:

@@ -132,7 +132,8 @@ class Replicated:
         true = np.asarray(self._own(rows), dtype=np.float64)
         if true.shape != found.shape:
             return len(rows)
-        is_same = (np.abs(true - found) <= _SAME).all(axis=1)
+        # Probabilities are at most 1; numbers of a regression are compared by their size.
+        is_same = (np.abs(true - found) <= _SAME * np.maximum(np.abs(true), 1.0)).all(axis=1)
         is_same &= true.argmax(axis=1) == found.argmax(axis=1)
         return int((~is_same).sum())
 
@@ -167,7 +168,7 @@ def _replica(head: Mapping[str, object], arrays: list[Numbers], width: int) -> R
     names, link = head["steps"], head["link"]
     if not isinstance(names, list) or not set(names) <= set(_OPERATIONS):
         raise ValueError
-    if link not in {"shares", "softmax", "logistic"}:
+    if link not in {"shares", "softmax", "logistic", "numbers"}:
         raise ValueError
     steps = tuple(zip(names, arrays[: len(names)], strict=True))
     rest = arrays[len(names) :]

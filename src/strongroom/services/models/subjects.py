@@ -98,7 +98,8 @@ class AssessedModel:
 
     def replica(self, space: Space) -> Replica | None:
         """The numbers its answers are computed from, once it knows the features; None: unknown."""
-        if self.about.kind != "sklearn" or not self.about.has_probabilities:
+        about = self.about
+        if about.kind != "sklearn" or not (about.has_probabilities or about.is_regression):
             return None
         return unpacked(*self._send({"do": "numbers"}, b""), len(space.features))
 

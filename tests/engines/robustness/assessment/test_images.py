@@ -212,13 +212,19 @@ def test_evasion_that_is_nonsense_is_refused(text: str) -> None:
 
 def test_what_a_plan_says_of_evasion_is_done() -> None:
     text = '[evasion]\nnorm = "linf"\ndeclared = 0.3\nbudgets = [0.1, 0.5]\ntolerance = 2\n'
-    made = evasion_tests.settings_of(parse_plan("version = 1\nrows = 7\n" + text))
+    made = evasion_tests.settings_of(parse_plan("version = 1\nrows = 7\n" + text), 64)
     assert (made.norm, made.declared, made.budgets, made.tolerance, made.rows) == (
         "linf", 0.3, (0.1, 0.5), 2.0, 7,
     )  # fmt: skip
-    assert evasion_tests.settings_of(parse_plan("version = 1")).budgets == (
+    assert evasion_tests.settings_of(parse_plan("version = 1"), 64).budgets == (
         0.02, 0.05, 0.1, 0.2, 0.4, 0.8,
     )  # fmt: skip
+
+
+def test_wide_rows_are_asked_more_often() -> None:
+    plan = parse_plan("version = 1")
+    asked = [evasion_tests.settings_of(plan, width).queries for width in (64, 784, 100_000)]
+    assert asked == [1_000, 1_960, 5_000]
 
 
 # ---- tests of images ----

@@ -25,6 +25,7 @@ from strongroom.engines.robustness.evasion import (
     certifying,
     gradients,
     hopskipjump,
+    probing,
     stepping,
     trees,
 )
@@ -261,3 +262,21 @@ def test_noise_changes_categories_too() -> None:
     outcome = assessing.decision(case, replace(SMALL, budgets=(0.5, 1.5)), 1, silent)
     assert value(outcome, "right under noise of that length") == 0.0
     assert [share for _, share, _, _ in outcome.curves[1].points] == [1.0, 1.0, 0.0]
+
+
+def test_what_few_labels_can_tell_of_many_coordinates() -> None:
+    """A normal from signs is as far from the true one as its canary allows, in the mean."""
+    rng = np.random.default_rng(0)
+    for coordinates, questions in ((30, 500), (256, 500), (784, 980)):
+        cosines = []
+        for _ in range(20):
+            tried = rng.normal(size=(questions, coordinates))
+            tried /= np.linalg.norm(tried, axis=1, keepdims=True)
+            found = np.sign(tried[:, :1]) * tried
+            normal = found.sum(axis=0)
+            cosines.append(normal[0] / np.linalg.norm(normal))
+        longer = 1 / np.mean(cosines)
+        allowed = probing.by_labels(coordinates, questions)
+        assert longer < allowed <= max(probing.WITHIN, 1.1 * longer)
+    assert probing.by_labels(4, 500) == probing.WITHIN
+    assert probing.by_labels(4, 0) > 2  # nothing was asked

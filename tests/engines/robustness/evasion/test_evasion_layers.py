@@ -6,20 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from strongroom.engines.robustness.evasion import layers as module
+from strongroom.engines.robustness.evasion import networks as module
 from strongroom.engines.robustness.evasion.layers import (
     Activation,
-    Convolution,
     Full,
     Layer,
-    Pool,
-    Reshape,
     Scale,
     Shape,
-    Transpose,
-    Window,
-    of_layers,
 )
+from strongroom.engines.robustness.evasion.networks import of_layers
+from strongroom.engines.robustness.evasion.rearranging import Reshape, Transpose
+from strongroom.engines.robustness.evasion.windows import Convolution, Pool, Window
 from strongroom.errors import ValidationError
 
 RNG = np.random.default_rng(0)
@@ -167,7 +164,7 @@ def test_rows_go_through_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
         ([Pool("most", Window((2, 2), pads=(2, 0, 0, 0)))], (1, 4, 4)),
         ([Pool("least", Window((2, 2)))], (1, 4, 4)),  # type: ignore[arg-type] # hostile
         ([Pool("mean", Window((2, 2), dilations=(2, 2)))], (1, 4, 4)),
-        ([Activation("relu")] * 501, (4,)),
+        ([Activation("relu")] * 2_001, (4,)),
         ([Full(np.ones((2_000, 2_000)), np.zeros(2_000))] * 400, (2_000, 100)),
         ([], (4_000_001,)),
         ([], (0,)),

@@ -156,6 +156,17 @@ def test_without_a_recipe_the_reference_that_answers_alike_is_taken() -> None:
         assert 0.9 < found.shadows.agreement <= 1.0
 
 
+def test_of_references_that_agree_alike_the_cheapest_is_taken() -> None:
+    pool = small_pool(60, 60)
+    own = BAYES.fit(pool.rows[pool.is_member], pool.truth[pool.is_member], 0)(pool.rows)
+    same = [Estimator(name, GaussianNB(), 2) for name in ("first", "second")]
+    worse = Estimator("dull", GaussianNB(priors=[0.999, 0.001]), 2)
+    for offered in ([worse, *same], same):
+        chosen, agreement = nearest_recipe(offered, own, design(pool, 4, 0), pool, 0)
+        assert chosen.name == "first"
+        assert agreement > 0.8
+
+
 def test_a_regression_is_fitted_and_compared_by_its_numbers() -> None:
     pool = small_pool(classes=1)
     ridge = Estimator("ridge", Ridge(), 1)

@@ -8,6 +8,7 @@ from sklearn.datasets import load_iris
 from strongroom.engines.robustness.poisoning import labels as module
 from strongroom.engines.robustness.poisoning.anchors import by_anchors, decoded, mixed_class
 from strongroom.engines.robustness.poisoning.labels import find_label_errors
+from strongroom.engines.robustness.poisoning.mistakes import wrongness
 from strongroom.engines.robustness.poisoning.planting import plant_flips
 from strongroom.engines.robustness.poisoning.table import Table
 from strongroom.engines.robustness.space import Space
@@ -82,5 +83,5 @@ def test_targeted_flips_of_a_table_are_found_with_it_and_not_without() -> None:
     assert hits.sum() >= 7  # of 8
     assert hits.sum() / found.is_flagged.sum() >= 0.8
     assert (found.suggested[hits] == labels[hits]).all()
-    without, _ = module.wrongness(found.scores, planted.table.labels)
+    without, _ = wrongness(found.scores, planted.table.labels)
     assert (without[planted.is_bad] >= module.FLAGGED).sum() <= 5

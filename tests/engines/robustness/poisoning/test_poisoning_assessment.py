@@ -102,7 +102,9 @@ def test_poison_fails_the_gate(table: Table) -> None:
 def blind_labels(table: Table, seed: int, progress: object = None) -> LabelErrors:
     """A broken search: it suspects rows at random."""
     chance = np.random.default_rng(0).random(len(table))
-    return LabelErrors(chance, chance > 0.97, table.labels, np.eye(2), {}, np.eye(2))
+    return LabelErrors(
+        chance, chance > 0.97, table.labels, np.eye(2), {}, np.eye(2)[table.labels], is_told=True
+    )  # fmt: skip
 
 
 def blind_triggers(table: Table, seed: int, progress: object = None) -> Triggers:
@@ -164,3 +166,30 @@ def test_a_budget_of_nothing_is_a_reason(table: Table) -> None:
 def test_a_regression_has_no_labels_to_turn(table: Table) -> None:
     target = Target(lambda rows: rows[:, :1], classes=1)
     assert "regression" in assessment.sweep_test(table, target, seed=0).reason
+
+
+def test_where_models_know_nothing_of_labels_none_is_called_wrong() -> None:
+    rng = np.random.default_rng(0)
+    table = Table.of(Space.box(3), rng.random((120, 3)), rng.integers(0, 2, 120))
+    outcome = assessment.labels_test(table, 0)
+    assert "how frequent each is" in outcome.reason
+    assert judge(outcome, ()) is Status.NOT_APPLICABLE
+
+
+def test_where_classes_overlap_a_short_list_is_no_comfort(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dull(given: Table, seed: int, progress: object = None) -> LabelErrors:
+        """It ranks the planted rows right, and flags none."""
+        suspicion = np.where(given.labels != table.labels, 0.2, 0.1)
+        none = np.zeros(len(given), dtype=bool)
+        scores = np.eye(given.classes)[given.labels]
+        return LabelErrors(
+            suspicion, none, 1 - given.labels, np.eye(2), {}, scores, is_told=True
+        )  # fmt: skip
+
+    monkeypatch.setattr(assessment, "find_label_errors", dull)
+    outcome = assessment.labels_test(table, 0)
+    assert outcome.canary is not None
+    assert outcome.canary.was_found
+    assert any("a short list is no sign that there are none" in one for one in outcome.words)

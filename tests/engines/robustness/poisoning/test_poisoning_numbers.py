@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.datasets import load_diabetes
 
 from strongroom.engines.robustness.assessment import poisoning_tests
 from strongroom.engines.robustness.assessment.plan import parse_plan
@@ -128,6 +129,38 @@ def test_a_search_that_ranks_at_random_misses_its_canary(
         assert not outcome.canary.was_found, outcome.canary
 
 
+def test_a_source_that_is_missed_is_planted_again_stronger(
+    monkeypatch: pytest.MonkeyPatch, found: NumberErrors
+) -> None:
+    """A search that sees only numbers gone wrong in fifty rows or more, as on vague tables."""
+
+    def dull(_rows: Rows, numbers: NDArray[np.float64], *_more: object) -> NumberErrors:
+        changed = numbers != WRONG
+        suspicion = np.where(changed & (changed.sum() >= 45), 0.9, 0.01)
+        return replace(found, suspicion=suspicion, is_flagged=suspicion > 0.5)
+
+    monkeypatch.setattr(numbers_assessment, "find_number_errors", dull)
+    outcome = number_sources_test(table(WRONG), 1, silent, recipe=reference("logistic", 1))
+    assert outcome.canary is not None
+    assert outcome.canary.was_found
+    assert outcome.canary.planted.startswith("50 rows of a copy got a source of their own, and 50")
+    assert "a source was seen that brought 50, 50 of them wrong" in outcome.words[-1]
+
+
+def test_sources_of_numbers_that_half_follow_from_the_rest_are_told() -> None:
+    """Diabetes of scikit-learn, of which models explain half: the canary is seen."""
+    rows, numbers = load_diabetes(return_X_y=True)
+    rows = (rows - rows.min(axis=0)) / np.ptp(rows, axis=0)
+    names = tuple(f"ward {at % 3}" for at in range(len(rows)))
+    given = NumberTable.of(Space.box(rows.shape[1]), rows, numbers, names)
+    outcome = number_sources_test(given, 1, silent, recipe=reference("logistic", 1))
+    assert outcome.canary is not None
+    assert outcome.canary.was_found, outcome.canary
+    doubtful = outcome.measure("sources of more suspects")
+    assert doubtful is not None
+    assert doubtful.value == 0
+
+
 def test_the_source_of_wrong_numbers_is_found_and_the_honest_ones_are_not() -> None:
     wrong, _ = plant_numbers(NUMBERS, 1.0, np.random.default_rng(0))
     own = np.flatnonzero(SOURCES == "south")
@@ -221,3 +254,5 @@ def test_what_cannot_be_searched_is_said() -> None:
     assert find_number_errors(ROWS[:30], few[:30], 0).suspicion.shape == (30,)
     flat = NumberTable.of(Space.box(2), np.zeros((40, 2)), NUMBERS[:40])
     assert "explain nothing" in number_labels_test(flat, 0, silent).reason
+    told = replace(flat, sources=("north", "south") * 20)
+    assert "explain nothing" in number_sources_test(told, 0, silent).reason

@@ -89,7 +89,7 @@ def test_the_list_names_places_and_reasons() -> None:
     copies = plant_copies(table, 0.02, np.random.default_rng(0))
     suspicion = np.where(np.arange(len(copies.table)) < 5, 0.8, 0.1)
     errors = LabelErrors(
-        suspicion, suspicion > 0.3, 1 - copies.table.labels, np.eye(2), {}, np.eye(2)
+        suspicion, suspicion > 0.3, 1 - copies.table.labels, np.eye(2), {}, np.eye(2), is_told=True,
     )  # fmt: skip
     listed = quarantine(copies.table, labels=errors, duplicates=find_duplicates(copies.table))
     assert [one.suspicion for one in listed] == sorted(

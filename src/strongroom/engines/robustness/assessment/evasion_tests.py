@@ -16,8 +16,8 @@ from strongroom.engines.robustness.evasion.smoothed import smoothed
 from strongroom.engines.robustness.outcome import Outcome
 
 MOST_ROWS = 50
-QUERIES = 1_000
-"""Of one row."""
+QUERIES, QUERIES_EACH, MOST_QUERIES = 1_000, 2.5, 5_000
+"""Of one row; so many a coordinate where those are more, for one slope by differences takes two."""
 
 Attack = Callable[[Case, Settings, int, Progress], Outcome]
 
@@ -45,7 +45,7 @@ def _on_case(test: str, attack: Attack) -> Callable[[Subject, Plan, int, Progres
     def run(subject: Subject, plan: Plan, seed: int, progress: Progress) -> Outcome:
         if reason := _why_not(subject):
             return Outcome(test, 3, (), reason=reason)
-        case, settings = _case(subject), settings_of(plan)
+        case, settings = _case(subject), settings_of(plan, subject.space.width)
         if plan.images is None:
             return attack(case, settings, seed, progress)
         other = replace(settings, norm="l2" if settings.norm == "linf" else "linf")
@@ -80,7 +80,9 @@ def in_both(first: Outcome, second: Outcome, norm: str, other: str) -> Outcome:
 def _certified(subject: Subject, plan: Plan, seed: int, progress: Progress) -> Outcome:
     if reason := _why_not(subject):
         return Outcome("evasion.certified", 3, (), reason=reason)
-    return certified(_case(subject), subject.exact, settings_of(plan), seed, progress)
+    return certified(
+        _case(subject), subject.exact, settings_of(plan, subject.space.width), seed, progress
+    )
 
 
 def _smoothed(subject: Subject, plan: Plan, seed: int, progress: Progress) -> Outcome:
@@ -89,7 +91,7 @@ def _smoothed(subject: Subject, plan: Plan, seed: int, progress: Progress) -> Ou
     if subject.exact is not None:
         reason = "distances of the model itself are proved in `evasion.certified`"
         return Outcome("evasion.smoothed", 3, (), reason=reason)
-    return smoothed(_case(subject), settings_of(plan), seed, progress)
+    return smoothed(_case(subject), settings_of(plan, subject.space.width), seed, progress)
 
 
 def _why_not(subject: Subject) -> str:
@@ -102,11 +104,16 @@ def _case(subject: Subject) -> Case:
     return Case(fresh(subject), subject.space, rows, labels, subject.gradient)
 
 
-def settings_of(plan: Plan) -> Settings:
-    """What a plan says of evasion."""
+def settings_of(plan: Plan, width: int) -> Settings:
+    """What a plan says of evasion.
+
+    Args:
+        width: coordinates of a row.
+    """
     rules = plan.evasion
+    queries = min(max(QUERIES, int(QUERIES_EACH * width)), MOST_QUERIES)
     made = Settings(
-        norm=rules.norm, rows=min(plan.rows, MOST_ROWS), queries=QUERIES, tolerance=rules.tolerance
+        norm=rules.norm, rows=min(plan.rows, MOST_ROWS), queries=queries, tolerance=rules.tolerance
     )
     made = replace(made, declared=rules.declared) if rules.declared is not None else made
     return replace(made, budgets=rules.budgets) if rules.budgets else made

@@ -20,7 +20,7 @@ from strongroom.engines.robustness.evasion.gradients import Gradient
 from strongroom.engines.robustness.evasion.hopskipjump import Jumps, hopskipjump, start
 from strongroom.engines.robustness.evasion.hunt import Hunt, Places
 from strongroom.engines.robustness.evasion.numbers import as_classes, on_both_sides, together
-from strongroom.engines.robustness.evasion.probing import WITHIN, sung
+from strongroom.engines.robustness.evasion.probing import WITHIN, by_labels, sung
 from strongroom.engines.robustness.evasion.rays import rays
 from strongroom.engines.robustness.evasion.reporting import reported
 from strongroom.engines.robustness.evasion.square import square
@@ -38,8 +38,8 @@ _ROOTS = 22.5
 """Sum of the roots of 1 to 10: estimates of ten rounds in units of the first."""
 _WALK = 10
 """One in so many queries is a turn of the walk along the edge, where the space has constraints."""
-_MOST_ANSWERS = 2_000
-"""That a substitute is fitted to."""
+_ANSWERS, _ANSWERS_EACH = 2_000, 16
+"""That a substitute is fitted to, and so many a coordinate where those are more."""
 _CLEAR = 1e-3
 """A lead of logits, as a share of usual ones and at least of 1, from which on an inside must answer
 as the model does: networks count in 32 bits."""
@@ -88,7 +88,8 @@ def decision(case: Case, settings: Settings, seed: int, progress: Progress) -> O
             boundary(hunt, by.rng, turns=settings.queries // _WALK, progress=by.part(0.7, 0.8))
         trim(hunt, by.rng, progress=by.part(0.8, 1))
 
-    return _tested("evasion.decision", _BLACK_BOX, case, settings, seed, attack, progress)
+    return _tested("evasion.decision", _BLACK_BOX, case, settings, seed, attack, progress,
+                   within_of=by_labels(case.space.width, settings.queries * share))  # fmt: skip
 
 
 def score(case: Case, settings: Settings, seed: int, progress: Progress) -> Outcome:
@@ -114,13 +115,14 @@ def transferred(case: Case, settings: Settings, seed: int, progress: Progress) -
 
     def attack(hunt: Hunt, by: Means) -> None:
         left = hunt.target.left
-        share = _MOST_ANSWERS if left is None else min(_MOST_ANSWERS, left // 2)
+        most = max(_ANSWERS, _ANSWERS_EACH * hunt.space.width)
+        share = most if left is None else min(most, left // 2)
         made = substitute(hunt.target, by.pool, by.rng, share)
         if made is not None:
             transfer(hunt, made, by.rng, progress=by.part(0.5, 1))
 
     return _tested("evasion.transfer", _TRANSFER, case, settings, seed, attack, progress,
-                   within_of=_TRANSFER_WITHIN)  # fmt: skip
+                   within_of=_TRANSFER_WITHIN, is_shared=True)  # fmt: skip
 
 
 def gradient(case: Case, settings: Settings, seed: int, progress: Progress) -> Outcome:
@@ -198,6 +200,7 @@ def _tested(
     progress: Progress,
     *,
     within_of: float = WITHIN,
+    is_shared: bool = False,
 ) -> Outcome:
     settings.check()
     rng = np.random.default_rng(seed)
@@ -224,7 +227,7 @@ def _tested(
         attacked.space, pool, attacked.target.form, settings.norm, settings.queries,
         settings.canary_rows, rng,
         lambda own, slopes: attack(own, Means(slopes, pool, rng, part(progress, 0.7, 0.9))),
-        within_of,
+        within_of, is_shared=is_shared,
     )  # fmt: skip
     if canary is None:
         return _reason(test, atlas, "nothing in the space can change, or no change could matter")

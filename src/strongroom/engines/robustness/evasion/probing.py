@@ -15,6 +15,7 @@ from strongroom.engines.robustness.target import OutputForm, Rows, Scores, Targe
 
 WITHIN = 1.1
 """How much longer than the exact distance the median of what is found may be."""
+_SLACK = 1.05
 _CLEAR = 0.02
 """Distance that a row of the canary should have: below, a step or a rounding is all there is."""
 _ALIKE = 0.1
@@ -78,6 +79,18 @@ def planted(space: Space, pool: Rows, rng: np.random.Generator) -> Probe | None:
     return Probe(weights, np.array([0.0, -middle * scale]), words, not smooth)
 
 
+def by_labels(coordinates: int, questions: float) -> float:
+    """How much longer than the exact distance an attack by labels alone may stay.
+
+    A tenth, or what the questions leave where they are few for so many coordinates: a normal from
+    the signs of n answers has, in d dimensions, a squared cosine of n / (n + pi d / 2) to the true
+    one (its mean along it is n times that of one coordinate of a unit vector, the square root of
+    2 / (pi d); across it n unit vectors add up to the root of n).
+    """
+    longer = np.sqrt(1 + np.pi / 2 * coordinates / max(questions, 1.0))
+    return max(WITHIN, _SLACK * float(longer))
+
+
 def sung(
     space: Space,
     pool: Rows,
@@ -88,12 +101,15 @@ def sung(
     rng: np.random.Generator,
     attack: Callable[[Hunt, Gradient], None],
     within: float = WITHIN,
+    *,
+    is_shared: bool = False,
 ) -> Canary | None:
     """Send an attack against a probe in the same space, and compare with what is exact.
 
     Args:
         budget: queries a row.
         rows: of the pool to attack.
+        is_shared: what is asked serves all rows, so where few can be attacked it may cost as much.
     """
     probe = planted(space, pool, rng)
     if probe is None:
@@ -107,7 +123,8 @@ def sung(
         return None
     clear = able[exact[able] >= _CLEAR] if (exact[able] >= _CLEAR).any() else able
     chosen = rng.permutation(clear)[:rows]
-    target = Target(probe.predict, classes=2, form=form, budget=budget * len(chosen))
+    paid = rows if is_shared else len(chosen)
+    target = Target(probe.predict, classes=2, form=form, budget=budget * paid)
     hunt = Hunt(target, space, pool[chosen], labels[chosen], norm)
     attack(hunt, probe.gradient)
     ratios = hunt.distances / exact[chosen]

@@ -48,7 +48,7 @@ class Trees:
             0 < count <= MAX_NODES
             and len(self.thresholds) == len(self.left) == len(self.right) == count
             and self.values.shape == (count, len(self.base))
-            and len(self.base) >= 2
+            and len(self.base) >= 1
             and len(self.roots) > 0
             and np.isfinite(self.thresholds[inner]).all()
             and np.isfinite(self.values).all()
@@ -153,6 +153,32 @@ def of_estimator(model: Any) -> Trees | None:  # noqa: ANN401 # scikit-learn has
     return None
 
 
+def of_regressor(model: Any) -> tuple[Trees, int] | None:  # noqa: ANN401 # scikit-learn has no types
+    """Of a fitted scikit-learn regressor: trees with one number a leaf, and what divides their sum.
+
+    Returns: None where it has no trees.
+    Raises: ValidationError: boosting on categories or from an own first guess.
+    """
+    base = np.zeros(1)
+    if hasattr(model, "_predictors") and hasattr(model, "_baseline_prediction"):
+        made = [_of_nodes(one.nodes) for [one] in model._predictors]  # noqa: SLF001 # as below
+        return _together(made, 1, base + np.ravel(model._baseline_prediction)[0]), 1  # noqa: SLF001
+    if hasattr(model, "estimators_") and hasattr(model, "learning_rate"):
+        first = getattr(model.init_, "constant_", None)
+        if first is None:
+            raise ValidationError("boosting is understood from its usual first guess only")
+        made = [
+            (*_structure(one.tree_), model.learning_rate * one.tree_.value[:, 0, :])
+            for [one] in model.estimators_
+        ]
+        return _together(made, 1, base + np.ravel(first)[0]), 1
+    grown = [model] if hasattr(model, "tree_") else list(getattr(model, "estimators_", []))
+    if not grown or not all(hasattr(one, "tree_") for one in grown):
+        return None
+    made = [(*_structure(one.tree_), np.asarray(one.tree_.value[:, 0, :1])) for one in grown]
+    return _together(made, 1), len(grown)
+
+
 _Arrays = tuple[Places, Numbers, Places, Places, Numbers]
 
 
@@ -186,23 +212,26 @@ def _of_boosting(model: Any) -> Trees | None:  # noqa: ANN401 # scikit-learn has
     return _together(made, classes, guess - (guess[0] if classes == 2 else guess.mean()))
 
 
+def _of_nodes(nodes: Any) -> _Arrays:  # noqa: ANN401 # an array of records
+    """A tree of histogram boosting. Raises: ValidationError: it splits on sets of categories."""
+    is_leaf = nodes["is_leaf"].astype(bool)
+    if nodes["is_categorical"].astype(bool)[~is_leaf].any():
+        raise ValidationError("boosting that splits on sets of categories is not understood")
+    return (
+        np.where(is_leaf, -1, nodes["feature_idx"]).astype(np.intp),
+        nodes["num_threshold"].astype(np.float64), nodes["left"].astype(np.intp),
+        nodes["right"].astype(np.intp), nodes["value"].astype(np.float64)[:, None],
+    )  # fmt: skip
+
+
 def _of_histogram(model: Any) -> Trees:  # noqa: ANN401 # scikit-learn has no types
     classes = len(model.classes_)
     made = []
     for stage in model._predictors:  # noqa: SLF001 # there is no public way
         for place, one in enumerate(stage):
-            nodes = one.nodes
-            is_leaf = nodes["is_leaf"].astype(bool)
-            if nodes["is_categorical"].astype(bool)[~is_leaf].any():
-                raise ValidationError(
-                    "boosting that splits on sets of categories is not understood"
-                )
-            made.append((
-                np.where(is_leaf, -1, nodes["feature_idx"]).astype(np.intp),
-                nodes["num_threshold"].astype(np.float64),
-                nodes["left"].astype(np.intp), nodes["right"].astype(np.intp),
-                _for_class(nodes["value"].astype(np.float64), place, classes),
-            ))  # fmt: skip
+            features, thresholds, left, right, values = _of_nodes(one.nodes)
+            leaves = _for_class(values[:, 0], place, classes)
+            made.append((features, thresholds, left, right, leaves))
     guess = np.ravel(model._baseline_prediction)  # noqa: SLF001 # there is no public way
     return _together(made, classes, np.append(0.0, guess) if classes == 2 else guess)
 

@@ -27,6 +27,8 @@ MOST_FITS = 512
 MOST_FOLDS = 4
 MOST_CELLS = 1 << 25
 """Fits times rows that a bundle holds."""
+_ALIKE = 1.05
+"""Recipes that disagree with the model by so many times as much as the best one are alike."""
 _MAGIC = b"SRSHADOW"
 _HEAD = struct.Struct("<8sHI")
 _VERSION = 1
@@ -187,7 +189,8 @@ def nearest_recipe(
     """The recipe whose model answers most as the attacked one does, and how much so.
 
     Agreement is 1 less half the distance between the answers, over rows that neither saw. Of a
-    regression: the share of the spread that is explained.
+    regression: the share of the spread that is explained. Of those that agree alike the first one
+    is taken: recipes come the cheapest first.
     """
     neither = ~pool.is_member & ~plan.sees(0)
     if not recipes or not neither.any():
@@ -201,7 +204,7 @@ def nearest_recipe(
         else:
             spread = float(own[neither].var()) or 1.0
             found.append(1.0 - float((apart**2).mean()) / spread)
-    best = int(np.argmax(found))
+    best = int(np.argmax(np.asarray(found) >= 1 - _ALIKE * (1 - max(found))))
     return recipes[best], found[best]
 
 

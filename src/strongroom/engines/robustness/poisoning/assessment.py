@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from strongroom.engines.robustness.intervals import clopper_pearson
-from strongroom.engines.robustness.outcome import Canary, Curve, Measure, Outcome
+from strongroom.engines.robustness.outcome import Canary, Measure, Outcome
+from strongroom.engines.robustness.poisoning import shown
 from strongroom.engines.robustness.poisoning.canaries import (
     DEFAULTS,
     Settings,
@@ -21,9 +22,8 @@ from strongroom.engines.robustness.poisoning.canaries import (
     copy_with_trigger,
 )
 from strongroom.engines.robustness.poisoning.duplicates import find_duplicates
-from strongroom.engines.robustness.poisoning.labels import LabelErrors, find_label_errors
+from strongroom.engines.robustness.poisoning.labels import find_label_errors
 from strongroom.engines.robustness.poisoning.outliers import find_outliers
-from strongroom.engines.robustness.poisoning.patterns import Pattern
 from strongroom.engines.robustness.poisoning.planting import (
     plant_copies,
     plant_extremes,
@@ -31,7 +31,7 @@ from strongroom.engines.robustness.poisoning.planting import (
 )
 from strongroom.engines.robustness.poisoning.quarantine import as_json, quarantine
 from strongroom.engines.robustness.poisoning.sources import judge_sources
-from strongroom.engines.robustness.poisoning.sweep import Stamp, sweep
+from strongroom.engines.robustness.poisoning.sweep import sweep
 from strongroom.engines.robustness.poisoning.table import Mask, Table
 from strongroom.engines.robustness.poisoning.triggers import find_triggers
 from strongroom.engines.robustness.recipes import Recipe, reference
@@ -57,6 +57,9 @@ def labels_test(
     if lack := table.lacks():
         return Outcome("poisoning.labels", THREAT, _DATA, reason=lack)
     found = find_label_errors(table, seed, lambda done: progress(done / 2))
+    if not found.is_told:
+        reason = "models know no more of these labels than how frequent each is: none can be wrong"
+        return Outcome("poisoning.labels", THREAT, _DATA, reason=reason)
     share = min(max(settings.flips, 10 / len(table)), 0.2)
     planted = plant_flips(table, share, np.random.default_rng(seed))
     again = find_label_errors(planted.table, seed, lambda done: progress(0.5 + done / 2))
@@ -75,13 +78,14 @@ def labels_test(
         for label in np.unique(table.labels).tolist()
     }
     return Outcome(
-        "poisoning.labels", THREAT, _DATA, tuple(measures), canary, (_suspicion_curve(found),),
+        "poisoning.labels", THREAT, _DATA, tuple(measures), canary, (shown.suspicion_curve(found),),
         (
             (
                 f"{flagged:,} of {len(table):,} labels are contradicted by models that never saw "
                 "their row."
             ),
             "A contradicted label can be right: where classes overlap, honest rows look wrong too.",
+            *shown.blurred(found, table, hits, many),
             (
                 "Wrong labels that agree with the other features, as a changed rule for all would "
                 "make them, cannot be seen."
@@ -103,7 +107,10 @@ def backdoor_test(
     found = find_triggers(table, seed, lambda done: progress(done / 2))
     planted = copy_with_trigger(table, seed, settings)
     again = find_triggers(planted.table, seed, lambda done: progress(0.5 + done / 2))
-    old, new = _carriers(found.triggers, len(table)), _carriers(again.triggers, len(table))
+    old, new = (
+        shown.carriers(found.triggers, len(table)),
+        shown.carriers(again.triggers, len(table)),
+    )
     canary = canary_of_rows(
         planted.is_bad, new & ~old, settings,
         (
@@ -139,7 +146,7 @@ def backdoor_test(
         ),
     )
     listed = {
-        "triggers": [_pattern_json(table, one) for one in found.patterns],
+        "triggers": [shown.pattern_json(table, one) for one in found.patterns],
         "quarantine": as_json(quarantine(table, triggers=found))[: settings.listed],
     }
     return Outcome("poisoning.backdoor", THREAT, _BACKDOOR, measures, canary, (), words, listed)
@@ -191,7 +198,7 @@ def sweep_test(
         "its trigger was not found" if hit is None else f"its trigger turns {hit.success:.0%}",
     )
     return Outcome(
-        name, THREAT, _MODEL, _sweep_measures(found), canary, (_sweep_curve(found),),
+        name, THREAT, _MODEL, shown.sweep_measures(found), canary, (shown.sweep_curve(found),),
         (
             (
                 "A single value that turns many answers is no backdoor by itself: honest models of "
@@ -200,7 +207,7 @@ def sweep_test(
             ),
             "A trigger of values that no training row carries, or of more than four, is not found.",
         ),
-        {"stamps": [_stamp_json(table, one) for one in found[:20]]},
+        {"stamps": [shown.stamp_json(table, one) for one in found[:20]]},
         target.queries - asked,
     )  # fmt: skip
 
@@ -340,69 +347,3 @@ def outliers_test(
         ),
         {"quarantine": as_json(quarantine(table, outliers=found))[: settings.listed]},
     )  # fmt: skip
-
-
-# ---- what is shown ----
-
-
-def _carriers(patterns: tuple[Pattern, ...], count: int) -> Mask:
-    found = np.zeros(count, dtype=bool)
-    for one in patterns:
-        found[one.rows] = True
-    return found
-
-
-def _suspicion_curve(found: LabelErrors) -> Curve:
-    steps = np.linspace(0.05, 0.95, 19)
-    many = len(found.suspicion)
-    points = []
-    for step in steps.tolist():
-        hits = int((found.suspicion >= step).sum())
-        points.append((step, hits / many, *clopper_pearson(hits, many)))
-    return Curve("labels in doubt", "suspicion", "share of rows", tuple(points))
-
-
-def _sweep_measures(found: list[Stamp]) -> tuple[Measure, ...]:
-    worst = max(found, key=lambda one: one.success, default=None)
-    planted = next((one for one in found if one.is_planted), None)
-    measures = []
-    for name, one in (("success of any values", worst), ("success of a planted trigger", planted)):
-        measures.append(
-            Measure(name, 0.0, unit="share") if one is None
-            else Measure(name, one.success, *one.bounds, "share")
-        )  # fmt: skip
-    measures.append(
-        Measure(
-            "size of the planted trigger", len(planted.features) if planted else 0, unit="features"
-        )
-    )
-    return tuple(measures)
-
-
-def _sweep_curve(found: list[Stamp]) -> Curve:
-    points = []
-    for size in range(1, 5):
-        of_size = [one for one in found if len(one.features) <= size]
-        if of_size:
-            best = max(of_size, key=lambda one: one.success)
-            points.append((float(size), best.success, *best.bounds))
-    return Curve("answers turned", "features that are set", "share of clean rows", tuple(points))
-
-
-def _pattern_json(table: Table, one: Pattern) -> dict[str, object]:
-    return {
-        "features": [table.space.features[feature].name for feature in one.features],
-        "label": one.label, "is_trigger": one.is_trigger, "rows": len(one.rows),
-        "excess": round(one.excess, 2), "resemblance": round(one.resemblance, 3),
-        "purity": round(one.purity, 3), "expected": round(one.expected, 3),
-    }  # fmt: skip
-
-
-def _stamp_json(table: Table, one: Stamp) -> dict[str, object]:
-    return {
-        "features": [table.space.features[feature].name for feature in one.features],
-        "label": one.label, "success": round(one.success, 3), "tried": one.tried,
-        "training rows that carry it": len(one.carriers),
-        "resemblance": None if np.isnan(one.resemblance) else round(one.resemblance, 3),
-        "is_planted": one.is_planted,
-    }  # fmt: skip

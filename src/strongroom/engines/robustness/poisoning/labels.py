@@ -5,7 +5,7 @@ dataset labels", 2021, sections 3.1 and 3.2): a class claims a row when its prob
 class's mean over its own rows; claims by labels make the confident joint, which counts how many
 labels of each class are another's. Which rows these are, it tells less well: with few errors most
 of what it prunes is honest. So the probabilities are those of several kinds of models (`folds`),
-neighbours among them, and a row is flagged by how likely its label is wrong (`wrongness`), which
+neighbours among them, and a row is flagged by how likely its label is wrong (`mistakes`), which
 weighs each claim with how rare errors are in this table. Where one class alone is mixed with
 another, its rows are weighed once more (`anchors`).
 """
@@ -18,19 +18,12 @@ from numpy.typing import NDArray
 
 from strongroom.engines.robustness.poisoning.anchors import by_anchors
 from strongroom.engines.robustness.poisoning.folds import out_of_fold
+from strongroom.engines.robustness.poisoning.mistakes import know_the_labels, wrongness
 from strongroom.engines.robustness.poisoning.table import Mask, Table
 from strongroom.engines.robustness.target import Labels, Scores
 
 FLAGGED = 0.3
 """Suspicion from which a row is flagged: of three rows on the list, one is wrong at the least."""
-_LEAST_RATE = 0.01
-"""Of errors in each class: where classes overlap, few errors cannot be told from none, and the
-labels of well-kept sets are wrong in 3 % (Northcutt, Athalye & Mueller, "Pervasive label errors in
-test sets", 2021)."""
-_TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0)
-_STEPS = 60
-_PRIOR = 1.0
-"""Imagined rows of each class that are spread over the other labels as all errors are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +37,8 @@ class LabelErrors:
         joint: (given label, true label), estimated counts: the confident joint.
         weights: the part that each kind of model has in the answers.
         scores: the answers, (rows, classes).
+        is_told: the answers know more of the labels than how frequent each is; else no label can
+            be called wrong.
     """
 
     suspicion: NDArray[np.float64]
@@ -52,6 +47,7 @@ class LabelErrors:
     joint: NDArray[np.float64]
     weights: dict[str, float]
     scores: Scores
+    is_told: bool
 
 
 def find_label_errors(
@@ -74,6 +70,7 @@ def find_label_errors(
     return LabelErrors(
         suspicion, suspicion >= FLAGGED, others.argmax(axis=1).astype(np.int64),
         confident_joint(scores, table.labels), answers.weights, scores,
+        know_the_labels(scores, table.labels),
     )  # fmt: skip
 
 
@@ -104,57 +101,3 @@ def confident_joint(scores: Scores, labels: Labels) -> NDArray[np.float64]:
     empty = joint.sum(axis=1) == 0
     joint[empty, empty] = 1.0
     return np.asarray(joint / joint.sum(axis=1, keepdims=True) * given[:, None])
-
-
-def wrongness(scores: Scores, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How likely each label is wrong, and the rates at which true labels become given ones.
-
-    Labels are taken as drawn from the scores, made softer or sharper by a temperature, and then
-    mistaken at a rate for each pair of classes; rates by expectation maximization (Dawid & Skene,
-    "Maximum likelihood estimation of observer error-rates using the EM algorithm", 1979, with the
-    scores in place of the class shares), the temperature is the likeliest of a few. So where
-    classes overlap the scores account for unlikely labels, and where they do not, errors do.
-
-    Returns: suspicion of each row, and rates by (true label, given label).
-    """
-    logs = np.log(np.clip(scores, 1e-12, None))
-    best = (-np.inf, np.zeros(len(labels)), np.eye(scores.shape[1]))
-    for temperature in _TEMPERATURES:
-        tempered = np.exp(logs / temperature)
-        tempered /= tempered.sum(axis=1, keepdims=True)
-        rates = _rates(tempered, labels)
-        likelihood = float(np.log((tempered * rates[:, labels].T).sum(axis=1)).sum())
-        if likelihood > best[0]:
-            rates = _at_least(rates)
-            chosen = tempered * rates[:, labels].T
-            right = chosen[np.arange(len(labels)), labels] / chosen.sum(axis=1)
-            best = (likelihood, 1.0 - right, rates)
-    return best[1], best[2]
-
-
-def _at_least(rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rates with errors of each class raised to the least, evenly over the other labels."""
-    classes = len(rates)
-    lacking = np.maximum(_LEAST_RATE - (1 - np.diag(rates)), 0.0)
-    raised = rates + lacking[:, None] / max(classes - 1, 1)
-    np.fill_diagonal(raised, np.diag(rates) - lacking)
-    return raised
-
-
-def _rates(scores: Scores, labels: Labels) -> NDArray[np.float64]:
-    """Rates of mistakes, (true label, given label)."""
-    classes = scores.shape[1]
-    given = np.eye(classes)[labels]
-    rate = 0.02
-    rates = np.full((classes, classes), rate / max(classes - 1, 1))
-    np.fill_diagonal(rates, 1 - rate)
-    for _ in range(_STEPS):
-        chosen = scores * rates[:, labels].T
-        shares = chosen / chosen.sum(axis=1, keepdims=True)
-        counts = shares.T @ given
-        wrong = counts.sum() - np.trace(counts)
-        spread = np.full((classes, classes), wrong / len(labels) / max(classes - 1, 1))
-        np.fill_diagonal(spread, 1 - wrong / len(labels))
-        counts = counts + _PRIOR * spread
-        rates = counts / counts.sum(axis=1, keepdims=True)
-    return rates

@@ -85,14 +85,25 @@ def judge_number_sources(
     for step, one in enumerate(chosen.tolist()):
         own = np.asarray(places == one)
         gains = _gain(rows, numbers, own, recipe, seed, held, len(chosen))
-        found.append(_source(str(names[one]), own, suspicion, len(chosen), gains))
+        found.append(judged(str(names[one]), own, suspicion, len(chosen), gains))
         progress((step + 1) / len(chosen))
     return sorted(found, key=lambda one: (not one.is_doubtful, -(one.gain_low or 0.0), -one.ratio))
 
 
-def _source(
-    name: str, own: Mask, suspicion: Numbers, sources: int, gains: tuple[float, float, float] | None
+def judged(
+    name: str,
+    own: Mask,
+    suspicion: Numbers,
+    sources: int,
+    gains: tuple[float, float, float] | None = None,
 ) -> NumberSource:
+    """One source.
+
+    Args:
+        own: its rows.
+        sources: how many are judged together.
+        gains: what leaving it out gains, with bounds.
+    """
     suspects = suspicion >= FLAGGED
     hits, many = int(suspects[own].sum()), int(own.sum())
     rest, others = int(suspects[~own].sum()), int((~own).sum())

@@ -144,7 +144,8 @@ def _row(one: Mapping[str, str | None], line: int, rows: int, data: str) -> int:
     if (one["data"] or "").strip() != data:
         raise ValidationError(
             f"line {line} of the quarantine list: it was made for other data",
-            next_step="make it anew on these rows with `strongroom attack --quarantine`",
+            next_step="make it anew on these rows with `strongroom attack --quarantine`, or on a "
+            "server with `strongroom data quarantine`",
         )
     said = (one["row"] or "").strip()
     row = int(said) if said.isascii() and said.isdigit() and len(said) <= 12 else 0
