@@ -22,6 +22,8 @@ from strongroom.services.compliance.operations import ComplianceOperations
 from strongroom.services.data.operations import DataOperations
 from strongroom.services.jobs.operations import JobOperations
 from strongroom.services.jobs.queue import Jobs
+from strongroom.services.models.assessing_operations import AssessingOperations
+from strongroom.services.models.dataset_assessing_operations import DatasetAssessingOperations
 from strongroom.services.models.operations import ModelOperations
 from strongroom.services.models.types import ModelFile, Provenance
 from strongroom.settings import Settings
@@ -134,6 +136,14 @@ def _built(settings: Settings, ca: Path, certificate: Path, key: Path) -> Iterat
             ),
             DataOperations(foundation.blobs, foundation.keyring, settings),
             models,
+            AssessingOperations(
+                foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log,
+                settings,
+            ),
+            DatasetAssessingOperations(
+                foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log,
+                settings,
+            ),
             JobOperations(jobs),
             ComplianceOperations(foundation.log),
         ]  # fmt: skip

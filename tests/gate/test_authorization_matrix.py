@@ -56,6 +56,10 @@ data.ls            Workspace    x   x   x   x   x   .   x   x   .   .
 data.show          Dataset      x   x   x   x   x   .   x   x   .   .
 data.report        Dataset      x   x   x   x   x   .   x   x   .   .
 data.read          Dataset      x   x   .   x   x   .   x   .   .   .
+data.assess        Dataset      x   x   .   x   x   .   x   .   .   .
+data.assessments   Dataset      x   x   x   x   x   .   x   x   .   .
+data.assessment    Dataset      x   x   .   x   x   .   x   .   .   .
+data.quarantine    Dataset      x   x   .   x   x   .   x   .   .   .
 data.classify      Dataset      x   .   .   .   .   .   x   .   .   .
 data.policy        Dataset      x   x   x   x   x   .   x   x   .   .
 data.set_policy    Dataset      x   .   .   .   .   .   x   .   .   .

@@ -60,6 +60,7 @@ from strongroom.services.jobs.operations import JobOperations
 from strongroom.services.jobs.queue import Jobs
 from strongroom.services.jobs.sandbox import Limits, required_layers
 from strongroom.services.models.assessing_operations import AssessingOperations
+from strongroom.services.models.dataset_assessing_operations import DatasetAssessingOperations
 from strongroom.services.models.hardening_operations import HardeningOperations
 from strongroom.services.models.operations import ModelOperations
 from strongroom.services.models.training_operations import TrainingOperations
@@ -165,6 +166,10 @@ def built(foundation: Foundation) -> Iterator[Built]:
         models,
         TrainingOperations(foundation.blobs, foundation.keyring, jobs, foundation.log, settings),
         assessing,
+        DatasetAssessingOperations(
+            foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log,
+            settings,
+        ),
         HardeningOperations(
             foundation.database, foundation.blobs, foundation.keyring, jobs, foundation.log,
             settings,

@@ -1,6 +1,7 @@
 """The HTTP interface over the real rooms: the public log, tables for Python, generated calls."""
 
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,37 @@ def test_a_policy_draws_tokens_and_they_are_turned_back(client: Client, tmp_path
         client.read_table("missing")
     with pytest.raises(TableError):
         client.call("data.add", b"a,a\n1,2\n", name="bad")
+
+
+def test_a_dataset_is_searched_for_poison_and_the_list_comes_out(
+    house: House, client: Client, tmp_path: Path
+) -> None:
+    rows = b"".join(b"%d,%d,%s\n" % (n, n * n % 97, b"yn"[n % 2 :][:1]) for n in range(80))
+    client.call("data.add", b"age,dose,ill\n" + rows + b"0,0,n\n1,1,y\n", name="suspect")
+    plan = b'version = 1\nname = "copies"\ntests = ["poisoning.duplicates"]\n'
+    client.call("model.set_plan", plan, kind="copies")
+    asked = client.call("data.assess", name="suspect", kind="copies", label="ill")
+    for _ in range(480):  # four minutes at most
+        if client.call("job.show", job=asked["job"])["state"] not in {"queued", "running"}:
+            break
+        time.sleep(0.5)
+    [shown] = client.call("data.assessments", name="suspect")["assessments"]
+    assert (shown["id"], shown["in_force"]) == (asked["id"], True)
+    client.download("data.quarantine", tmp_path / "q.csv", name="suspect", kind="copies")
+    named = (tmp_path / "q.csv").read_text().splitlines()[1:]
+    assert {int(line.partition(",")[0]) for line in named} >= {1, 2, 81, 82}
+    at = "/w/clinic/data/suspect/1"
+    with house.signed_in() as web:
+        assert f'href="{at}/quarantine/copies"' in web.get("/w/clinic/data/suspect").text
+        listed = web.get(f"{at}/quarantine/copies")
+        assert listed.headers["content-disposition"] == 'attachment; filename="quarantine.csv"'
+        assert listed.content == (tmp_path / "q.csv").read_bytes()
+        assert "<title>" in web.get(f"{at}/assessment/copies").text
+    with house.signed_in("reader") as web:
+        assert web.get(f"{at}/quarantine/copies").status_code == 403
+        page = web.get("/w/clinic/data/suspect").text
+        assert "Thresholds still hold" in page  # the verdict, for all who may see the dataset
+        assert "quarantine/copies" not in page
 
 
 def test_a_stranger_and_a_reader_are_refused(house: House, client: Client) -> None:

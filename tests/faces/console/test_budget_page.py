@@ -58,7 +58,9 @@ def test_the_page_of_a_dataset_shows_what_was_spent(house: House) -> None:
         assert "strongroom data budget budgeted" in page
         assert "polylogarithmic" in page  # for whose choices the figures hold
         twin = web.get("/w/clinic/data/budgeted?format=json").json()
-        assert [call["operation"] for call in twin["calls"]] == ["data.show", "data.budget"]
+        assert [call["operation"] for call in twin["calls"]] == [
+            "data.show", "data.budget", "data.assessments",
+        ]  # fmt: skip
 
 
 def test_who_may_not_see_the_dataset_sees_no_budget(house: House) -> None:

@@ -42,8 +42,10 @@ from strongroom.services.models.assessing_types import (
 )
 from strongroom.services.models.between_sandboxes import answered
 from strongroom.services.models.files import ModelFiles
+from strongroom.services.models.job_parts import REPORT_KIND
 from strongroom.services.models.promotion_rules import DEFAULT_TEXT
 from strongroom.services.models.promotion_types import SetPolicy, ShowHistory
+from strongroom.services.models.sealed_wishes import WISH_KIND
 from strongroom.services.models.tables import (
     ModelAssessmentRow,
     ModelDecisionRow,
@@ -147,7 +149,7 @@ def signed_and_on_record(room: AssessingRoom) -> None:
             select(ModelDecisionRow.envelope).order_by(ModelDecisionRow.number.desc())
         ).first()
         left = session.scalars(select(BlobRow.kind)).all()
-    assert assessing.WISH_KIND not in left  # the plan and what was kept on the way are gone
+    assert WISH_KIND not in left  # the plan and what was kept on the way are gone
     statement = dsse.verify(envelope or b"", [key])
     said: Any = statement.predicate
     assert statement.predicate_type == ASSESSMENT_TYPE
@@ -386,7 +388,7 @@ def test_what_was_changed_outside_the_server_counts_for_nothing(room: AssessingR
     assert listed(room, asked).verdict == "passed"  # as it was signed
 
     with (
-        room.data.blobs.put("clinic", assessing.REPORT_KIND, [b"{}"]) as staged,
+        room.data.blobs.put("clinic", REPORT_KIND, [b"{}"]) as staged,
         database.write() as session,
     ):
         session.get_one(ModelAssessmentRow, assessed.id).report = room.data.blobs.commit(

@@ -17,7 +17,13 @@ from tests.services.models.assessingroom import AssessingRoom, assessingroom
 from tests.services.models.trainingroom import trainingroom
 
 from strongroom.engines.robustness.guards.guard import clean
-from strongroom.errors import ConflictError, NotFoundError, RefusedError, TamperedError
+from strongroom.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    TamperedError,
+    ValidationError,
+)
 from strongroom.services.jobs import sandbox
 from strongroom.services.models import confined_guard, guard_fitting
 from strongroom.services.models.fitted_guard import Coder, FittedGuard
@@ -73,6 +79,21 @@ def test_a_guard_is_fitted_sealed_and_on_the_record(room: AssessingRoom) -> None
     assert_it_knows_its_rows(room)
     assert_it_is_sealed_and_on_the_record(room)
     assert_it_is_not_swapped_or_taken_away(room)
+    assert_damage_is_told(room)
+
+
+def assert_damage_is_told(room: AssessingRoom) -> None:
+    with room.data.house.database.read() as session:
+        name = session.scalars(select(ModelGuardRow.guard)).one()
+    [path] = [one for one in room.data.folder.rglob(f"*{name}*") if one.is_file()]
+    good = path.read_bytes()
+    for bad in (good[:-1], good[:200] + bytes([good[200] ^ 1]) + good[201:]):
+        path.write_bytes(bad)
+        found = room.call(room.engineer, "model.guard", VERSION)
+        assert (found.state, found.has_guard) == (GuardState.DAMAGED, True)
+        assert found.reason
+    path.write_bytes(good)
+    assert room.call(room.engineer, "model.guard", VERSION).state is GuardState.DONE
 
 
 def assert_it_knows_its_rows(room: AssessingRoom) -> None:
@@ -230,6 +251,13 @@ def test_whoever_may_not_train_on_the_rows_may_not_fit(room: AssessingRoom) -> N
         fit(room, dataset="nobody")
     with pytest.raises(NotFoundError):
         fit(room, version=9)
+
+
+def test_a_label_that_is_none_is_told_at_once(room: AssessingRoom) -> None:
+    with pytest.raises(ValidationError, match="`patients` has no column `poor`"):
+        fit(room, label="poor")
+    with pytest.raises(ValidationError, match="whom a row is about"):
+        fit(room, label="person")
 
 
 def test_it_goes_with_the_version(room: AssessingRoom) -> None:

@@ -26,7 +26,7 @@ from strongroom.errors import (
 from strongroom.gate.access.policy_set import SlicedPolicies, policy_text, schema_text
 from strongroom.gate.access.types import Principal
 from strongroom.services.jobs.types import JobState
-from strongroom.services.models import assessing, hardening_dialogue
+from strongroom.services.models import hardening_dialogue
 from strongroom.services.models.assessing_types import (
     HARDENING,
     AssessmentState,
@@ -39,6 +39,8 @@ from strongroom.services.models.hardening_types import (
     ShowHardening,
     ShowQuarantine,
 )
+from strongroom.services.models.job_parts import REPORT_KIND
+from strongroom.services.models.sealed_wishes import WISH_KIND
 from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow
 from strongroom.vault.blobs import BlobRow
 
@@ -132,7 +134,7 @@ def test_a_version_is_trained_anew_and_compared(room: AssessingRoom) -> None:
     assert event.details["verdict"] == "passed"
     with house.database.read() as session:
         kinds = set(session.scalars(select(BlobRow.kind)).all())
-    assert assessing.WISH_KIND not in kinds  # what was asked, and kept on the way, is gone
+    assert WISH_KIND not in kinds  # what was asked, and kept on the way, is gone
     listed = room.call(
         room.engineer, "model.assessments",
         ListAssessments(workspace="clinic", name="rich-hardened"),
@@ -270,7 +272,7 @@ def test_a_report_that_was_exchanged_is_refused(room: AssessingRoom) -> None:
     assert found is not None
     other = whole.replace('"passed"', '"failed"').encode()
     with (
-        room.data.blobs.put("clinic", assessing.REPORT_KIND, [other]) as staged,
+        room.data.blobs.put("clinic", REPORT_KIND, [other]) as staged,
         house.database.write() as session,
     ):
         row = session.get_one(ModelAssessmentRow, found.id)

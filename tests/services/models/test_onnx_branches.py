@@ -329,3 +329,20 @@ def test_what_is_not_understood_has_no_inside(
     model = helper.make_model(built, opset_imports=[helper.make_opsetid("", 17)])
     with pytest.raises((onnx_graph.UnknownInsideError, ValidationError)):
         onnx_inside.inside_of(model.SerializeToString())
+
+
+@pytest.mark.parametrize("count", [10, 11])
+def test_what_is_computed_of_constants_is_limited_together(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_graph, "_MOST_CELLS", 30)
+    names = ["w", *(f"a{at}" for at in range(count))]
+    nodes: list[Node] = [
+        ("Add", [before, "w"], [after], {}) for before, after in itertools.pairwise(names)
+    ]
+    data = graph([*nodes, ("Add", ["x", names[-1]], ["y"], {})], {"w": floats(3)}, [3], 17)
+    if count == 10:  # three cells each
+        assert onnx_inside.inside_of(data)[0] == "layers"
+    else:
+        with pytest.raises(onnx_graph.UnknownInsideError):
+            onnx_inside.inside_of(data)

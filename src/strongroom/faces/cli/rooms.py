@@ -42,8 +42,11 @@ ROOMS = {
     "access": Room(_WORKSPACES, "Who may do what, and why."),
     "data": Room(
         "strongroom.services.data.operations",
-        "Datasets, their columns, views and releases.",
-        ("strongroom.services.data.release_operations",),
+        "Datasets, their columns, views and releases; searching them for poison.",
+        (
+            "strongroom.services.data.release_operations",
+            "strongroom.services.models.dataset_assessing_operations",
+        ),
     ),
     "model": Room(
         "strongroom.services.models.operations",

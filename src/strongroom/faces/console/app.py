@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from strongroom.errors import CallerError, SignInError, StrongroomError
-from strongroom.faces.console import pages, rendering, sessions
+from strongroom.faces.console import assessments, pages, rendering, sessions
 from strongroom.faces.console.pages import Page
 from strongroom.faces.console.sessions import SignsIn
 from strongroom.faces.console.visits import Visit
@@ -60,7 +60,12 @@ class _Console:
             _route("/w/{workspace}/log/{index}/receipt", "GET", self.receipt),
             _route("/w/{workspace}/data/{name}/report", "GET", self.report),
             _route("/w/{workspace}/models/{name}/{version}/assessment/{kind}", "GET",
-                   self.assessment),
+                   partial(self.assessment, read=assessments.report_of_version)),
+            _route("/w/{workspace}/data/{name}/{version}/assessment/{kind}", "GET",
+                   partial(self.assessment, read=assessments.report_of_dataset)),
+            _route("/w/{workspace}/data/{name}/{version}/quarantine/{kind}", "GET",
+                   partial(self.assessment, read=assessments.suspects,
+                           filename="quarantine.csv", media_type="text/csv")),
             _route("/w/{workspace}/people", "GET", self._page(_people)),
             *(
                 route
@@ -151,13 +156,16 @@ class _Console:
 
         return await self._within(request, give)
 
-    async def assessment(self, request: Request) -> Response:
-        """The report of the attacks on a model version, as a file."""
+    async def assessment(
+        self, request: Request, read: Callable[..., bytes], filename: str = "assessment.html",
+        media_type: str = "text/html; charset=utf-8",
+    ) -> Response:  # fmt: skip
+        """What an assessment of a model version or a dataset found, as a file."""
 
         def give(visit: Visit, request: Request) -> Response:
             named = {word: request.path_params[word] for word in ("name", "version", "kind")}
-            content = pages.assessment(visit, request.path_params["workspace"], **named)
-            return _file("assessment.html", content)
+            content = read(visit, request.path_params["workspace"], **named)
+            return _file(filename, content, media_type)
 
         return await self._within(request, give)
 
@@ -219,10 +227,10 @@ class _Console:
         return await sessions.read_form(request)
 
 
-def _file(name: str, content: bytes) -> Response:
-    """A page of its own to download."""
+def _file(name: str, content: bytes, media_type: str = "text/html; charset=utf-8") -> Response:
+    """A file to download."""
     headers = {**rendering.HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, 200, headers, "text/html; charset=utf-8")
+    return Response(content, 200, headers, media_type)
 
 
 def _home(visit: Visit, request: Request) -> Page:  # noqa: ARG001 # as the other pages

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from strongroom.errors import NotFoundError, StrongroomError, TamperedError, UnavailableError
-from strongroom.faces.console import pictures, proofs
+from strongroom.faces.console import assessments, pictures, proofs
 from strongroom.faces.console.budget_picture import of_budget
 from strongroom.faces.console.visits import Visit
 
@@ -170,7 +170,7 @@ def thing(visit: Visit, workspace: str, kind: Kind, parts: list[str]) -> Page:
         "pictures": pictures.of_dataset(answer) if kind.word == "data" else [],
         "report": f"/w/{workspace}/data/{parts[0]}/report" if kind.word == "data" else "",
         "budget": _budget(visit, workspace, answer, fields),
-        "assessments": _assessments(visit, workspace, fields) if kind.word == "models" else [],
+        "assessments": assessments.of(visit, workspace, kind.word, fields),
         "guard": _guard(visit, workspace, kind, fields),
     }  # fmt: skip
     return Page("thing.html", f"{kind.one} {name}", context, crumbs)
@@ -206,29 +206,6 @@ def _guard(
         # The rest of the page is as true as before.
         return {"is_tampered": True, "reason": error.message}
     return found
-
-
-def _assessments(
-    visit: Visit, workspace: str, fields: Mapping[str, object]
-) -> list[Mapping[str, Any]]:
-    """The attacks on a version and how they ended; the newest of a kind with its report."""
-    name, version = str(fields["name"]), str(fields["version"])
-    if not visit.may("model.assessments", workspace=workspace, name=name):
-        return []
-    found = visit.call("model.assessments", workspace=workspace, name=name)["assessments"]
-    reads = visit.may("model.assessment", workspace=workspace, **fields)
-    shown: list[Mapping[str, Any]] = []
-    linked: set[str] = set()
-    for one in found:
-        if str(one["version"]) != version:
-            continue
-        at = ""
-        if reads and one["state"] == "done" and one["kind"] not in linked:
-            linked.add(one["kind"])
-            parts = (name, version, "assessment", one["kind"])
-            at = f"/w/{workspace}/models/{'/'.join(quote(part, safe='') for part in parts)}"
-        shown.append({**one, "report": at})
-    return shown
 
 
 def act(visit: Visit, workspace: str, kind: Kind, parts: list[str], verb: str,
@@ -272,14 +249,6 @@ def report(visit: Visit, workspace: str, name: str) -> tuple[str, bytes]:
     """The findings of a dataset as a page to download: (file name, content)."""
     stream = visit.stream("data.report", workspace=workspace, name=name)
     return stream.filename or "report.html", b"".join(stream.chunks)
-
-
-def assessment(visit: Visit, workspace: str, name: str, version: str, kind: str) -> bytes:
-    """The report of an assessment as a page to download."""
-    stream = visit.stream(
-        "model.assessment", workspace=workspace, name=name, version=version, kind=kind, form="html"
-    )
-    return b"".join(stream.chunks)
 
 
 def people(visit: Visit, workspace: str, query: Mapping[str, str]) -> Page:

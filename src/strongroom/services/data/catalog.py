@@ -30,6 +30,7 @@ from strongroom.services.data.sealed_record import (
     with_overrides,
 )
 from strongroom.services.data.tables import (
+    DatasetAssessmentRow,
     DatasetRow,
     DatasetVersionRow,
     MaskKeyRow,
@@ -358,6 +359,7 @@ class Catalog:
         if not going:
             raise NotFoundError(f"the dataset `{name}` has no version {version}")
         for row in going:
+            self._drop_assessments(session, row)
             self._blobs.delete(session, row.blob)
             session.delete(row)
         session.flush()
@@ -369,6 +371,18 @@ class Catalog:
             session.delete(dataset)
             session.flush()
         return [row.version for row in going]
+
+    def _drop_assessments(self, session: Session, row: DatasetVersionRow) -> None:
+        """Their reports name people by pseudonyms: they go with the version."""
+        of_version = select(DatasetAssessmentRow).where(
+            DatasetAssessmentRow.dataset == row.dataset,
+            DatasetAssessmentRow.version == row.version,
+        )
+        for one in session.scalars(of_version):
+            for blob in (one.wish, one.kept, one.report):
+                if blob is not None:
+                    self._blobs.delete(session, blob)
+            session.delete(one)
 
     def rewrap(self, session: Session, workspace: str) -> int:
         """Bring all keys of the room to the workspace's newest key; how many changed."""

@@ -89,6 +89,39 @@ class CustomTypesRow(Base):
     set_at: Mapped[datetime]
 
 
+class AskedColumns:
+    """What is the same of every assessment: what was asked of a job, and how it stands."""
+
+    id: Mapped[str] = mapped_column(String(28), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(8))
+    verdict: Mapped[str] = mapped_column(String(8), default="")
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    wish: Mapped[str | None] = mapped_column(String(32))
+    """Blob of what was asked for: plan and rows; gone once it has ended."""
+    kept: Mapped[str | None] = mapped_column(String(32))
+    """Blob of the tests that have run, for a job that goes on; gone once it has ended."""
+    report: Mapped[str | None] = mapped_column(String(32))
+    job: Mapped[str] = mapped_column(String(28))
+    asked_by: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class DatasetAssessmentRow(AskedColumns, Base):
+    """One search of a version for poison.
+
+    What is believed of it is the signed statement that its job leaves, `envelope`; the row says
+    where it stands and where its report lies.
+    """
+
+    __tablename__ = "dataset_assessments"
+
+    dataset: Mapped[str] = mapped_column(ForeignKey("dataset_names.id"), index=True)
+    version: Mapped[int]
+    envelope: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
 class MaskKeyRow(Base):
     """The key of a workspace from which those of purposes derive, across its datasets."""
 

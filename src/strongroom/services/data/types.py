@@ -77,7 +77,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """A list given as text: JSON, or names with commas between."""
     if isinstance(value, str):
         return json.loads(value) if value.startswith("[") else value.split(",")
@@ -113,7 +113,7 @@ class AddDataset(_Request):
         description="the file to take of an archive, attachment of a message or list of a JSON",
     )
 
-    _text_columns = field_validator("text_columns", mode="before")(_listed)
+    _text_columns = field_validator("text_columns", mode="before")(listed)
 
 
 class DatasetReference(_Request):
@@ -142,7 +142,7 @@ class ReadRows(DatasetReference):
     )
     limit: int = Field(default=0, ge=0, strict=False, description="rows from the start, 0 for all")
 
-    _columns = field_validator("columns", mode="before")(_listed)
+    _columns = field_validator("columns", mode="before")(listed)
 
 
 class ClassifyColumn(_Request):
@@ -192,7 +192,7 @@ class RevealTokens(DatasetReference):
         description="why, for the record; without names or other personal data",
     )
 
-    _tokens = field_validator("tokens", mode="before")(_listed)
+    _tokens = field_validator("tokens", mode="before")(listed)
 
 
 class ForgottenBy(StrEnum):

@@ -1,20 +1,15 @@
 """Verbs of assessments: the plans, an attack on a version, what came of it."""
 
 import json
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from strongroom.engines.robustness.assessment import document
 from strongroom.engines.robustness.assessment.page import report_page
-from strongroom.engines.robustness.assessment.plan import MAX_CHARACTERS, parse_plan
-from strongroom.engines.robustness.assessment.running import Report, Verdict
-from strongroom.errors import ConflictError, NotFoundError, StateError, TamperedError
+from strongroom.engines.robustness.assessment.plan import MAX_CHARACTERS
+from strongroom.errors import TamperedError
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import (
@@ -29,10 +24,9 @@ from strongroom.gate.declaration import (
 from strongroom.gate.operation import Call
 from strongroom.gate.undecided import Recorder
 from strongroom.services.data.bodies import text_of
-from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.jobs.queue import Jobs
-from strongroom.services.models.assessed import same_rows
-from strongroom.services.models.assessing import JOB_KIND, WISH_KIND, Assessor, Wish
+from strongroom.services.models.assessing import JOB_KIND, Assessor, Wish
+from strongroom.services.models.assessing_parts import AssessingParts, report_from, rows_named
 from strongroom.services.models.assessing_types import (
     HARDENING,
     Assessment,
@@ -45,23 +39,15 @@ from strongroom.services.models.assessing_types import (
     ShowAssessment,
     ShowPlan,
 )
-from strongroom.services.models.assessment_plans import AssessmentPlans, WorkspacePlan
+from strongroom.services.models.assessment_plans import WorkspacePlan
 from strongroom.services.models.assessment_standing import SignedAssessment, standing
-from strongroom.services.models.decisions import Decisions
 from strongroom.services.models.parts import VERSION_ROUTE, may_read, version_entity
-from strongroom.services.models.registry import Registry
-from strongroom.services.models.statements import ModelKeys
+from strongroom.services.models.sealed_wishes import WISH_KIND
 from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow
-from strongroom.services.models.types import ModelState
-from strongroom.services.models.verifying import Verifier
 from strongroom.settings import Settings
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
 from strongroom.vault.keys import Keyring
-
-MAX_UNDER_WAY = 2
-"""Assessments of the server that are queued or run: they take minutes, and checks must go on beside
-them."""
 
 
 def _model_entity(_room: object, _session: Session, request: ListAssessments) -> Entity:
@@ -69,7 +55,7 @@ def _model_entity(_room: object, _session: Session, request: ListAssessments) ->
     return Entity("Model", f"{request.workspace}/{request.name}", request.workspace, attributes)
 
 
-class AssessingOperations:
+class AssessingOperations(AssessingParts):
     """The room of assessments, over the catalog of datasets and the registry of models."""
 
     def __init__(
@@ -77,22 +63,10 @@ class AssessingOperations:
         settings: Settings, *, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         """Take what the room works with; `clock` gives seconds since 1970, UTC."""
-
-        def now() -> datetime:
-            return datetime.fromtimestamp(clock(), UTC)
-
-        self._now = now
-        self._blobs = blobs
-        self._jobs = jobs
-        self._catalog = Catalog(blobs, keyring)
-        self._registry = Registry(blobs, keyring, jobs, now)
-        self._keys = ModelKeys(keyring)
-        self._decisions = Decisions(keyring, self._keys)
-        self._plans = AssessmentPlans(keyring)
-        verifier = Verifier(database, blobs, self._registry, self._keys, log, now)
+        super().__init__(database, blobs, keyring, jobs, log, clock=clock)
         assessor = Assessor(
-            blobs, keyring, self._catalog, self._registry, verifier, self._decisions, log,
-            settings, now,
+            blobs, keyring, self._catalog, self._registry, self._verifier, self._decisions, log,
+            settings, self._now,
         )  # fmt: skip
         jobs.register_kind(JOB_KIND, assessor.assess, assessor.give_up)
 
@@ -111,7 +85,7 @@ class AssessingOperations:
     def plan(self, call: Call, request: ShowPlan) -> Stream:
         """Print the plan of a kind of assessment, as TOML: tests, gates, what attackers may change.
 
-        Every workspace has one of kind `robustness` from the start.
+        Every workspace has one of kind `robustness` from the start, and one of kind `poisoning`.
         """
         with call.reading() as session:
             held = self._plans.of(session, request.workspace, request.kind)
@@ -165,14 +139,7 @@ class AssessingOperations:
         if request.held_out:
             tables["held_out"] = (request.held_out, request.held_out_version)
         with call.reading() as session:
-            for name, _ in tables.values():
-                about = Entity("Dataset", f"{request.workspace}/{name}", request.workspace)
-                call.require("trainModel", about)
-            held = {
-                place: self._catalog.find(session, request.workspace, name, version)
-                for place, (name, version) in tables.items()
-            }
-            require_unseen(held)
+            held = self._datasets(call, session, request.workspace, tables)
             plan = self._plans.of(session, request.workspace, request.kind).plan
         wish = Wish(
             plan.text, {place: (one.dataset.id, one.row.version) for place, one in held.items()}
@@ -182,21 +149,13 @@ class AssessingOperations:
             call.transaction() as session,
         ):
             entry = self._registry.find(session, request.workspace, request.name, request.version)
-            self._require_assessable(session, entry)
-            self._require_room(session, entry, request.kind)
-            row = ModelAssessmentRow(
-                id=f"asm_{secrets.token_hex(12)}", entry=entry.id, kind=request.kind,
-                state=AssessmentState.QUEUED, wish=self._blobs.commit(session, staged).id, job="",
-                asked_by=call.principal.id, asked_at=self._now(),
-            )  # fmt: skip
-            row.job = self._jobs.enqueue(
-                session, JOB_KIND, {"assessment": row.id}, request.workspace, call.principal.id
+            self._require_attackable(session, entry, "assess")
+            row = self._queued(
+                session, call, entry, request.kind, staged, (JOB_KIND, "assessment", "asm")
             )
-            session.add(row)
-            session.flush()
             call.note(
                 kind=request.kind, plan=plan.digest, job=row.job, assessment=row.id,
-                rows=", ".join(f"{one.dataset.name}/{one.row.version}" for one in held.values()),
+                rows=rows_named(held),
             )  # fmt: skip
             return _shown(entry, row, counts=False)
 
@@ -251,52 +210,14 @@ class AssessingOperations:
         """
         with call.reading() as session:
             entry = self._registry.find(session, request.workspace, request.name, request.version)
-            signed = [
-                one for one in standing(session, self._decisions, self._keys, entry)
-                if one.kind == request.kind
-            ]  # fmt: skip
-            row = session.get(ModelAssessmentRow, signed[-1].id) if signed else None
-            if row is None or row.report is None:
-                raise NotFoundError(
-                    f"there is no report of kind `{request.kind}` on version {entry.version} of "
-                    f"`{entry.model}`",
-                    next_step="ask for one with `strongroom model assess`",
-                )
-            with self._blobs.open(session, row.report) as reader:
-                content = b"".join(reader.chunks())
-        if not signed[-1].is_report(content):
-            raise TamperedError("the report is not the one that was signed")
+            _, row, content = self._signed_report(session, entry, request.kind)
         call.note(kind=request.kind, verdict=row.verdict, assessment=row.id)
         if request.form == "json":
             return Stream("application/json", iter([content]), "assessment.json")
         name = f"{entry.model} {entry.version}"
         made = f"Assessed at {row.ended_at:%Y-%m-%d %H:%M} UTC under the plan {request.kind}."
-        page = report_page(_report(json.loads(content)), model=name, made=made).encode()
+        page = report_page(report_from(json.loads(content)), model=name, made=made).encode()
         return Stream("text/html; charset=utf-8", iter([page]), "assessment.html")
-
-    def _require_assessable(self, session: Session, entry: ModelEntryRow) -> None:
-        if entry.deleted_at is not None or entry.state not in {
-            ModelState.CHECKED, ModelState.APPROVED,
-        }:  # fmt: skip
-            raise StateError(
-                f"version {entry.version} of `{entry.model}` is {entry.state}",
-                next_step="wait until it is checked, or assess another version",
-            )
-        self._registry.require_current(session, entry)
-
-    def _require_room(self, session: Session, entry: ModelEntryRow, kind: str) -> None:
-        waiting = session.execute(
-            select(ModelAssessmentRow.entry, ModelAssessmentRow.kind).where(
-                ModelAssessmentRow.state == AssessmentState.QUEUED
-            )
-        ).all()
-        if (entry.id, kind) in {(one.entry, one.kind) for one in waiting}:
-            raise ConflictError(f"an assessment of kind `{kind}` is under way on this version")
-        if len(waiting) >= MAX_UNDER_WAY:
-            raise ConflictError(
-                f"{MAX_UNDER_WAY} assessments are under way on this server",
-                next_step="ask again when one has ended: `strongroom model assessments`",
-            )
 
     def _signed(self, session: Session, entry: ModelEntryRow) -> list[SignedAssessment]:
         """What was signed of a version; nothing where that is not as it was left."""
@@ -317,25 +238,6 @@ class AssessingOperations:
             return False
         of_kind = [one for one in signed if one.kind == row.kind and one.plan == plan]
         return bool(of_kind) and of_kind[-1].id == row.id
-
-
-def require_unseen(held: Mapping[str, Held]) -> None:
-    """Return unless the held-out rows are the very rows trained on, under whatever name.
-
-    Args:
-        held: `trained`, and perhaps `held_out` → dataset.
-    Raises: ValidationError.
-    """
-    if "held_out" in held and held["held_out"].record.digest == held["trained"].record.digest:
-        raise same_rows()
-
-
-def _report(found: dict[str, Any]) -> Report:
-    """A report as it was, from its JSON."""
-    plan = parse_plan(found["plan"]["text"])
-    kept = json.dumps({"version": document.VERSION, "tests": found["tests"]}).encode()
-    ran = tuple(document.resumed(kept).values())
-    return Report(plan, ran, Verdict(found["verdict"]), tuple(found["remarks"]))
 
 
 def _shown(entry: ModelEntryRow, row: ModelAssessmentRow, *, counts: bool) -> Assessment:

@@ -83,14 +83,15 @@ class ListAssessments(_Request):
     limit: int = Field(default=100, ge=1, le=1_000, strict=False)
 
 
-class Assessment(_Answer):
-    """One assessment of a version.
+class AssessmentStanding(BaseModel):
+    """What is told of every assessment.
 
     Attributes:
         verdict: passed, failed or invalid; empty until it has ended.
         reason: why there is no verdict.
-        counts: it is the newest of its kind, under the plan that is in force, so rules look at it.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
     name: str
@@ -103,6 +104,15 @@ class Assessment(_Answer):
     asked_by: str
     asked_at: datetime
     ended_at: datetime | None
+
+
+class Assessment(AssessmentStanding):
+    """One assessment of a version.
+
+    Attributes:
+        counts: it is the newest of its kind, under the plan that is in force, so rules look at it.
+    """
+
     counts: bool
 
 

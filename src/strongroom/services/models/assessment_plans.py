@@ -24,8 +24,19 @@ from strongroom.vault.keys import Keyring
 
 KIND = "assessment plan"
 """Of the changes of plans, in the journal of sealed changes."""
-DEFAULT_KIND = "robustness"
-"""Of the plan that every workspace has from the start."""
+DEFAULTS = {
+    "robustness": DEFAULT_TEXT,
+    "poisoning": """\
+version = 1
+name = "poisoning"
+tests = [
+  "poisoning.labels", "poisoning.backdoor", "poisoning.sources", "poisoning.duplicates",
+]
+""",
+}
+"""Kind → the plan of it that every workspace has from the start: all tests of a model; and the
+searches of rows before there is one, but for that of outliers: nothing is judged by it, and on
+tables of few coarse columns it misses its canary, so that no verdict would stand."""
 
 _PURPOSE = "assessment plan"
 
@@ -58,12 +69,12 @@ class AssessmentPlans:
         if row is None:
             if seals.latest(session, KIND, name) is not None:
                 raise TamperedError(f"the plan `{kind}` of the workspace was taken away")
-            if kind != DEFAULT_KIND:
+            if kind not in DEFAULTS:
                 raise ValidationError(
                     f"there is no plan for assessments of kind `{kind}`",
                     next_step=f"set one with `strongroom model set-plan {kind} FILE`",
                 )
-            return WorkspacePlan(_parsed(DEFAULT_TEXT))
+            return WorkspacePlan(_parsed(DEFAULTS[kind]))
         seals.require(session, KIND, name, sha256(row.plan).hexdigest())
         key = self._keyring.object_key(
             session, workspace, name, row.plan_key, row.plan_key_version, purpose=_PURPOSE

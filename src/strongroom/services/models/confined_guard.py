@@ -1,13 +1,9 @@
 """The part of the fitting of a guard that runs inside the sandbox, over rows that came in.
 
-Called by `guard_fitting`, never in the server. The model runs in a sandbox of its own: what is
-asked of it leaves here as an answer that says `ask`, and comes back with the next request.
+Called by `guard_fitting`, never in the server. The model runs in a sandbox of its own, and is asked
+as `confined_dialogue` says.
 """
 
-import io
-import queue
-import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +25,11 @@ from strongroom.engines.robustness.guards.conformal import fewest_rows
 from strongroom.engines.robustness.guards.guard import Guard, Settings
 from strongroom.engines.robustness.space import Space
 from strongroom.engines.robustness.target import Labels, Predict, Rows
-from strongroom.errors import StrongroomError, ValidationError
+from strongroom.errors import ValidationError
+from strongroom.services.models.confined_dialogue import Answer, ConfinedDialogue, Handle
 from strongroom.services.models.fitted_guard import FittedGuard
 from strongroom.services.models.subjects import AssessedModel
 
-Answer = tuple[dict[str, Any], bytes]
-Handle = Callable[[dict[str, Any], bytes], Answer]
 Part = tuple[Rows, Labels]
 
 PERSON = "strongroom person"
@@ -53,49 +48,18 @@ def start(argument: dict[str, Any], _folder: Path) -> Handle:
     return _Fitting(argument).answer
 
 
-class _Fitting:
-    """The steps: `rows` brings a piece of a table, `go` begins; `next` brings what was asked for.
-
-    Each answer after `go` asks something of the model (`ask`), or is the last (`rate`, with the
-    guard; or `failed`).
-    """
+class _Fitting(ConfinedDialogue):
+    """Fits a guard; its last answer has `rate` and the guard itself."""
 
     def __init__(self, argument: dict[str, Any]) -> None:
+        super().__init__()
         self._argument = argument
-        self._streams: dict[str, io.BytesIO] = {}
-        self._out: queue.Queue[Answer] = queue.Queue()
-        self._in: queue.Queue[Answer] = queue.Queue()
 
-    def answer(self, head: dict[str, Any], body: bytes) -> Answer:
-        """One step."""
-        match head["do"]:
-            case "rows":
-                self._streams.setdefault(str(head["table"]), io.BytesIO()).write(body)
-                return {}, b""
-            case "go":
-                threading.Thread(target=self._run, daemon=True).start()
-            case _:
-                self._in.put((head.get("head", {}), body))
-        return self._out.get()
-
-    # ---- in a thread of its own ----
-
-    def _run(self) -> None:
-        try:
-            self._out.put(self._fitted())
-        except StrongroomError as error:
-            self._out.put(({"failed": error.message, "next_step": error.next_step}, b""))
-        except Exception as error:  # noqa: BLE001 # whatever it is, the other side must hear
-            self._out.put(({"failed": type(error).__name__, "next_step": ""}, b""))
-
-    def _ask(self, head: dict[str, Any], body: bytes) -> Answer:
-        self._out.put(({"ask": head}, body))
-        return self._in.get()
-
-    def _fitted(self) -> Answer:
+    def work(self) -> Answer:
+        """Fit the guard."""
         asked = self._argument
-        tables = [one for name in ("trained", "held_out") if (one := self._table(name)) is not None]
-        model = AssessedModel(self._ask)
+        tables = [one for name in ("trained", "held_out") if (one := self.table(name)) is not None]
+        model = AssessedModel(self.ask)
         if model.about.is_regression:
             raise ValidationError("a guard compares labels: a regression has none")
         roles = ColumnRoles(label=str(asked["label"]), left_out=(PERSON,))
@@ -141,14 +105,6 @@ class _Fitting:
             "monitors": seen is not None,
         }  # fmt: skip
         return head, fitted.to_bytes()
-
-    def _table(self, name: str) -> pa.Table | None:
-        stream = self._streams.pop(name, None)
-        if stream is None:
-            return None
-        stream.seek(0)
-        with pa.ipc.open_stream(stream) as reader:
-            return reader.read_all()
 
     def _guard(self, reference: Part, calibration: Part, predict: Predict, classes: int) -> Guard:
         """A guard at the first rate that the rows suffice for."""

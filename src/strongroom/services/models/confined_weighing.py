@@ -1,29 +1,23 @@
 """The part of hardening that compares: the same tests before and after, inside a sandbox.
 
 Called by `hardening_job`, never in the server. Here are the rows and the tests; the model as it was
-runs in a second sandbox, the one that was fitted anew in a third. What they are asked leaves here
-as an answer that says whom, and comes back with the next request: so no code of a model reaches the
-rows, the verdict, or the other model.
+runs in a second sandbox, the one that was fitted anew in a third. They are asked as
+`confined_dialogue` says: so no code of a model reaches the rows, the verdict, or the other model.
 """
 
-import io
 import json
-import queue
-import threading
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from strongroom.engines.robustness.assessment import document, running
 from strongroom.engines.robustness.assessment.catalog import tests
-from strongroom.engines.robustness.assessment.plan import Plan, parse_plan
+from strongroom.engines.robustness.assessment.plan import parse_plan
 from strongroom.engines.robustness.assessment.running import Ran, Report
-from strongroom.engines.robustness.assessment.subject import Sample, Subject
+from strongroom.engines.robustness.assessment.subject import Subject
 from strongroom.engines.robustness.hardening.advice import warnings
 from strongroom.engines.robustness.hardening.ways import Way
 from strongroom.engines.robustness.hardening.weighing import (
@@ -32,27 +26,29 @@ from strongroom.engines.robustness.hardening.weighing import (
     turns,
     weighed_json,
 )
-from strongroom.engines.robustness.target import ModelError
 from strongroom.errors import StrongroomError
+from strongroom.services.models.added_columns import (
+    naming_rows,
+    numbered,
+    taken_apart,
+    without_unused,
+)
 from strongroom.services.models.assessed import subject_of
-from strongroom.services.models.confined_assessment import PSEUDONYM
+from strongroom.services.models.confined_dialogue import Answer, ConfinedDialogue, Handle
 from strongroom.services.models.hardening import (
     HardenedModel,
     cost_of,
     ran_already,
     subject_after,
 )
-from strongroom.services.models.subjects import AssessedModel, Request
+from strongroom.services.models.subjects import AssessedModel
 
-Answer = tuple[dict[str, Any], bytes]
-ROW, LEFT_OUT = "strongroom row", "strongroom left out"
-"""Names of columns: the number of a row in its dataset, and whether it is not trained on."""
 OLD, CONTROL, NEW = "old", "control", "new"
 """The three models, as questions name them."""
 VERSION = 1
 
 
-def start(argument: dict[str, Any], _folder: Path) -> Callable[[dict[str, Any], bytes], Answer]:
+def start(argument: dict[str, Any], _folder: Path) -> Handle:
     """Begin; each call of what is returned brings it one step on.
 
     Args:
@@ -62,56 +58,35 @@ def start(argument: dict[str, Any], _folder: Path) -> Callable[[dict[str, Any], 
     return _Weighing(argument).answer
 
 
-class _Weighing:
-    """The steps: `rows` brings a piece of a table, `kept` what ran before, `go` begins.
+class _Weighing(ConfinedDialogue):
+    """The steps: `kept` also brings what ran before.
 
-    After that each answer asks one of the models (`ask`, `who`), wants one fitted (`need`), tells
-    how far it is (`test`, `share`), gives what another try would need (`kept`), or is the last
-    (`verdict`, or `failed`). `next` brings what was asked for, or nothing.
+    Answers ask one of the models (`ask`, `who`), want one fitted (`need`), tell how far it is
+    (`test`, `share`), give what another try would need (`kept`), or are the last (`verdict`).
     """
 
     def __init__(self, argument: dict[str, Any]) -> None:
+        super().__init__()
         self._plan = parse_plan(str(argument["plan"]))
         self._way = Way(argument["way"])
         self._has_control = bool(argument["control"])
         self._left_out = int(argument["left_out"])
-        self._streams: dict[str, io.BytesIO] = {}
         self._done: dict[str, dict[str, Ran]] = {}
-        self._out: queue.Queue[Answer] = queue.Queue()
-        self._in: queue.Queue[Answer] = queue.Queue()
 
-    def answer(self, head: dict[str, Any], body: bytes) -> Answer:
-        """One step."""
-        match head["do"]:
-            case "rows":
-                self._streams.setdefault(str(head["table"]), io.BytesIO()).write(body)
-                return {}, b""
-            case "kept":
-                self._done = _resumed(body)
-                return {}, b""
-            case "go":
-                threading.Thread(target=self._run, daemon=True).start()
-            case _:
-                self._in.put((head, body))
-        return self._out.get()
+    def take(self, head: dict[str, Any], body: bytes) -> None:
+        """What ran before."""
+        if head["do"] != "kept":
+            super().take(head, body)
+        self._done = _resumed(body)
 
-    # ---- in a thread of its own ----
-
-    def _run(self) -> None:
-        try:
-            self._weigh()
-        except StrongroomError as error:
-            self._out.put(({"failed": error.message, "next_step": error.next_step}, b""))
-        except Exception as error:  # noqa: BLE001 # whatever it is, the other side must hear
-            self._out.put(({"failed": type(error).__name__, "next_step": ""}, b""))
-
-    def _weigh(self) -> None:
-        trained, numbers, removed = _taken_apart(self._table("trained"))
-        held_out, there, _ = _taken_apart(self._table("held_out"))
-        plan = _with_pseudonyms(self._plan, [trained, held_out])
-        trained, held_out = (_bare(one, plan) for one in (trained, held_out))
-        old = AssessedModel(self._asking(OLD))
-        before = _numbered(subject_of(plan, trained, held_out, old), numbers, there)
+    def work(self) -> Answer:
+        """Run the tests on each of the models, and compare."""
+        trained, numbers, removed = taken_apart(self.table("trained"))
+        held_out, there, _ = taken_apart(self.table("held_out"))
+        plan = naming_rows(self._plan, [trained, held_out])
+        trained, held_out = (without_unused(plan, one) for one in (trained, held_out))
+        old = AssessedModel(partial(self.ask, who=OLD))
+        before = numbered(subject_of(plan, trained, held_out, old), numbers, there)
         first = self._assess(OLD, before, {})
         recipe = old.stated()
         about = {
@@ -125,7 +100,7 @@ class _Weighing:
         if self._has_control:
             made = self._needed(CONTROL, about)
             after = subject_after(plan, trained, held_out, made, before, None)
-            after = _numbered(after, numbers, there)
+            after = numbered(after, numbers, there)
             control = self._assess(CONTROL, after, same)
             # Against itself: what it changed, fitting anew did.
             found = self._compared(Way.RETRAINED, before, after, first, control, made, control)
@@ -133,12 +108,12 @@ class _Weighing:
         made = self._needed(NEW, about)
         kept = trained if not removed.any() else trained.filter(pa.array(~removed))
         after = subject_after(plan, kept, held_out, made, before, None)
-        after = _numbered(after, numbers[~removed], there)
+        after = numbered(after, numbers[~removed], there)
         is_same = not removed.any() and set(after.space.places) == set(before.space.places)
         last = self._assess(NEW, after, same if is_same else {})
         found = self._compared(self._way, before, after, first, last, made, control)
         weighed.append(found)
-        self._end(first, last, weighed)
+        return self._ended(first, last, weighed)
 
     def _compared(
         self, way: Way, before: Subject, after: Subject, first: Report, last: Report,
@@ -151,24 +126,21 @@ class _Weighing:
             warnings(way, first, left_out=left_out),
         )  # fmt: skip
 
-    def _end(self, first: Report, last: Report, weighed: list[Weighed]) -> None:
+    def _ended(self, first: Report, last: Report, weighed: list[Weighed]) -> Answer:
         found = {
             "version": VERSION, "way": self._way.value, "left_out": self._left_out,
             "before": document.report_json(first), "after": document.report_json(last),
             "ways": weighed_json(weighed),
         }  # fmt: skip
-        self._out.put((
-            {"verdict": last.verdict.value, "before": first.verdict.value},
-            json.dumps(found, ensure_ascii=False).encode(),
-        ))  # fmt: skip
+        head = {"verdict": last.verdict.value, "before": first.verdict.value}
+        return head, json.dumps(found, ensure_ascii=False).encode()
 
     def _needed(self, who: str, about: dict[str, Any]) -> HardenedModel:
         """A model that the other side has fitted meanwhile."""
-        self._out.put(({"need": who, **about}, b""))
-        told, _ = self._in.get()
+        told, _ = self.exchange({"need": who, **about})
         says = tuple(str(one) for one in told["says"])
         return HardenedModel(
-            self._way, AssessedModel(self._asking(who)), {}, says, {},
+            self._way, AssessedModel(partial(self.ask, who=who)), {}, says, {},
             seconds=float(told["seconds"]),
         )  # fmt: skip
 
@@ -178,73 +150,15 @@ class _Weighing:
 
         def each(ran: Ran) -> None:
             finished[ran.test] = ran
-            self._tell({"kept": who, "tests": len(finished)}, _kept(self._done))
+            self.tell({"kept": who, "tests": len(finished)}, _kept(self._done))
 
         return running.assess(
             subject, self._plan, tests(), done=finished, each=each,
-            progress=lambda test, share: self._tell(
-                {"who": who, "test": test, "share": share}, b""
+            progress=lambda test, share: self.tell(
+                {"who": who, "test": test, "share": share}
             ),
             clock=subject.clock,
         )  # fmt: skip
-
-    def _table(self, name: str) -> pa.Table:
-        stream = self._streams.pop(name)
-        stream.seek(0)
-        with pa.ipc.open_stream(stream) as reader:
-            return reader.read_all()
-
-    def _asking(self, who: str) -> Request:
-        def ask(head: dict[str, Any], body: bytes) -> Answer:
-            self._out.put(({"ask": head, "who": who}, body))
-            told, content = self._in.get()
-            if "raised" in told:
-                raise ModelError(str(told["raised"]))
-            return told["head"], content
-
-        return ask
-
-    def _tell(self, head: dict[str, Any], body: bytes) -> None:
-        self._out.put((head, body))
-        self._in.get()
-
-
-# ---- rows ----
-
-
-def _taken_apart(table: pa.Table) -> tuple[pa.Table, NDArray[np.int64], NDArray[np.bool_]]:
-    """The table as the plan knows it, each row's number in its dataset, and whether it is out."""
-    numbers = np.asarray(table.column(ROW).to_numpy(), dtype=np.int64)
-    out = np.zeros(len(table), dtype=bool)
-    if LEFT_OUT in table.column_names:
-        out = np.asarray(table.column(LEFT_OUT).to_numpy(), dtype=np.bool_)
-    others = [one for one in table.column_names if one in {ROW, LEFT_OUT}]
-    return table.drop_columns(others), numbers, out
-
-
-def _with_pseudonyms(plan: Plan, tables: list[pa.Table]) -> Plan:
-    """The plan, naming rows by pseudonyms where all tables have some and it says nothing else."""
-    if not plan.columns.pseudonym and all(PSEUDONYM in one.column_names for one in tables):
-        return replace(plan, columns=replace(plan.columns, pseudonym=PSEUDONYM))
-    return plan
-
-
-def _bare(table: pa.Table, plan: Plan) -> pa.Table:
-    if plan.columns.pseudonym == PSEUDONYM or PSEUDONYM not in table.column_names:
-        return table
-    return table.drop_columns([PSEUDONYM])
-
-
-def _numbered(subject: Subject, trained: NDArray[np.int64], held_out: NDArray[np.int64]) -> Subject:
-    """The subject, whose rows have the places that they have in their datasets."""
-
-    def placed(sample: Sample | None, numbers: NDArray[np.int64]) -> Sample | None:
-        return None if sample is None else replace(sample, places=numbers[sample.places])
-
-    return replace(
-        subject, trained=placed(subject.trained, trained),
-        every_row=placed(subject.every_row, trained), held_out=placed(subject.held_out, held_out),
-    )  # fmt: skip
 
 
 # ---- what another try would need ----

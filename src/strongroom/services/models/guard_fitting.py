@@ -5,7 +5,6 @@ the former one and on the record in one transaction.
 """
 
 import hashlib
-import io
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +32,7 @@ from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.data.tables import DatasetRow
 from strongroom.services.jobs import sandbox
 from strongroom.services.jobs.trying import JobContext
+from strongroom.services.models.between_sandboxes import pour
 from strongroom.services.models.claims import claimed_privacy
 from strongroom.services.models.confined_guard import PERSON
 from strongroom.services.models.files import ModelFiles
@@ -60,7 +60,6 @@ _SHARE_OF_MEMORY = 32
 _SHARE_OF_MODEL = 4
 _FEWEST_ROWS = 500
 _CELL_BYTES = 16
-_PIECE_BYTES = 8 << 20
 
 
 class GuardFitter:
@@ -125,7 +124,7 @@ class GuardFitter:
             try:
                 for name, which in held.items():
                     context.progress(f"reading the rows: {name}")
-                    _pour(fitting, name, self._sampled(context, which, argument["seed"]))
+                    pour(fitting, self._sampled(context, which, argument["seed"]), name)
                 context.progress("fitting")
                 head, guard = _fitted(fitting, model)
             finally:
@@ -276,15 +275,6 @@ def _numbered(batch: pa.RecordBatch, subject: str, key: bytes) -> pa.RecordBatch
 def _number(person: object, key: bytes) -> int:
     digest = hashlib.blake2b(str(person).encode(), digest_size=8, key=key).digest()
     return int.from_bytes(digest, "little", signed=True)
-
-
-def _pour(worker: sandbox.Worker, name: str, table: pa.Table) -> None:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    body = sink.getvalue()
-    for at in range(0, len(body), _PIECE_BYTES):
-        worker.request({"do": "rows", "table": name}, body[at : at + _PIECE_BYTES])
 
 
 def _fitted(fitting: sandbox.Worker, model: sandbox.Worker) -> tuple[dict[str, object], bytes]:

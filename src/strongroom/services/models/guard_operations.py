@@ -2,12 +2,12 @@
 
 from sqlalchemy.orm import Session
 
-from strongroom.errors import NotFoundError
+from strongroom.errors import NotFoundError, TamperedError, ValidationError
 from strongroom.gate.access.types import Entity
 from strongroom.gate.audit.types import AuditClass
 from strongroom.gate.declaration import Command, Limits, Route, operation
 from strongroom.gate.operation import Call
-from strongroom.services.data.catalog import Catalog
+from strongroom.services.data.catalog import Catalog, Held
 from strongroom.services.models.guard_types import FitGuard, GuardState, ModelGuard
 from strongroom.services.models.guards import WISH_KIND, GuardWish
 from strongroom.services.models.parts import VERSION_ROUTE, ModelParts, version_entity
@@ -46,6 +46,8 @@ class GuardOperations(ModelParts):
                 place: catalog.find(session, request.workspace, name, version)
                 for place, (name, version) in tables.items()
             }
+        for one in held.values():
+            _require_label(one, request.label)
         wish = GuardWish(
             {place: (one.dataset.id, one.row.version) for place, one in held.items()},
             request.label, (request.rate,), tuple(request.label_values), request.group,
@@ -73,12 +75,23 @@ class GuardOperations(ModelParts):
         command=Command("model guard", positional=("name", "version")),
     )
     def guard(self, call: Call, request: ModelReference) -> ModelGuard:
-        """Show how the guard of a version stands: fitted, being fitted, or why there is none."""
+        """Show how the guard of a version stands: fitted, being fitted, or why there is none.
+
+        A guard that is there is read: one whose bytes were changed or lost is shown as damaged.
+        """
         with call.reading() as session:
             entry = self._find(session, request)
-            self._guards.current(session, request.workspace, request.name, request.version)
-            row = self._row(session, entry)
-            return _shown(entry, row)
+            held = self._guards.current(session, request.workspace, request.name, request.version)
+            shown = _shown(entry, self._row(session, entry))
+            if held is None or shown.state is not GuardState.DONE:
+                return shown
+            try:
+                self._guards.open(session, held)
+            except TamperedError as error:
+                return shown.model_copy(
+                    update={"state": GuardState.DAMAGED, "reason": error.message}
+                )
+            return shown
 
     @staticmethod
     def _row(session: Session, entry: ModelEntryRow) -> ModelGuardRow:
@@ -89,6 +102,17 @@ class GuardOperations(ModelParts):
                 next_step="fit one with `strongroom model fit-guard`",
             )
         return row
+
+
+def _require_label(held: Held, label: str) -> None:
+    """Return if the rows have a column that can be the label, before a job is begun for it."""
+    if label not in {one.column for one in held.findings.columns}:
+        raise ValidationError(
+            f"the dataset `{held.dataset.name}` has no column `{label}`",
+            next_step="see `strongroom data show` for its columns",
+        )
+    if label == held.record.subject_column:
+        raise ValidationError(f"`{label}` says whom a row is about: it is no label")
 
 
 def _shown(entry: ModelEntryRow, row: ModelGuardRow) -> ModelGuard:

@@ -19,6 +19,8 @@ class GuardState(StrEnum):
     DONE = "done"
     BROKEN = "broken"
     """It ended without a guard; the reason says why. A former guard stays."""
+    DAMAGED = "damaged"
+    """It was fitted, and what is kept of it cannot be read any more: fit it anew."""
     GONE = "gone"
     """The version was deleted, and the guard with it."""
 
@@ -61,7 +63,7 @@ class ModelGuard(BaseModel):
 
     Attributes:
         has_guard: one is there, perhaps a former one while another is fitted.
-        reason: why the last fitting ended without one.
+        reason: why the last fitting ended without one, or why it cannot be read.
         job: of the last fitting; empty while it waits for the checks of the version.
     """
 

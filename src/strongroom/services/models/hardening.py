@@ -3,7 +3,6 @@
 Where two engines meet, the private trainers and the attacks, this room joins them.
 """
 
-import io
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from strongroom.engines.robustness.target import Labels, OutputForm, Scores
 from strongroom.errors import SandboxError, TooLargeError, ValidationError
 from strongroom.services.jobs import sandbox
 from strongroom.services.models.assessed import subject_of
+from strongroom.services.models.between_sandboxes import pour, require_done
 from strongroom.services.models.confined_hardening import MLMODEL_NAME, ONNX_NAME
 from strongroom.services.models.confined_recipe import RECIPE_NAME
 from strongroom.services.models.subjects import AssessedModel, confined
@@ -33,7 +33,6 @@ from strongroom.services.models.subjects import AssessedModel, confined
 MAX_MODEL_BYTES = 64 << 20
 _HARDENING = "strongroom.services.models.confined_hardening:start"
 _TRAINING = "strongroom.services.models.confined_training:start"
-_PIECE_BYTES = 8 << 20
 _MOST_SAID = 50
 
 SAME_ON_SAME_ROWS = (
@@ -211,23 +210,9 @@ def _privately_trained(
     )
 
 
-def pour(worker: sandbox.Worker, table: pa.Table) -> None:
-    """Send the rows of a table, in pieces."""
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    body = sink.getvalue()
-    for at in range(0, len(body), _PIECE_BYTES):
-        worker.request({"do": "rows"}, body[at : at + _PIECE_BYTES])
-
-
 def _asked(worker: sandbox.Worker, what: str) -> Mapping[str, Any]:
     answer, _ = worker.request({"do": what})
-    if "failed" in answer:
-        raise ValidationError(
-            str(answer["failed"])[:500],
-            next_step=str(answer.get("next_step"))[:500] or "see docs/robustness-hardening.md",
-        )
+    require_done(answer, "docs/robustness-hardening.md")
     return answer
 
 

@@ -4,15 +4,12 @@ In one runs the model as it was, in one those that are fitted anew, in one the t
 the verdict are out of reach of the first.
 """
 
-import io
 import json
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from strongroom.engines.robustness.assessment import document
 from strongroom.engines.robustness.assessment.plan import parse_plan
@@ -20,13 +17,13 @@ from strongroom.engines.robustness.assessment.running import Verdict
 from strongroom.engines.robustness.hardening.stating import read
 from strongroom.engines.robustness.hardening.ways import Way
 from strongroom.engines.robustness.poisoning.quarantine_list import left_out
-from strongroom.engines.robustness.target import ModelError
-from strongroom.errors import SandboxError, TooLargeError, ValidationError
+from strongroom.errors import SandboxError, TooLargeError
 from strongroom.services.data.catalog import Held
 from strongroom.services.jobs import sandbox
+from strongroom.services.models.between_sandboxes import Deadline, answered, pour, require_done
 from strongroom.services.models.confined_weighing import CONTROL, NEW, OLD
+from strongroom.services.models.dataset_rows import DatasetRows
 from strongroom.services.models.hardening import HardenedModel, Order, fitted
-from strongroom.services.models.hardening_rows import HardeningRows
 from strongroom.services.models.hardening_types import Wish
 
 MAX_REPORT_BYTES = 2 * document.MAX_BYTES
@@ -36,7 +33,6 @@ _TESTS = "strongroom.services.models.confined_weighing:start"
 _FITTING = "strongroom.services.models.confined_hardening:start"
 _WALL_FOR_CPU, _WALL_SECONDS, _SIDES = 4.0, 1_200.0, 3
 """What all may take on the clock: so many times the plan's minutes for each side, and this."""
-_PIECE_BYTES = 8 << 20
 
 Begin = Callable[[ExitStack, str, Mapping[str, object]], sandbox.Worker]
 """Starts a function in a sandbox, which ends with the stack."""
@@ -46,7 +42,7 @@ class Dialogue:
     """One hardening under way."""
 
     def __init__(
-        self, rows: HardeningRows, begin: Begin, keep: Callable[[bytes], None],
+        self, rows: DatasetRows, begin: Begin, keep: Callable[[bytes], None],
         progress: Callable[[str], None], wish: Wish, held: Mapping[str, Held],
     ) -> None:  # fmt: skip
         """Take what the three work with.
@@ -70,7 +66,10 @@ class Dialogue:
             self._removed = left_out(wish.quarantine, count, held["trained"].commitment)
         self._made: HardenedModel | None = None
         wall = 60 * self._plan.minutes * _WALL_FOR_CPU * _SIDES + _WALL_SECONDS
-        self._deadline = time.monotonic() + wall
+        self._deadline = Deadline(
+            wall, LONGEST_SECONDS, what="the hardening",
+            next_step="give the plan more minutes, or fewer tests or rows",
+        )  # fmt: skip
 
     def weighed(
         self, stack: ExitStack, model: sandbox.Worker, kept: bytes | None
@@ -90,14 +89,15 @@ class Dialogue:
         for name, held in self._held.items():
             self._progress(f"reading the rows: {name}")
             removed = self._removed if name == "trained" else None
-            _pour(tests, name, self._rows.sampled(held, self._plan, removed))
+            pour(tests, self._rows.sampled(held, self._plan, removed), name)
         if kept is not None:
             tests.request({"do": "kept"}, kept)
         workers = {OLD: model}
-        head, body = tests.request({"do": "go"}, seconds=self._left())
+        head, body = tests.request({"do": "go"}, seconds=self._deadline.left())
         while True:
             if "ask" in head:
-                told, content = _answered(workers, head, body, self._left())
+                asked = workers.get(str(head.get("who")))
+                told, content = answered(asked, head["ask"], body, self._deadline.left())
             elif "need" in head:
                 told, content = self._needed(stack, workers, head), b""
             elif "verdict" in head or "failed" in head:
@@ -107,7 +107,7 @@ class Dialogue:
                     self._keep(body)
                 self._progress(_told(head))
                 told, content = {"do": "next"}, b""
-            head, body = tests.request(told, content, seconds=self._left())
+            head, body = tests.request(told, content, seconds=self._deadline.left())
 
     def _needed(
         self, stack: ExitStack, workers: dict[str, sandbox.Worker], head: Mapping[str, object]
@@ -143,11 +143,7 @@ class Dialogue:
     def _ended(
         self, head: Mapping[str, object], body: bytes
     ) -> tuple[HardenedModel, dict[str, Any]]:
-        if "failed" in head:
-            raise ValidationError(
-                str(head["failed"])[:500],
-                next_step=str(head.get("next_step"))[:500] or "see docs/robustness-hardening.md",
-            )
+        require_done(head, "docs/robustness-hardening.md")
         if len(body) > MAX_REPORT_BYTES:
             raise TooLargeError(f"the report has more than {MAX_REPORT_BYTES:,} bytes")
         try:
@@ -158,41 +154,6 @@ class Dialogue:
         if self._made is None:
             raise SandboxError("the tests compared nothing")
         return self._made, report
-
-    def _left(self) -> float:
-        """Seconds for the next request. Raises: ValidationError: none are left."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise ValidationError(
-                "the hardening took far longer than the processor time of its plan",
-                next_step="give the plan more minutes, or fewer tests or rows",
-            )
-        return min(left, LONGEST_SECONDS)
-
-
-def _answered(
-    workers: Mapping[str, sandbox.Worker], head: Mapping[str, Any], body: bytes, seconds: float
-) -> tuple[dict[str, object], bytes]:
-    """What a model says to a question; an error by its kind alone, for its words may quote rows."""
-    worker, asked = workers.get(str(head.get("who"))), head["ask"]
-    if worker is None or not isinstance(asked, dict):
-        raise SandboxError("the tests asked out of shape")
-    try:
-        answer, content = worker.request(asked, body, seconds=seconds)
-    except sandbox.ConfinedError as error:
-        return {"do": "next", "raised": ModelError(error.kind).kind}, b""
-    except sandbox.OversteppedError:
-        return {"do": "next", "raised": ModelError.ENDED}, b""
-    return {"do": "next", "head": answer}, content
-
-
-def _pour(tests: sandbox.Worker, name: str, table: pa.Table) -> None:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    body = sink.getvalue()
-    for at in range(0, len(body), _PIECE_BYTES):
-        tests.request({"do": "rows", "table": name}, body[at : at + _PIECE_BYTES])
 
 
 def _told(head: Mapping[str, object]) -> str:

@@ -20,88 +20,68 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from strongroom.engines.robustness.assessment.plan import parse_plan
-from strongroom.errors import NotFoundError, StateError, TooLargeError
-from strongroom.gate.audit.types import AuditClass, Event, Outcome
-from strongroom.gate.operation import new_request_id
 from strongroom.gate.undecided import Recorder
 from strongroom.services.data.catalog import Catalog, Held
-from strongroom.services.data.tables import DatasetRow
-from strongroom.services.jobs import sandbox
 from strongroom.services.jobs.trying import JobContext
-from strongroom.services.models.assessing import REPORT_KIND, WISH_KIND, Assessor
 from strongroom.services.models.assessing_types import AssessmentState
-from strongroom.services.models.files import ModelFiles
 from strongroom.services.models.hardening import HardenedModel
 from strongroom.services.models.hardening_dialogue import (
     LONGEST_SECONDS,
     MAX_REPORT_BYTES,
     Dialogue,
 )
-from strongroom.services.models.hardening_rows import HardeningRows
 from strongroom.services.models.hardening_types import Wish
 from strongroom.services.models.import_reuse import MODEL_FILE_KIND
+from strongroom.services.models.job_parts import REPORT_KIND
 from strongroom.services.models.registry import Registry
 from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow
 from strongroom.services.models.training import SOURCE
-from strongroom.services.models.types import ModelFile, ModelState, Provenance
+from strongroom.services.models.types import ModelFile, Provenance
 from strongroom.services.models.verifying import Verifier
+from strongroom.services.models.version_jobs import MODEL_START, VersionJob
 from strongroom.settings import Settings
 from strongroom.vault.blobs import BlobStore
+from strongroom.vault.keys import Keyring
 
 JOB_KIND = "models.harden"
 REPORT_DIGEST = "report.sha256"
 """Among the parameters of the new version: which report is its own."""
-_MODEL = "strongroom.services.models.confined_subject:start"
-_SHARE_OF_MODEL = 4
-"""The model's files may take this part of a sandbox's memory."""
-_HARDENABLE = (ModelState.CHECKED, ModelState.APPROVED)
 
 
-class Hardener:
+class Hardener(VersionJob):
     """Does the jobs of kind `models.harden`."""
 
     def __init__(
-        self, blobs: BlobStore, assessor: Assessor, catalog: Catalog, registry: Registry,
+        self, blobs: BlobStore, keyring: Keyring, catalog: Catalog, registry: Registry,
         verifier: Verifier, log: Recorder, settings: Settings, now: Callable[[], datetime],
     ) -> None:  # fmt: skip
-        self._blobs = blobs
-        self._assessor = assessor
-        self._catalog = catalog
-        self._registry = registry
-        self._verifier = verifier
-        self._log = log
-        self._now = now
-        self._memory = settings.sandbox_memory_bytes
-        self._required = sandbox.required_layers(settings.sandbox_required_layers)
-        self._limits = sandbox.Limits(
-            memory_bytes=self._memory, wall_seconds=LONGEST_SECONDS,
-            output_bytes=MAX_REPORT_BYTES + (1 << 20),
+        super().__init__(
+            blobs, keyring, catalog, registry, verifier, log, settings, now,
+            longest_seconds=LONGEST_SECONDS, output_bytes=MAX_REPORT_BYTES + (1 << 20),
         )  # fmt: skip
 
     def harden(self, context: JobContext, payload: dict[str, Any]) -> Mapping[str, Any]:
         """Harden one version; once its successor is registered, a job is not done again."""
         with context.database.read() as session:
-            row = session.get(ModelAssessmentRow, str(payload["hardening"]))
-            if row is None:
-                raise NotFoundError("what this job was asked for is gone")
+            row = self._asked(session, payload["hardening"])
             if row.state != AssessmentState.QUEUED:
                 return self._result(session, row)
             entry = session.get_one(ModelEntryRow, row.entry)
-            self._require_hardenable(session, entry)
-            wish = self._wish(session, row)
-            held = {
-                name: self._held(session, entry.workspace, *which)
-                for name, which in wish.tables.items()
-            }
-            kept = self._small(session, row.kept) if row.kept else None
+            self._require_attackable(session, entry)
+            wish = msgspec.json.decode(self._wishes.wish(session, row), type=Wish)
+            held = self._held(session, entry.workspace, wish.tables)
+            kept = self._wishes.kept(session, row)
         context.progress("verifying")
         self._verifier.verify(entry.workspace, entry.model, entry.version)
-        rows = HardeningRows(context.database, self._blobs, self._assessor, self._memory)
         dialogue = Dialogue(
-            rows, self._begun, partial(self._keep, context, row.id), context.progress, wish, held
+            self._rows(context.database), self._begun, partial(self._keep, context, row.id),
+            context.progress, wish, held,
+        )  # fmt: skip
+        contents = self._contents(
+            context.database, entry, what="hardened", offline="strongroom harden"
         )
         with ExitStack() as stack:
-            model = self._begun(stack, _MODEL, {}, self._contents(context, entry))
+            model = self._begun(stack, MODEL_START, {}, contents)
             made, report = dialogue.weighed(stack, model, kept)
         context.progress("registering")
         return self._conclude(context, row.id, wish, held, made, report)
@@ -109,67 +89,7 @@ class Hardener:
     def give_up(self, session: Session, _job: str, payload: dict[str, Any], why: str) -> None:
         """The job ended undone: say so, and let go of what it held."""
         row = session.get(ModelAssessmentRow, str(payload["hardening"]))
-        if row is not None and row.state == AssessmentState.QUEUED:
-            row.state, row.reason, row.ended_at = AssessmentState.BROKEN, why[:500], self._now()
-            self._let_go(session, row)
-
-    # ---- what it works with ----
-
-    def _begun(
-        self, stack: ExitStack, function: str, argument: Mapping[str, object],
-        files: Mapping[str, Any] | None = None,
-    ) -> sandbox.Worker:  # fmt: skip
-        worker = sandbox.Worker(
-            function, argument, files_in=files, limits=self._limits, required=self._required
-        )
-        stack.callback(worker.stop)
-        return worker
-
-    def _require_hardenable(self, session: Session, entry: ModelEntryRow) -> None:
-        if entry.state not in _HARDENABLE or entry.deleted_at is not None:
-            raise StateError(f"version {entry.version} of `{entry.model}` is {entry.state}")
-        self._registry.require_current(session, entry)
-
-    def _wish(self, session: Session, row: ModelAssessmentRow) -> Wish:
-        if row.wish is None:
-            raise NotFoundError("what was asked of the hardening is gone")
-        return msgspec.json.decode(self._small(session, row.wish), type=Wish)
-
-    def _small(self, session: Session, blob: str) -> bytes:
-        with self._blobs.open(session, blob) as reader:
-            return b"".join(reader.chunks())
-
-    def _held(self, session: Session, workspace: str, dataset: str, version: int) -> Held:
-        row = session.get(DatasetRow, dataset)
-        if row is None:
-            raise NotFoundError("the dataset of this hardening is gone")
-        return self._catalog.find(session, workspace, row.name, version)
-
-    def _contents(self, context: JobContext, entry: ModelEntryRow) -> Mapping[str, Any]:
-        with context.database.read() as session:
-            files = self._registry.files(session, entry.id)
-        with ModelFiles(context.database, self._blobs, files) as opened:
-            if (size := opened.total_bytes()) > self._memory // _SHARE_OF_MODEL:
-                raise TooLargeError(
-                    f"the model has {size:,} bytes; {self._memory // _SHARE_OF_MODEL:,} can be "
-                    "hardened",
-                    next_step="use `strongroom harden` where it lies, or ask for more memory",
-                )
-            return opened.contents()
-
-    def _keep(self, context: JobContext, hardening: str, kept: bytes) -> None:
-        """Put away what another try would need."""
-        with context.database.read() as session:
-            row = session.get_one(ModelAssessmentRow, hardening)
-            workspace = session.get_one(ModelEntryRow, row.entry).workspace
-        with (
-            self._blobs.put(workspace, WISH_KIND, [kept]) as staged,
-            context.database.write() as session,
-        ):
-            row = session.get_one(ModelAssessmentRow, hardening)
-            before, row.kept = row.kept, self._blobs.commit(session, staged).id
-            if before:
-                self._blobs.delete(session, before)
+        self._wishes.give_up(session, row, why)
 
     # ---- the end ----
 
@@ -187,11 +107,11 @@ class Hardener:
             }
             shown = stack.enter_context(self._blobs.put(workspace, REPORT_KIND, [content]))
             with context.database.write() as session:
-                row = session.get_one(ModelAssessmentRow, hardening)
+                row = self._asked(session, hardening)
                 if row.state != AssessmentState.QUEUED:
                     return self._result(session, row)
                 parent = session.get_one(ModelEntryRow, row.entry)
-                self._require_hardenable(session, parent)
+                self._require_attackable(session, parent)
                 number = 1 + (session.scalar(_newest(workspace, wish.into)) or 0)
                 entry = self._registry.register(
                     session, workspace=workspace, model=wish.into, version=number,
@@ -210,45 +130,19 @@ class Hardener:
                     actor=context.actor,
                 )  # fmt: skip
                 row.report = self._blobs.commit(session, shown).id
-                row.entry, row.state = entry, AssessmentState.DONE
-                row.verdict, row.ended_at = str(report["verdict"]), self._now()
-                self._let_go(session, row)
-                self._record(session, context, parent, wish, f"{wish.into}/{number}", row)
+                row.entry = entry
+                self._wishes.end(session, row, str(report["verdict"]), self._now())
+                about = ("ModelVersion", f"{parent.workspace}/{wish.into}/{number}")
+                self._record(session, context, "model.harden", about, {
+                    "parent": f"{parent.model}/{parent.version}", "way": wish.way,
+                    "verdict": row.verdict, "hardening": row.id,
+                    "plan": parse_plan(wish.plan).digest, "without": bool(wish.quarantine),
+                })  # fmt: skip
                 return {"model": wish.into, "version": number, "verdict": row.verdict}
 
     def _result(self, session: Session, row: ModelAssessmentRow) -> dict[str, Any]:
         entry = session.get_one(ModelEntryRow, row.entry)
         return {"model": entry.model, "version": entry.version, "verdict": row.verdict}
-
-    def _let_go(self, session: Session, row: ModelAssessmentRow) -> None:
-        for blob in (row.wish, row.kept):
-            if blob:
-                self._blobs.delete(session, blob)
-        row.wish = row.kept = None
-
-    def _record(
-        self, session: Session, context: JobContext, parent: ModelEntryRow, wish: Wish,
-        made: str, row: ModelAssessmentRow,
-    ) -> None:  # fmt: skip
-        self._log.append(session, Event(
-            time=self._now().timestamp(),
-            workspace=parent.workspace,
-            actor_kind="job",
-            actor=context.job_id,
-            operation="model.harden",
-            action="",
-            resource_type="ModelVersion",
-            resource=f"{parent.workspace}/{made}",
-            audit_class=AuditClass.AI_OPERATION,
-            request_id=new_request_id(),
-            outcome=Outcome.ALLOWED,
-            reason="",
-            details={
-                "parent": f"{parent.model}/{parent.version}", "way": wish.way,
-                "verdict": row.verdict, "hardening": row.id,
-                "plan": parse_plan(wish.plan).digest, "without": bool(wish.quarantine),
-            },
-        ))  # fmt: skip
 
 
 def _newest(workspace: str, model: str) -> Any:  # noqa: ANN401 # a statement

@@ -2,12 +2,9 @@
 
 import json
 import re
-import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,7 +22,6 @@ from strongroom.engines.robustness.poisoning.quarantine_list import (
 from strongroom.errors import (
     ConflictError,
     NotFoundError,
-    StateError,
     TamperedError,
     ValidationError,
 )
@@ -35,14 +31,11 @@ from strongroom.gate.declaration import Body, Command, Limits, Route, Stream, op
 from strongroom.gate.operation import Call
 from strongroom.gate.undecided import Recorder
 from strongroom.services.data.bodies import text_of
-from strongroom.services.data.catalog import Catalog, Held
+from strongroom.services.data.catalog import Held
 from strongroom.services.jobs.queue import Jobs
-from strongroom.services.models.assessing import WISH_KIND, Assessor
-from strongroom.services.models.assessing_operations import MAX_UNDER_WAY, require_unseen
+from strongroom.services.models.assessing_parts import AssessingParts, quarantined, rows_named
 from strongroom.services.models.assessing_types import HARDENING, AssessmentState
-from strongroom.services.models.assessment_plans import AssessmentPlans
-from strongroom.services.models.assessment_standing import standing
-from strongroom.services.models.decisions import Decisions
+from strongroom.services.models.assessment_standing import SignedAssessment
 from strongroom.services.models.hardening_job import JOB_KIND, REPORT_DIGEST, Hardener
 from strongroom.services.models.hardening_types import (
     Hardening,
@@ -52,12 +45,10 @@ from strongroom.services.models.hardening_types import (
     Wish,
 )
 from strongroom.services.models.parts import VERSION_ROUTE, version_entity
-from strongroom.services.models.registry import Registry
-from strongroom.services.models.statements import ModelKeys
+from strongroom.services.models.sealed_wishes import WISH_KIND
 from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow
 from strongroom.services.models.training import SOURCE
-from strongroom.services.models.types import MODEL_NAME, ModelState
-from strongroom.services.models.verifying import Verifier
+from strongroom.services.models.types import MODEL_NAME
 from strongroom.settings import Settings
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.database import Database
@@ -66,7 +57,7 @@ from strongroom.vault.keys import Keyring
 _SUFFIX = "-hardened"
 
 
-class HardeningOperations:
+class HardeningOperations(AssessingParts):
     """The room of hardening, over the catalog of datasets and the registry of models."""
 
     def __init__(
@@ -74,25 +65,9 @@ class HardeningOperations:
         settings: Settings, *, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         """Take what the room works with; `clock` gives seconds since 1970, UTC."""
-
-        def now() -> datetime:
-            return datetime.fromtimestamp(clock(), UTC)
-
-        self._now = now
-        self._blobs = blobs
-        self._jobs = jobs
-        self._catalog = Catalog(blobs, keyring)
-        self._registry = Registry(blobs, keyring, jobs, now)
-        self._keys = ModelKeys(keyring)
-        self._decisions = Decisions(keyring, self._keys)
-        self._plans = AssessmentPlans(keyring)
-        verifier = Verifier(database, blobs, self._registry, self._keys, log, now)
-        assessor = Assessor(
-            blobs, keyring, self._catalog, self._registry, verifier, self._decisions, log,
-            settings, now,
-        )  # fmt: skip
+        super().__init__(database, blobs, keyring, jobs, log, clock=clock)
         hardener = Hardener(
-            blobs, assessor, self._catalog, self._registry, verifier, log, settings, now
+            blobs, keyring, self._catalog, self._registry, self._verifier, log, settings, self._now
         )
         jobs.register_kind(JOB_KIND, hardener.harden, hardener.give_up)
 
@@ -190,16 +165,12 @@ class HardeningOperations:
         """
         with call.reading() as session:
             entry = self._registry.find(session, request.workspace, request.name, request.version)
-            report = self._signed_report(session, entry, request.kind)
-            held = self._trained_on(call, session, entry, report["assessment"])
-        lists = [
-            one
-            for test in report["tests"]
-            if test["test"].startswith("poisoning.") and test["outcome"]
-            for one in test["outcome"]["listed"].get("quarantine", ())
-        ]
-        call.note(kind=request.kind, rows=len(lists))
-        return Stream("text/csv", iter([to_csv(merged(lists), held.commitment)]), "quarantine.csv")
+            signed, _, report = self._signed_report(session, entry, request.kind)
+            held = self._trained_on(call, session, entry, signed)
+        listed = quarantined(json.loads(report))
+        call.note(kind=request.kind, rows=len(listed))
+        content = to_csv(merged(listed), held.commitment)
+        return Stream("text/csv", iter([content]), "quarantine.csv")
 
     # ---- asking ----
 
@@ -209,14 +180,7 @@ class HardeningOperations:
             "held_out": (request.held_out, request.held_out_version),
         }
         with call.reading() as session:
-            for name, _ in tables.values():
-                about = Entity("Dataset", f"{request.workspace}/{name}", request.workspace)
-                call.require("trainModel", about)
-            held = {
-                place: self._catalog.find(session, request.workspace, name, version)
-                for place, (name, version) in tables.items()
-            }
-            require_unseen(held)
+            held = self._datasets(call, session, request.workspace, tables)
             plan = self._plans.of(session, request.workspace, request.kind).plan
             into = self._into(session, request)
             call.require(
@@ -243,21 +207,13 @@ class HardeningOperations:
             call.transaction() as session,
         ):
             entry = self._registry.find(session, request.workspace, request.name, request.version)
-            self._require_hardenable(session, entry)
-            row = ModelAssessmentRow(
-                id=f"hrd_{secrets.token_hex(12)}", entry=entry.id, kind=HARDENING,
-                state=AssessmentState.QUEUED, wish=self._blobs.commit(session, staged).id, job="",
-                asked_by=call.principal.id, asked_at=self._now(),
-            )  # fmt: skip
-            row.job = self._jobs.enqueue(
-                session, JOB_KIND, {"hardening": row.id}, request.workspace, call.principal.id
+            self._require_attackable(session, entry, "harden")
+            row = self._queued(
+                session, call, entry, HARDENING, staged, (JOB_KIND, "hardening", "hrd")
             )
-            session.add(row)
-            session.flush()
             call.note(
                 kind=request.kind, plan=plan.digest, job=row.job, hardening=row.id,
-                way=request.way, into=into, left_out=removed,
-                rows=", ".join(f"{one.dataset.name}/{one.row.version}" for one in held.values()),
+                way=request.way, into=into, left_out=removed, rows=rows_named(held),
             )  # fmt: skip
             return Hardening(
                 id=row.id, parent=f"{entry.model}/{entry.version}", into=into, way=request.way,
@@ -294,50 +250,11 @@ class HardeningOperations:
         ).first()
         return newest is None or self._registry.facts(session, newest).get("source") == SOURCE
 
-    def _require_hardenable(self, session: Session, entry: ModelEntryRow) -> None:
-        if entry.deleted_at is not None or entry.state not in {
-            ModelState.CHECKED, ModelState.APPROVED,
-        }:  # fmt: skip
-            raise StateError(
-                f"version {entry.version} of `{entry.model}` is {entry.state}",
-                next_step="wait until it is checked, or harden another version",
-            )
-        self._registry.require_current(session, entry)
-        waiting = session.execute(
-            select(ModelAssessmentRow.entry, ModelAssessmentRow.kind).where(
-                ModelAssessmentRow.state == AssessmentState.QUEUED
-            )
-        ).all()
-        if (entry.id, HARDENING) in {(one.entry, one.kind) for one in waiting}:
-            raise ConflictError("a hardening of this version is under way")
-        if len(waiting) >= MAX_UNDER_WAY:
-            raise ConflictError(
-                f"{MAX_UNDER_WAY} assessments or hardenings are under way on this server",
-                next_step="ask again when one has ended: `strongroom model assessments`",
-            )
-
     # ---- the list ----
 
-    def _signed_report(self, session: Session, entry: ModelEntryRow, kind: str) -> dict[str, Any]:
-        """The newest signed report of a kind, and the id of its assessment."""
-        signed = [
-            one for one in standing(session, self._decisions, self._keys, entry) if one.kind == kind
-        ]
-        row = session.get(ModelAssessmentRow, signed[-1].id) if signed else None
-        if row is None or row.report is None:
-            raise NotFoundError(
-                f"there is no report of kind `{kind}` on version {entry.version} of "
-                f"`{entry.model}`",
-                next_step="ask for one with `strongroom model assess`",
-            )
-        with self._blobs.open(session, row.report) as reader:
-            content = b"".join(reader.chunks())
-        if not signed[-1].is_report(content):
-            raise TamperedError("the report is not the one that was signed")
-        found: dict[str, Any] = json.loads(content)
-        return {**found, "assessment": signed[-1]}
-
-    def _trained_on(self, call: Call, session: Session, entry: ModelEntryRow, signed: Any) -> Held:  # noqa: ANN401 # a signed assessment
+    def _trained_on(
+        self, call: Call, session: Session, entry: ModelEntryRow, signed: SignedAssessment
+    ) -> Held:
         """The dataset whose rows the report is about; the caller may train on it."""
         rows = signed.rows.get("trained")
         if rows is None:

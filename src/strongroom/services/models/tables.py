@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from strongroom.services.data.tables import AskedColumns
 from strongroom.vault.database import Base
 
 
@@ -125,7 +126,7 @@ class ModelPlanRow(Base):
     set_at: Mapped[datetime]
 
 
-class ModelAssessmentRow(Base):
+class ModelAssessmentRow(AskedColumns, Base):
     """One assessment of a version.
 
     What is believed of it is the signed decision that its job leaves (`decisions.py`); this row
@@ -134,21 +135,7 @@ class ModelAssessmentRow(Base):
 
     __tablename__ = "model_assessments"
 
-    id: Mapped[str] = mapped_column(String(28), primary_key=True)
     entry: Mapped[str] = mapped_column(ForeignKey("model_entries.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(64))
-    state: Mapped[str] = mapped_column(String(8))
-    verdict: Mapped[str] = mapped_column(String(8), default="")
-    reason: Mapped[str] = mapped_column(String(500), default="")
-    wish: Mapped[str | None] = mapped_column(String(32))
-    """Blob of what was asked for: plan and rows; gone once it has ended."""
-    kept: Mapped[str | None] = mapped_column(String(32))
-    """Blob of the tests that have run, for a job that goes on; gone once it has ended."""
-    report: Mapped[str | None] = mapped_column(String(32))
-    job: Mapped[str] = mapped_column(String(28))
-    asked_by: Mapped[str] = mapped_column(String(64))
-    asked_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
 
 
 class ModelGuardRow(Base):
