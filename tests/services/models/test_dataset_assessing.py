@@ -137,6 +137,8 @@ def test_the_plan_of_the_start_has_the_tests_that_need_no_model_but_one() -> Non
         ({"label": "poor"}, ValidationError, "no column `poor`"),
         ({"source": "lab"}, ValidationError, "no column `lab`"),
         ({"leave_out": "town,zip"}, ValidationError, "no column `zip`"),
+        ({"source": "rich"}, ValidationError, "named twice"),
+        ({"leave_out": "town,rich"}, ValidationError, "named twice"),
         ({"label": "person"}, ValidationError, "whom a row is about"),
         ({"source": "person"}, ValidationError, "whom a row is about"),
         ({"kind": "unheard"}, ValidationError, "no plan for assessments of kind `unheard`"),
@@ -144,8 +146,8 @@ def test_the_plan_of_the_start_has_the_tests_that_need_no_model_but_one() -> Non
         ({"name": "unheard"}, NotFoundError, "no dataset `unheard`"),
     ],
     ids=[
-        "label", "no-label", "no-source", "no-column", "person", "source", "kind", "version",
-        "name",
+        "label", "no-label", "no-source", "no-column", "label-source", "label-out", "person",
+        "source", "kind", "version", "name",
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_named_at_once(
@@ -157,9 +159,10 @@ def test_what_is_not_there_is_named_at_once(
 
 def test_a_plan_that_names_columns_takes_no_others(room: SearchingRoom) -> None:
     request = SetPlan(workspace="clinic", kind="named")
-    for columns in ("", 'label = "rich"'):
-        plan = PLAN.replace('"copies"', '"named"') + f"[columns]\n{columns}\n"
-        room.call(room.data.owner, "model.set_plan", request, plan)
+    empty = PLAN.replace('"copies"', '"named"') + "[columns]\n"
+    plan = empty + 'label = "rich"\n'
+    for text in (empty, plan):
+        room.call(room.data.owner, "model.set_plan", request, text)
         with pytest.raises(ValidationError, match="says which columns are what"):
             room.assess(kind="named")
     with room.data.house.database.read() as session:

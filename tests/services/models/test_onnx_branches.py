@@ -1,6 +1,7 @@
 """Graphs of ONNX whose branches part and meet: their slopes are those of torch, and of answers."""
 
 import io
+import itertools
 import warnings
 from typing import Any
 

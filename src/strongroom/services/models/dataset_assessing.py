@@ -159,8 +159,8 @@ def pinned(in_force: Plan, request: AssessDataset, held: Held, schema: pa.Schema
         schema: of the dataset.
 
     Raises:
-        ValidationError: both name columns, neither the label, or one that there is not; or a column
-            is neither number nor text, and not left out.
+        ValidationError: both name columns, neither the label, one that there is not, or the label
+            as something else, too; or a column is neither number nor text, and not left out.
     """
     told = {
         "label": request.label, "source": request.source, "left_out": list(request.leave_out),
@@ -187,6 +187,10 @@ def pinned(in_force: Plan, request: AssessDataset, held: Held, schema: pa.Schema
     named = [one for one in (roles.label, roles.source, *roles.left_out, *roles.groups) if one]
     if missing := [one for one in named if one not in schema.names]:
         raise ValidationError(f"the dataset has no column `{missing[0]}`")
+    if roles.label in {roles.source, *roles.left_out}:
+        raise ValidationError(
+            f"the label `{roles.label}` is named twice: it is neither source nor left out"
+        )
     if held.record.subject_column in {roles.label, roles.source} - {""}:
         raise ValidationError(
             f"the column `{held.record.subject_column}` says whom a row is about: it is neither "
