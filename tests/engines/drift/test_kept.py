@@ -14,8 +14,15 @@ from strongroom.engines.drift.calibration import reliability
 from strongroom.engines.drift.comparison import compare
 from strongroom.engines.drift.error_model import RegressionState
 from strongroom.engines.drift.estimation import estimated
-from strongroom.engines.drift.model_packing import scores_in_tens
+from strongroom.engines.drift.model_packing import (
+    CLASSES_MAGIC,
+    CLASSES_VERSION,
+    classes_from_bytes,
+    classes_to_bytes,
+    scores_in_tens,
+)
 from strongroom.engines.drift.model_state import ModelState
+from strongroom.engines.drift.multiclass import MulticlassState, multiclass_report
 from strongroom.engines.drift.packing import (
     MAGIC,
     MAX_WINDOWS,
@@ -52,7 +59,20 @@ def model(rows: int, seed: int) -> ModelState:
     errors = RegressionState(7.0)
     random = np.random.default_rng(seed)
     errors.update(random.normal(size=rows), random.normal(size=rows))
-    return ModelState({"score": "p", "label": "ill"}, scores(rows, seed), {"ward": sliced}, errors)
+    return ModelState({"score": "p", "label": "ill"}, scores(rows, seed), {"ward": sliced}, errors,
+                      classes(rows, seed))  # fmt: skip
+
+
+def classes(rows: int, seed: int) -> MulticlassState:
+    """Of a calibrated model of three classes; a tenth without a label, and one of none of them."""
+    random = np.random.default_rng(seed)
+    said = random.dirichlet((1.0, 2.0, 3.0), rows)
+    drawn = (random.random(rows)[:, None] > np.cumsum(said, axis=1)).sum(axis=1)
+    names = np.array(["a", "b", "c"])[np.minimum(drawn, 2)].tolist()
+    labels = [None if random.random() < 0.1 else name for name in names]
+    state = MulticlassState(("a", "b", "c"))
+    state.update(np.append(said, [[np.nan, 0.5, 0.5]], axis=0), [*labels, "d"])
+    return state
 
 
 def kept(plan: Plan, sizes: tuple[int, ...]) -> Kept:
@@ -174,6 +194,55 @@ def test_the_first_version_is_read() -> None:
     assert from_bytes(MAGIC + bytes([1]) + zlib.compress(first)) == state
 
 
+def test_the_second_version_is_read() -> None:
+    document = msgspec.msgpack.decode(zlib.decompress(BYTES[len(MAGIC) + 1 :]))
+    document[6] = document[6][:4]
+    second = zlib.compress(msgspec.msgpack.encode(document))
+    back = kept_from_bytes(MAGIC + bytes([2]) + second).model
+    now = kept_from_bytes(BYTES).model
+    assert back is not None
+    assert now is not None
+    assert back.classes is None
+    assert back.scores == now.scores
+    private = to_bytes(counted(table(900, 1), plan_of(table(900, 1))))
+    earlier = MAGIC + bytes([2]) + private[len(MAGIC) + 1 :]
+    assert any("make it again" in one for one in from_bytes(earlier).remarks)
+    assert not any("make it again" in one for one in from_bytes(private).remarks)
+
+
+def test_classes_have_bytes_of_their_own_that_merge() -> None:
+    first, second = classes(3_000, 1), classes(2_000, 2)
+    back = classes_from_bytes(classes_to_bytes(first, 0))
+    assert back == first
+    assert back.unlisted == 1
+    back.merge(classes_from_bytes(classes_to_bytes(second, 0)))
+    first.merge(second)
+    assert back == first
+    private = classes_from_bytes(classes_to_bytes(first, 10))
+    states = [private.chosen, *private.by_class.values()]
+    assert all(not (one.counts % 10).any() and one.left_out % 10 == 0 for one in states)
+    assert private.unlisted == 0
+    assert multiclass_report(first, private).accuracy[1] == pytest.approx(
+        multiclass_report(first, first).accuracy[1], abs=0.02)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8), st.booleans())
+def test_changed_bytes_of_classes_are_refused_or_sound(at: int, with_: bytes, inside: bool) -> None:
+    start = CLASSES_MAGIC + bytes([CLASSES_VERSION])
+    body = bytearray(zlib.decompress(CLASSES[len(start) :]) if inside else CLASSES)
+    place = at % len(body)
+    body[place : place + len(with_)] = with_
+    try:
+        back = classes_from_bytes(start + zlib.compress(body, 1) if inside else bytes(body))
+    except DriftStateError:
+        return
+    multiclass_report(back, back)
+
+
+CLASSES = classes_to_bytes(classes(500, 3), 0)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
 def test_changed_content_is_refused_or_sound(at: int, with_: bytes) -> None:
@@ -203,7 +272,8 @@ def changed(**parts: object) -> bytes:
 def test_what_makes_no_sense_is_refused() -> None:
     document = msgspec.msgpack.decode(zlib.decompress(BYTES[len(MAGIC) + 1 :]))
     (at, part), *_ = document[5]
-    columns, score, slices, errors = document[6]
+    columns, score, slices, errors, (names, by_class, chosen, unlisted) = document[6]
+    kept_model = [columns, score, slices, errors]
     for bad in (
         changed(every="minute"), changed(every=""),
         changed(windows=[[at, part], [at, part]]), changed(windows=[[1 << 50, part]]),
@@ -219,6 +289,13 @@ def test_what_makes_no_sense_is_refused() -> None:
         changed(model=[columns, score, slices, [errors[0], 0, *errors[2:]]]),
         changed(model=[columns, score, slices, [*errors[:3], errors[3][:2]]]),
         changed(model=[columns, score, slices, [*errors[:3], [b"\xff" * 32] * 5]]),
+        changed(model=[*kept_model, [names[:1], by_class[:1], chosen, unlisted]]),
+        changed(model=[*kept_model, [["a", "b", "a"], by_class, chosen, unlisted]]),
+        changed(model=[*kept_model, [["a", "b", "x" * 200], by_class, chosen, unlisted]]),
+        changed(model=[*kept_model, [names, by_class[:2], chosen, unlisted]]),
+        changed(model=[*kept_model, [names, by_class, [chosen[0][:-8], *chosen[1:]], unlisted]]),
+        changed(model=[*kept_model, [names, by_class, chosen, -1]]),
+        changed(model=[*kept_model, [list(map(str, range(200))), [chosen] * 200, chosen, 0]]),
     ):  # fmt: skip
         with pytest.raises(DriftStateError):
             kept_from_bytes(bad)

@@ -96,3 +96,15 @@ def test_extreme_numbers_are_drawn() -> None:
     second = counted({"wide": values[::-1] / 7, "far": values}, plan)
     page = report_page(compare(first, second))
     assert "nan" not in page.split("</style>")[1]
+
+
+def test_headings_and_signs_tell_what_was_found() -> None:
+    found = report()
+    page = report_page(found)
+    assert "<h2>When " in page
+    assert '<g class="heat-mark">' in page  # its triangles are light: the cells are dark
+    calm = changes_of("x", np.arange(400.0), np.random.default_rng(2).normal(size=400))
+    assert not calm.changes
+    page = report_page(replace(found, series=(calm,)))
+    assert "<h2>x over time</h2>" in page
+    assert "<h2>When " not in page

@@ -9,9 +9,9 @@ from sklearn import isotonic, metrics
 
 from strongroom.engines.drift.calibration import calibrated, holds_elsewhere, reliability
 from strongroom.engines.drift.estimation import estimated
+from strongroom.engines.drift.multiclass import MulticlassState
 from strongroom.engines.drift.scores import (
     CENTRES,
-    MulticlassState,
     ScoreState,
     performance,
 )

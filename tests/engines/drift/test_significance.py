@@ -103,3 +103,18 @@ def test_the_detectable_shift_falls_with_the_rows() -> None:
     assert few == pytest.approx(10 * many)
     # Cohen's table for a two-sample z test: d = 0.2, power .8, alpha .05 takes 393 rows a side.
     assert detectable_shift(393, 393, 0.05, 1) == pytest.approx(0.2, abs=0.001)
+
+
+def test_what_permutations_cannot_tell_apart_is_tested_exactly() -> None:
+    """A p-value of 1 / 10,000 would be lost among hundreds of columns or windows."""
+    a, b = np.array([40, 30, 30, 50]), np.array([140, 10, 0, 0])
+    found = categories_differ(a, b)
+    assert found.method == "exact"
+    fisher = stats.fisher_exact([[40, 110], [140, 10]]).pvalue
+    assert found.p_value == pytest.approx(4 * fisher, rel=1e-6)  # of four splits
+    ordered = numbers_differ(a, b)
+    assert ordered.method == "exact"
+    assert ordered.p_value == pytest.approx(3 * fisher, rel=1e-6)
+    assert benjamini_hochberg([found.p_value, *[1.0] * 10_000])[0] < 0.001
+    # Counts that were rounded when they were written are no place for an exact test.
+    assert numbers_differ(a, b, noise=5.0).method == "permutation"

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.engines.drift.samples import counted, exact, table
 
+from strongroom.engines.drift.coding import Scratch, Source, coders_of
 from strongroom.engines.drift.plan import (
     MISSING,
     NEGATIVE_INFINITE,
@@ -22,7 +23,7 @@ from strongroom.engines.drift.plan import (
     Kind,
 )
 from strongroom.engines.drift.planning import PlanOptions, plan_of
-from strongroom.engines.drift.state import State, merged
+from strongroom.engines.drift.state import BLOCK_ROWS, State, merged
 from strongroom.errors import DriftStateError, TableError
 
 WHOLE = table(3_000, 1)
@@ -266,3 +267,29 @@ def test_pandas_missing_values() -> None:
     index = PLAN.index()
     assert state.counts[index["x"], MISSING] == 1
     assert state.counts[index["letter"], MISSING] == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NUMBERS, min_size=1, max_size=40), st.integers(0, 2))
+def test_a_block_is_coded_as_its_values_are(values: list[float], which: int) -> None:
+    """Also where none, some or all of them lie outside the grid, and whatever is among them."""
+    name = ("x", "amount", "count")[which]
+    coder = coders_of(PLAN)[PLAN.index()[name]]
+    cells = np.empty(len(values), np.intp)
+    block = Source(np.array(values, np.float64))
+    coder.fill(block, 0, len(values), cells, Scratch(len(values)))
+    assert coder.codes[cells].tolist() == [coder.code(one) for one in values]
+    counts = coder.counts(np.bincount(cells, minlength=len(coder.codes)))
+    assert counts.tolist() == np.bincount(coder.codes[cells], minlength=len(counts)).tolist()
+
+
+def test_more_rows_than_a_block_and_products_stay_exact() -> None:
+    """The largest scores everywhere: sums of their products need all the bits they may take."""
+    rows = BLOCK_ROWS + 5_000
+    random = np.random.default_rng(8)
+    few = pa.table({"a": random.normal(size=2_000), "b": random.normal(size=2_000)})
+    plan = plan_of(few, PlanOptions(minimum_count=0))
+    state = counted({"a": np.full(rows, 1e9), "b": np.full(rows, 1e9)}, plan)
+    top = state.scores[:, plan.columns[0].bins - 1].astype(int)
+    assert (state.products == rows * np.outer(top, top)).all()
+    assert state.counts.sum() == 2 * rows

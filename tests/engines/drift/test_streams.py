@@ -1,6 +1,7 @@
 """Detectors, windows, late labels, attributions, regressions and the domain classifier."""
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from strongroom.engines.drift.error_model import ErrorModel, RegressionState
 from strongroom.engines.drift.labels import KnownLabels, LabelJoin
 from strongroom.engines.drift.multivariate import moments
 from strongroom.engines.drift.scores import POSITIVE, UNLABELLED
-from strongroom.engines.drift.windows import Every, Windows, window_name, window_of
+from strongroom.engines.drift.windows import Every, Windows, window_name, window_of, windows_of
 from strongroom.errors import TableError, TooLargeError
 
 RIVER = "0.26.1"
@@ -82,6 +83,21 @@ def test_windows_by_the_calendar() -> None:
         Every.MONTH: "2026-03",
     }  # fmt: skip
     assert window_name(window_of(-1.0, Every.DAY), Every.DAY) == "1969-12-31"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-62_135_000_000, 253_402_300_799), min_size=1, max_size=20))
+def test_many_moments_lie_where_the_calendar_has_them(seconds: list[int]) -> None:
+    moments = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=one) for one in seconds]
+    named = {
+        Every.MONTH: [f"{at.year:04}-{at.month:02}" for at in moments],
+        Every.DAY: [f"{at:%Y-%m-%d}" for at in moments],
+        Every.HOUR: [f"{at:%Y-%m-%d %H}:00" for at in moments],
+        Every.WEEK: [f"{at - timedelta(days=at.weekday()):%Y-%m-%d}" for at in moments],
+    }
+    for every, names in named.items():
+        found = windows_of(np.array(seconds, np.float64), every)
+        assert [window_name(at, every) for at in found.tolist()] == names
 
 
 def test_like_windows_carry_the_season_and_old_ones_are_forgotten() -> None:

@@ -1,5 +1,6 @@
 """Written files: whole or not at all, and never over what is there unless asked."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -53,6 +54,17 @@ def test_nothing_is_replaced_unless_asked(tmp_path: Path) -> None:
     assert to.read_bytes() == b"after"
     with pytest.raises(ConflictError):
         drafts.require_free(tmp_path, force=True)
+
+
+@pytest.mark.usefixtures("kind")
+def test_a_pipe_or_device_stays_what_it_is(tmp_path: Path) -> None:
+    to = tmp_path / "pipe"
+    os.mkfifo(to)
+    (tmp_path / "link").symlink_to(to)
+    for path in (to, tmp_path / "link", Path(os.devnull)):
+        with pytest.raises(ConflictError), drafts.draft(path, force=True):
+            pytest.fail("the block must not begin")
+    assert to.is_fifo()
 
 
 @pytest.mark.usefixtures("kind")

@@ -123,7 +123,7 @@ def test_the_model_by_scores_labels_and_slices(offline: Offline, tmp_path: Path)
     found = json.loads(out)
     assert found["columns"][0]["column"] == "score"
     assert found["columns"][0]["prediction"] is True
-    assert "ill" not in columns_of(out)
+    assert columns_of(out)["ill"]["label"] is True
     real, expected = found["model"]["current"], found["model"]["estimate"]["performance"]
     errors = found["model"]["estimate"]["errors"]
     assert abs(real["accuracy"] - expected["accuracy"]) < 4 * errors["accuracy"]
@@ -170,3 +170,102 @@ def test_other_forms_and_no_rows(offline: Offline, tmp_path: Path) -> None:
         code, _, err = offline("drift", *samples)
         assert code == 1
         assert "the table has no rows" in err
+
+
+def classes(rows: int, seed: int, lost: str = "") -> pl.DataFrame:
+    """Probabilities of three classes, and what came true; of one class often another one."""
+    random = np.random.default_rng(seed)
+    chance = random.dirichlet((0.5, 0.5, 0.5), rows)
+    drawn = (random.random(rows)[:, None] > chance.cumsum(axis=1)).sum(axis=1)
+    true = np.array(["cat", "dog", "owl"])[np.minimum(drawn, 2)]
+    if lost:
+        true = np.where((true == lost) & (random.random(rows) < 0.6), "cat", true)
+    return pl.DataFrame({
+        "p_cat": chance[:, 0], "p_dog": chance[:, 1], "owl": chance[:, 2], "seen": true,
+    })  # fmt: skip
+
+
+def test_several_classes_by_table_and_by_state(offline: Offline, tmp_path: Path) -> None:
+    classes(4_000, 1).write_csv(tmp_path / "before.csv")
+    classes(3_000, 2, lost="dog").write_csv(tmp_path / "now.csv")
+    classes(3_000, 3).drop("seen").write_csv(tmp_path / "later.csv")
+    model = ("--class", "cat=p_cat", "--class", "dog=p_dog", "--class", "owl", "--label", "seen")
+    code, out, err = offline("drift", "before.csv", "now.csv", *model, "--json",
+                             "--save", "before.state", "--html", "page.html")  # fmt: skip
+    assert code == 0, err
+    found = json.loads(out)["model"]["classes"]
+    assert found["labels"] == [4_000, 3_000]
+    assert found["accuracy"][0] - found["accuracy"][1] > 0.05
+    assert found["warnings"]  # labels that came are not as expected
+    fell = {(one["name"], one["metric"]) for one in found["fell"]}
+    assert ("dog", "precision") in fell
+    assert ("owl", "precision") not in fell
+    assert "<caption>Classes" in (tmp_path / "page.html").read_text()
+    assert columns_of(out)["owl"]["prediction"] is True
+    assert columns_of(out)["seen"]["label"] is True
+
+    code, out, err = offline("drift", "before.state", "later.csv", *model, "--json")
+    assert code == 0, err
+    kept = json.loads(out)["model"]["classes"]
+    assert kept["accuracy"][0] == pytest.approx(found["accuracy"][0], abs=0.02)
+    assert kept["accuracy"][1] is None
+    assert abs(kept["accuracy"][2] - found["accuracy"][0]) < 4 * kept["error"] + 0.02
+    code, _, err = offline("drift", "before.state", "later.csv", *model)
+    assert code == 0
+    assert "Reference, measured on" in err
+    assert "of 3 classes: accuracy" in err
+    assert "Current, expected without labels: accuracy" in err
+
+
+def test_a_small_private_state_says_what_it_cannot_tell(offline: Offline, tmp_path: Path) -> None:
+    frame(120, 1).drop("name").write_csv(tmp_path / "few.csv")
+    frame(150, 2).drop("name").write_csv(tmp_path / "more.csv")
+    model = ("--score", "score", "--label", "ill")
+    assert offline("drift", "few.csv", *model, "--save", "few.state")[0] == 0
+    code, _, err = offline("drift", "few.state", "more.csv", *model, "--fail-on", "moved")
+    assert code == 0, err
+    assert "no count below 10: with so few rows no more than 2 parts" in err
+    assert "keeps its 120 labelled rows by 10 only" in err
+    assert offline("drift", "few.csv", *model, "--exact", "--save", "exact.state")[0] == 0
+    _, _, err = offline("drift", "exact.state", "more.csv", *model)
+    assert "--exact keeps" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--class cat=p_cat", "once for each of 2 to 100 classes"),
+        ("--class cat=p_cat --class cat=p_dog", "once for each of 2 to 100 classes"),
+        ("--class cat=p_cat --class dog=p_dog --score owl", "leave out --score"),
+        ("--class cat=p_cat --class dog=p_dog --class owl=none", "no column `none`"),
+        ("--class cat=p_cat --class dog=p_dog", "saved with other classes: cat, dog, owl"),
+    ],
+)
+def test_classes_that_make_no_sense(
+    offline: Offline, tmp_path: Path, options: str, told: str
+) -> None:
+    classes(300, 1).write_csv(tmp_path / "before.csv")
+    model = ("--class", "cat=p_cat", "--class", "dog=p_dog", "--class", "owl")
+    assert offline("drift", "before.csv", *model, "--save", "before.state")[0] == 0
+    code, _, err = offline("drift", "before.state", "before.csv", *options.split())
+    assert code == 2
+    assert told in err
+
+
+def test_classes_that_are_only_named_are_measured(offline: Offline, tmp_path: Path) -> None:
+    """Many models give a class and no probability: labels tell how it does all the same."""
+    for name, right in (("before", 0.9), ("now", 0.6)):
+        random = np.random.default_rng(len(name))
+        seen = random.choice(["cat", "dog", "owl"], 2_000)
+        said = np.where(random.random(2_000) < right, seen, "cat")
+        pl.DataFrame({"said": said, "seen": seen}).write_csv(tmp_path / f"{name}.csv")
+    asked = ("drift", "before.csv", "now.csv", "--prediction", "said", "--label", "seen")
+    code, out, _ = offline(*asked, "--json")
+    assert code == 0
+    tables = [pl.read_csv(tmp_path / f"{name}.csv") for name in ("before", "now")]
+    expected = [one.select((pl.col("said") == pl.col("seen")).mean()).item() for one in tables]
+    found = json.loads(out)["model"]["classes"]
+    assert found["accuracy"] == [*(pytest.approx(one) for one in expected), None]
+    assert ("dog", "recall") in {(one["name"], one["metric"]) for one in found["fell"]}
+    assert all(one["estimate"] is None for one in found["classes"])
+    assert "Class `dog`: recall fell from 0.9" in offline(*asked)[2]

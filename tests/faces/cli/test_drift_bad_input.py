@@ -59,7 +59,7 @@ def drift(offline: Offline, tmp_path: Path) -> Callable[..., tuple[int, str, str
     ({"t": pa.array([at.replace(tzinfo=None) for at in BASE["t"].to_pylist()])},  # type: ignore[attr-defined] # times
      TIME, "taken as UTC"),
     ({}, f"{MODEL} --positive maybe", "no label of the reference is `maybe`"),
-    ({}, "--prediction c --label label", "how classes do is told from --score"),
+    ({}, "--prediction c --label label", "labels are none of the classes"),
     ({}, "--prediction x --label c", "600 rows lack a prediction or a label that is a number"),
     ({}, "--prediction t --attribution", "the prediction is no number and no class"),
     ({"label": np.where(np.arange(ROWS) < 400, np.nan, 1.0)}, MODEL, '"rows": 200.0'),

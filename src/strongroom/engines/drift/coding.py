@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -22,9 +23,11 @@ from strongroom.engines.drift.plan import (
     TYPE_ERROR,
     WIDTH,
     ColumnPlan,
+    Counts,
     Floats,
     Grid,
     Kind,
+    Plan,
 )
 from strongroom.engines.drift.values import (
     Column,
@@ -40,70 +43,94 @@ from strongroom.engines.drift.values import (
 
 Cells = NDArray[np.intp]
 _INFINITE = float("inf")
+_CACHED_PLANS = 4
+
+
+class Scratch:
+    """Room for what comes between numbers and cells; each thread has its own."""
+
+    def __init__(self, rows: int) -> None:
+        """`rows`: of the largest block."""
+        self.floats = np.empty(rows)
+        self.integers = np.empty(rows, np.int32)
 
 
 class NumberCoder:
     """Puts numbers into the cells of a grid; the same number always into the same cell.
 
     After the cells of the grid come those of the special codes. Cells are finer than bins: counting
-    them and adding up later saves a look-up for each value.
+    them and adding up later saves a look-up for each value. It does not change, so that threads and
+    states share it.
     """
 
-    def __init__(self, grid: Grid, rows: int) -> None:
-        """`rows`: of the largest block."""
+    def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._edges = grid.edges() if grid.form == "cuts" else None
-        self._work = np.empty(rows)
         self.cells = grid.bins if grid.form == "cuts" else grid.cells
         self._last = self.cells - 1
-        bins = np.arange(grid.bins, dtype=np.intp)
+        bins = np.arange(grid.bins)
         if grid.form != "cuts":
             bins = np.repeat(bins, np.diff([*grid.starts, grid.cells]))
-        self.codes = np.concatenate([bins, np.arange(MAX_BINS, WIDTH)])
+        self.codes = np.concatenate([bins, np.arange(MAX_BINS, WIDTH)]).astype(np.uint8)
         """Cell → code."""
-        self._row_codes = bytes(self.codes.tolist())  # small, so that it stays in the cache
+        self._starts = np.asarray(grid.starts or range(grid.bins), np.intp)
+        self._row_codes = self.codes.tobytes()  # of one value at a time
         self._origin = grid.origin
         self._inverse = 1.0 / grid.step if grid.form == "linear" else 0.0
         if grid.form == "log":
             self._shift = int(grid.step)
             self._key = int(np.float64(grid.origin).view(np.int64)) >> self._shift
 
-    def fill(self, values: NDArray[Any], out: Cells) -> None:
-        """Write the cells of a block of numbers to `out`."""
+    def fill(self, values: NDArray[Any], out: Cells, scratch: Scratch) -> None:
+        """Write the cells of a block of numbers, at least one, to `out`."""
         with np.errstate(all="ignore"):
-            # One infinity or NaN makes the sum one; a sum that overflows only costs time.
-            if not np.isfinite(values.sum(dtype=np.float64)):
-                self._fill_with_gaps(np.asarray(values, np.float64), out)
+            # NaN is the smallest and the largest of whatever it is among.
+            low, high = float(values.min()), float(values.max())
+            if math.isfinite(low) and math.isfinite(high):
+                self._fill_finite(values, low, high, out, scratch)
             else:
-                self._fill_finite(values, out)
+                self._fill_with_gaps(np.asarray(values, np.float64), out, scratch)
 
-    def _fill_finite(self, values: NDArray[Any], out: Cells) -> None:
-        grid, work = self._grid, self._work[: len(values)]
+    def _fill_finite(
+        self, values: NDArray[Any], low: float, high: float, out: Cells, scratch: Scratch
+    ) -> None:
+        grid, work = self._grid, scratch.floats[: len(values)]
         if self._edges is not None:
             out[:] = np.searchsorted(self._edges, values, side="right")
         elif grid.form == "linear":
             np.subtract(values, grid.origin, out=work)
-            np.multiply(work, 1.0 / grid.step, out=work)
-            np.clip(work, 0.0, float(self._last), out=work)
-            out[:] = work  # drops what is after the point
+            np.multiply(work, self._inverse, out=work)
+            # Rounding keeps the order, so that the ends tell whether all lie within the grid.
+            inverse = np.float64(self._inverse)
+            if (low - grid.origin) * inverse < 0.0 or (high - grid.origin) * inverse > self._last:
+                np.clip(work, 0.0, float(self._last), out=work)
+            whole = scratch.integers[: len(values)]
+            np.copyto(whole, work, casting="unsafe")  # drops what is after the point
+            out[:] = whole
         else:
             work[:] = values
             np.right_shift(work.view(np.int64), self._shift, out=out)
             np.subtract(out, self._key, out=out)
             np.clip(out, 0, self._last, out=out)
 
-    def _fill_with_gaps(self, values: Floats, out: Cells) -> None:
+    def _fill_with_gaps(self, values: Floats, out: Cells, scratch: Scratch) -> None:
         finite = np.isfinite(values)
-        inner = np.empty(int(finite.sum()), np.intp)
-        self._fill_finite(values[finite], inner)
-        out[:] = self.special(MISSING)
-        out[finite] = inner
+        filled = np.where(finite, values, self._origin)
+        self._fill_finite(filled, float(filled.min()), float(filled.max()), out, scratch)
+        np.copyto(out, self.special(MISSING), where=~finite)
         out[values == _INFINITE] = self.special(POSITIVE_INFINITE)
         out[values == -_INFINITE] = self.special(NEGATIVE_INFINITE)
 
     def special(self, code: int) -> int:
         """The cell of a special code."""
         return self.cells + code - MAX_BINS
+
+    def counts(self, found: Counts) -> Counts:
+        """Counts of cells as counts of codes."""
+        counts = np.zeros(WIDTH, np.int64)
+        counts[: len(self._starts)] = np.add.reduceat(found[: self.cells], self._starts)
+        counts[MAX_BINS:] = found[self.cells :]
+        return counts
 
     def code(self, value: float) -> int:
         """The code of one number; the same as `fill` and `codes` give."""
@@ -138,14 +165,20 @@ class Source:
 class ColumnCoder:
     """Codes of one column, from batches and from single values."""
 
-    def __init__(self, plan: ColumnPlan, rows: int) -> None:
-        """`rows`: of the largest block."""
+    def __init__(self, plan: ColumnPlan) -> None:
         self.plan = plan
-        self._numbers = NumberCoder(plan.grid, rows) if plan.grid is not None else None
-        self.codes: Cells = np.arange(WIDTH) if self._numbers is None else self._numbers.codes
+        self._numbers = NumberCoder(plan.grid) if plan.grid is not None else None
+        self.codes = _EVERY_CODE if self._numbers is None else self._numbers.codes
         """Cell → code."""
         self.index = {name: at for at, name in enumerate(plan.categories)}
         """Category → code."""
+
+    @cached_property
+    def scores(self) -> NDArray[np.float32]:
+        """Cell → score for pairs; 0 for the middle and for special codes."""
+        scores = np.zeros(WIDTH, np.float32)
+        scores[: len(self.plan.scores)] = self.plan.scores
+        return scores[self.codes]
 
     def source(self, values: Column, unlisted: Callable[[Texts], None]) -> Source:
         """A column of a batch, ready to be coded block by block.
@@ -171,14 +204,18 @@ class ColumnCoder:
             return Source(*parsed_numbers(values))
         return Source(gaps, _valid(values))
 
-    def fill(self, source: Source, begin: int, end: int, out: Cells) -> None:
-        """Write the cells of some rows to `out`; `codes` says what they stand for."""
+    def fill(self, source: Source, begin: int, end: int, out: Cells, scratch: Scratch) -> None:
+        """Write the cells of some rows, at least one, to `out`; `codes` says what they mean."""
         if source.codes is not None:
             out[:] = source.codes[begin:end]
         elif self._numbers is not None and source.numbers is not None:
-            self._numbers.fill(source.numbers[begin:end], out)
+            self._numbers.fill(source.numbers[begin:end], out, scratch)
             if source.bad is not None:
                 out[source.bad[begin:end]] = self._numbers.special(TYPE_ERROR)
+
+    def counts(self, found: Counts) -> Counts:
+        """Counts of cells as counts of codes."""
+        return found if self._numbers is None else self._numbers.counts(found)
 
     def _whole_column(self, values: Column, unlisted: Callable[[Texts], None]) -> NDArray[np.uint8]:
         """Codes of categories, and of columns whose values are not compared."""
@@ -187,6 +224,11 @@ class ColumnCoder:
             return np.where(valid, REST, MISSING).astype(np.uint8)
         if kind_of_type(values.type) not in {Kind.CATEGORY, Kind.NUMBER, Kind.TIME}:
             return np.where(valid, TYPE_ERROR, MISSING).astype(np.uint8)
+        if pa.types.is_boolean(values.type):
+            known = [self.index.get(text, REST) for text in ("false", "true")]
+            if REST not in known:
+                is_true = whole(values).fill_null(False).to_numpy(zero_copy_only=False)
+                return np.where(valid, np.array(known, np.uint8)[is_true.astype(np.intp)], MISSING)
         as_text = texts(values)
         found = pc.index_in(as_text, value_set=pa.array(self.plan.categories, pa.string()))
         codes: NDArray[np.uint8] = (
@@ -211,6 +253,15 @@ class ColumnCoder:
             return REST
         number = _number(value, kind)
         return TYPE_ERROR if number is None else self._numbers.code(number)
+
+
+_EVERY_CODE = np.arange(WIDTH, dtype=np.uint8)
+
+
+@lru_cache(maxsize=_CACHED_PLANS)
+def coders_of(plan: Plan) -> tuple[ColumnCoder, ...]:
+    """A coder a column: made once for all states of a plan."""
+    return tuple(ColumnCoder(column) for column in plan.columns)
 
 
 def _valid(values: Column) -> NDArray[np.bool_]:

@@ -1,7 +1,11 @@
 """Two states of one plan, compared: distances, tests, decisions, and words for each."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from strongroom.engines.drift import measures, unseen, wording
 from strongroom.engines.drift.findings import (
@@ -22,6 +26,8 @@ from strongroom.engines.drift.plan import (
     REST,
     TYPE_ERROR,
     ColumnPlan,
+    Counts,
+    Floats,
     Kind,
 )
 from strongroom.engines.drift.significance import (
@@ -34,6 +40,7 @@ from strongroom.engines.drift.significance import (
     proportions_differ,
 )
 from strongroom.engines.drift.state import State
+from strongroom.engines.drift.threads import one_thread
 from strongroom.errors import DriftStateError
 
 _PSI_BINS = 10
@@ -49,10 +56,13 @@ class Roles:
     Attributes:
         predictions: what the model said: reported first.
         left_out: columns that are not compared, e.g. ids.
+        labels: what came true: compared where both samples have labels, and not with the others
+            together; that labels are late breaks nothing.
     """
 
     predictions: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
 
 
 def compare(
@@ -74,18 +84,30 @@ def compare(
     """
     if reference.plan != current.plan:
         raise DriftStateError("the samples were counted by different plans")
-    thresholds, roles = thresholds or Thresholds(), roles or Roles()
+    with one_thread():  # matrices of some fifty columns gain nothing from more
+        return _compared(
+            reference, current, thresholds or Thresholds(), roles or Roles(), windows or {}, alike
+        )
+
+
+def _compared(
+    reference: State, current: State, thresholds: Thresholds, roles: Roles,
+    windows: Mapping[str, State], alike: Mapping[str, State] | None,
+) -> Report:  # fmt: skip
     columns = _columns(reference, current, thresholds, roles)
-    before = alike if alike is not None else dict.fromkeys(windows or {}, reference)
-    parts = _windows(before, windows or {}, thresholds, roles)
-    whole = together(reference, current, thresholds.rate)
+    before = alike if alike is not None else dict.fromkeys(windows, reference)
+    parts = _windows(before, windows, thresholds, roles)
+    whole = together(reference, current, thresholds.rate, roles.left_out | roles.labels)
     prediction = next((one.name for one in columns if one.is_prediction), "")
-    tested = sum(1 for one in columns if one.status is not Status.UNKNOWN)
+    tested = sum(1 for one in columns if _is_tested(one, thresholds))
     report = Report(
         (reference.rows, current.rows), thresholds, columns, whole,
         wording.together_says(whole, thresholds),
-        detectable_shift(reference.rows, current.rows, thresholds.rate, tested),
-        movers(reference, current, prediction, roles.predictions | roles.left_out)
+        detectable_shift(reference.rows, current.rows, thresholds.rate, tested)
+        if tested
+        else math.inf,
+        movers(reference, current, prediction,
+               roles.predictions | roles.left_out | roles.labels)
         if prediction
         else (),
         parts, remarks=wording.remarks(reference, current),
@@ -110,9 +132,8 @@ def _windows(
         name: _pairs(before[name], state, roles) if name in before else []
         for name, state in windows.items()
     }
-    judged = iter(
-        _judged([pair for pairs in by_window.values() for pair in pairs], thresholds, roles)
-    )
+    every = [pair for pairs in by_window.values() for pair in pairs]
+    judged = iter(_judged(every, thresholds, roles, in_words=False))
     found = []
     for name, pairs in by_window.items():
         columns = [next(judged) for _ in pairs]
@@ -125,22 +146,33 @@ def _windows(
 
 
 def _pairs(reference: State, current: State, roles: Roles) -> "list[_Pair]":
-    return [
-        _Pair(reference, current, at)
+    pairs = [
+        _Pair(reference, current, at, is_label=column.name in roles.labels)
         for at, column in enumerate(reference.plan.columns)
         if column.name not in roles.left_out
     ]
+    return [one for one in pairs if not one.is_label or min(one.values)]
 
 
-def _judged(pairs: "Sequence[_Pair]", thresholds: Thresholds, roles: Roles) -> list[ColumnDrift]:
-    """What is said of each pair, all of them adjusted for each other."""
+def _is_tested(found: ColumnDrift, thresholds: Thresholds) -> bool:
+    return found.kind in _COMPARED and min(found.values) >= thresholds.minimum_rows
+
+
+def _judged(
+    pairs: "Sequence[_Pair]", thresholds: Thresholds, roles: Roles, *, in_words: bool = True
+) -> list[ColumnDrift]:
+    """What is said of each pair, all of them adjusted for each other.
+
+    Args:
+        in_words: with pictures and sentences, which windows do without.
+    """
     tests = [pair.test(thresholds) for pair in pairs]
     tested = {at: test.p_value for at, test in enumerate(tests) if test is not None}
     q_values = dict(zip(tested, benjamini_hochberg(list(tested.values())), strict=True))
     quality = _quality(pairs, thresholds)
     return [
         pair.finding(tests[at], float(q_values.get(at, 1.0)), quality[at], thresholds,
-                     is_prediction=pair.plan.name in roles.predictions)
+                     is_prediction=pair.plan.name in roles.predictions, in_words=in_words)
         for at, pair in enumerate(pairs)
     ]  # fmt: skip
 
@@ -152,13 +184,15 @@ MAIN = "jensen_shannon"
 class _Pair:
     """One column of both samples."""
 
-    def __init__(self, reference: State, current: State, at: int) -> None:
+    def __init__(self, reference: State, current: State, at: int, *, is_label: bool) -> None:
+        self.is_label = is_label
         self.plan: ColumnPlan = reference.plan.columns[at]
         self._a, self._b = reference.counts[at], current.counts[at]
         self._rows = (reference.rows, current.rows)
         self._is_absent = bool(current.absent[at]) and not self._b.any()
         self._sketch = current.sketches.get(at)
-        self.hidden = reference.hidden
+        self.hidden = reference.hidden, current.hidden
+        self._minimum = reference.plan.minimum_count
         self._noise = reference.noise + current.noise
         bins = self.plan.bins
         if self.plan.kind is Kind.CATEGORY:
@@ -174,11 +208,77 @@ class _Pair:
         if self.plan.kind not in _COMPARED or min(self.values) < thresholds.minimum_rows:
             return None
         if self.plan.kind is Kind.CATEGORY:
-            return categories_differ(*self.counts)
-        return numbers_differ(*self.counts, noise=self._noise)
+            return categories_differ(*self._with_rare_as_rest())
+        return numbers_differ(*self._within_range(), noise=self._noise)
+
+    def _within_range(self) -> tuple[Counts, Counts]:
+        """Counts of bins; where a file may lack the few beyond the range, with these at its ends.
+
+        The range leaves out the rarest rows at both ends, so that just these have counts that are
+        not written: compared with the ones of another sample they would be a change.
+        """
+        first, last = self.plan.inside
+        if not any(self.hidden) or not first < last:
+            return self.counts
+        ends = np.clip(np.arange(self.plan.bins), first, last - 1) - first
+        a, b = (np.bincount(ends, one, last - first).astype(np.int64) for one in self.counts)
+        return a, b
+
+    def _rare(self) -> tuple[NDArray[np.bool_], Floats]:
+        """Categories whose counts are not those of all their rows, and expected reference rows.
+
+        By a minimum count a category is listed for what the reference has of it, so that it has
+        more of those that are and less of the others than was likely. What both samples have of a
+        category together says how likely, and does not lean to either. A state from a file has
+        rare categories put together.
+        """
+        first, second = self.counts
+        share = first.sum() / max(first.sum() + second.sum(), 1)
+        expected = (first + second) * share
+        least = max(self._minimum, self._fewest())
+        few = least + 4 * math.sqrt(least)
+        rare = expected < few
+        if self.hidden[1]:
+            rare |= (first + second) * (1 - share) < few
+        rare[-1] = True  # the rest itself
+        return rare, expected
+
+    def _with_rare_as_rest(self) -> tuple[Counts, Counts]:
+        first, second = self.counts
+        rare, _ = self._rare()
+        return (
+            np.append(first[~rare], first[rare].sum()), np.append(second[~rare], second[rare].sum())
+        )  # fmt: skip
+
+    def slack(self, what: str) -> tuple[int, int]:
+        """Bad rows that the reference may have beside those it shows, and the current sample less.
+
+        That is what files put elsewhere, and what chance has listed of the reference's categories.
+        """
+        ends = 2 if what == "outside" else 1
+        more, less = self.hidden[0] * ends, self.hidden[1] * ends
+        if what == "new":
+            rare, expected = self._rare()
+            by_chance = np.maximum(self.counts[0] - expected, 0.0)[:-1][rare[:-1]]
+            more += math.ceil(float(by_chance.sum()))
+        if self._minimum <= 1:
+            # An exact plan was made to fit the reference. Without one row of it the range would
+            # leave out the ends, and the list its last categories (Good 1953).
+            listed = self.counts[0][:-1]
+            more += 2 if what == "outside" else 0
+            more += int(listed[listed == self._fewest()].sum()) if what == "new" else 0
+        return more, less
+
+    def _fewest(self) -> int:
+        """Rows of the rarest category that the plan lists, or 1 where it lists all that are."""
+        listed = self.counts[0][:-1]
+        listed = listed[listed > 0]
+        return int(listed.min()) if self.plan.rest_is_known and len(listed) else 1
 
     def quality(self) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
         """What may be bad: its name, rows that are so, and rows that could be, in both samples."""
+        if self.is_label:
+            return []
         present = tuple(int(side.sum()) for side in (self._a, self._b))
         both = (present[0], present[1])
         found = [
@@ -200,7 +300,7 @@ class _Pair:
 
     def finding(
         self, test: Test | None, q_value: float, quality: tuple[QualityChange, ...],
-        thresholds: Thresholds, *, is_prediction: bool,
+        thresholds: Thresholds, *, is_prediction: bool, in_words: bool,
     ) -> ColumnDrift:  # fmt: skip
         """What is said of the column."""
         found = self._measures(thresholds) if min(self.values) else ()
@@ -214,13 +314,16 @@ class _Pair:
         # What broke a column counts as drift too, also where its values cannot be compared.
         if self._is_absent or any(one.exceeds for one in quality):
             status = Status.DRIFTED
-        shown = ColumnDrift(
+        judged = ColumnDrift(
             self.plan.name, self.plan.kind, status, self.values, found,
             1.0 if test is None else test.p_value, q_value,
             "" if test is None or test is NOTHING else f"{test.name}, {test.method}",
-            quality, self._distribution() if max(self.values) else None, self._frequent(), "",
-            is_prediction,
+            quality, is_prediction=is_prediction, is_label=self.is_label,
         )  # fmt: skip
+        if not in_words:
+            return judged
+        shown = replace(judged, distribution=self._distribution() if max(self.values) else None,
+                        frequent_new=self._frequent())  # fmt: skip
         return replace(shown, says=wording.column_says(
             shown, self.plan, thresholds, is_absent=self._is_absent))  # fmt: skip
 
@@ -248,10 +351,11 @@ class _Pair:
             return Distribution((*self.plan.categories, wording.REST_LABEL), a, b)
         edges = self.plan.grid.edges()
         quartiles = [
-            tuple(measures.quantile(one, edges, share) for share in (0.25, 0.5, 0.75))
+            tuple(measures.quantile(one, edges, share, whole=self.plan.is_whole)
+                  for share in (0.25, 0.5, 0.75))
             for one in self.counts
-        ]
-        labels = wording.bin_labels(edges, self.plan.kind)
+        ]  # fmt: skip
+        labels = wording.bin_labels(edges, self.plan.kind, whole=self.plan.is_whole)
         return Distribution(labels, a, b, tuple(edges.tolist()), (quartiles[0], quartiles[1]))
 
     def _frequent(self) -> tuple[tuple[str, int], ...]:
@@ -273,14 +377,21 @@ def _quality(pairs: Sequence[_Pair], thresholds: Thresholds) -> list[tuple[Quali
         if max(bad) and min(rows) >= thresholds.minimum_rows
     ]
     # A reference read from a file may have had a few more: what those explain has not grown.
-    most = [min(bad[0] + pairs[at].hidden, rows[0]) for at, _, bad, rows in met]
+    slack = [pairs[at].slack(what) for at, what, _, _ in met]
+    most = [
+        min(bad[0] + more, rows[0]) for (_, _, bad, rows), (more, _) in zip(met, slack, strict=True)
+    ]
+    least_now = [
+        max(bad[1] - less, 0) for (_, _, bad, _), (_, less) in zip(met, slack, strict=True)
+    ]
     q_values = benjamini_hochberg([
-        proportions_differ(had, rows[0], bad[1], rows[1])
-        for had, (_, _, bad, rows) in zip(most, met, strict=True)
+        proportions_differ(had, rows[0], has, rows[1])
+        for had, has, (_, _, _, rows) in zip(most, least_now, met, strict=True)
     ])  # fmt: skip
     found: list[tuple[QualityChange, ...]] = [() for _ in pairs]
-    for had, (at, what, bad, rows), q in zip(most, met, q_values, strict=True):
+    for had, has, (at, what, bad, rows), q in zip(most, least_now, met, q_values, strict=True):
         before, now = bad[0] / rows[0], bad[1] / rows[1]
-        grew = q <= thresholds.rate and now - had / rows[0] >= max(least[what], 1e-12)
+        growth = has / rows[1] - had / rows[0]
+        grew = q <= thresholds.rate and growth >= max(least[what], 1e-12)
         found[at] = (*found[at], QualityChange(what, before, now, float(q), bool(grew)))
     return found

@@ -1,7 +1,7 @@
 """A report as JSON: names of columns, edges, shares and distances, never a row."""
 
 import math
-from dataclasses import asdict
+from dataclasses import is_dataclass
 from typing import Any
 
 from strongroom.engines.drift import wording
@@ -16,7 +16,7 @@ def report_json(report: Report) -> dict[str, Any]:
     statuses = [one.status for one in report.columns]
     model = None
     if report.model is not None:
-        model = asdict(report.model)
+        model = _plain(report.model)
         for name in ("reliability", "errors"):
             model[name] = dict(zip(("reference", "current"), model[name], strict=True))
     found = _plain({
@@ -25,16 +25,16 @@ def report_json(report: Report) -> dict[str, Any]:
         "rows": {"reference": report.rows[0], "current": report.rows[1]},
         "summary": {status.value: statuses.count(status) for status in Status},
         "detectable_shift": report.detectable,
-        "thresholds": asdict(report.thresholds),
+        "thresholds": report.thresholds,
         "columns": [_column(one) for one in report.columns],
-        "together": None if report.together is None else asdict(report.together),
+        "together": report.together,
         "together_says": report.together_says,
         "classifier": report.classifier,
-        "moved_the_prediction": [asdict(one) for one in report.movers],
-        "windows": [asdict(one) for one in report.windows],
+        "moved_the_prediction": report.movers,
+        "windows": report.windows,
         "model": model,
-        "attribution": None if report.attribution is None else asdict(report.attribution),
-        "over_time": [asdict(one) for one in report.series],
+        "attribution": report.attribution,
+        "over_time": report.series,
         "remarks": list(report.remarks),
         "notes": list(report.notes),
     })  # fmt: skip
@@ -48,6 +48,7 @@ def _column(found: ColumnDrift) -> dict[str, Any]:
         "kind": found.kind.value,
         "status": found.status.value,
         "prediction": found.is_prediction,
+        "label": found.is_label,
         "says": found.says,
         "values": {"reference": found.values[0], "current": found.values[1]},
         "test": found.test,
@@ -63,16 +64,18 @@ def _column(found: ColumnDrift) -> dict[str, Any]:
             for one in found.quality
         },
         "frequent_new": [{"value": name, "at_most": count} for name, count in found.frequent_new],
-        "distribution": None if found.distribution is None else asdict(found.distribution),
+        "distribution": found.distribution,
     }  # fmt: skip
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 # JSON
-    """The same with lists for tuples, and null for what JSON has no number for."""
+    """The same as objects and lists, and null for what JSON has no number for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
     return value

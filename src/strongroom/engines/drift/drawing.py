@@ -211,8 +211,9 @@ def heat_map(
             told = "not compared" if value is None else f"{value:.3f}"
             parts.append(
                 Markup(
-                    '<g><title>{name}, {window}: {told}</title><rect class="{cls}" x="{x}" y="{y}" '
-                    'width="{w}" height="{h}" fill-opacity="{o}"/>{mark}</g>'
+                    '<g class="heat-mark"><title>{name}, {window}: {told}</title>'
+                    '<rect class="{cls}" x="{x}" y="{y}" width="{w}" height="{h}" '
+                    'fill-opacity="{o}"/>{mark}</g>'
                 ).format(
                     name=name, window=window, told=told, cls="none" if value is None else "heat",
                     x=digits(x + 1), y=digits(y + 1), w=digits(step - 2), h=line - 2,

@@ -217,8 +217,8 @@ class ErrorModel:
         outside = ((table < self._low) | (table > self._high)).mean(axis=0)
         if outside.max(initial=0.0) > _MOST_OUTSIDE:
             found.append(
-                f"{outside.max():.0%} of the rows lie outside the reference's range in an input: "
-                "errors there are not known"
+                f"{outside.max() * 100:.0f} % of the rows lie outside the reference's range in "
+                "an input: errors there are not known"
             )
         if labels is not None:
             late = np.abs(self._errors(predictions, labels))

@@ -35,6 +35,7 @@ from strongroom.engines.drift.scores import (
     Performance,
     ScoreState,
     area_under_curve,
+    metrics_of,
     performance_of,
 )
 
@@ -83,11 +84,11 @@ def _errors(fitted: Calibration, here: Floats, seed: int) -> dict[str, float]:
     chance = np.clip(fitted.chance + noise * scale, 0.0, 1.0)
     counts = here.astype(np.int64)
     drawn = random.binomial(counts, chance[:, None, :]).astype(np.float64)
-    found = [performance_of(up, here - up) for up in drawn]
+    metrics = metrics_of(drawn, here - drawn)
     errors = {}
     for name in METRICS:
-        values = np.array([getattr(one, name) for one in found])
-        errors[name] = float(np.std(values)) if np.isfinite(values).all() else math.nan
+        is_known = bool(np.isfinite(metrics[name]).all())
+        errors[name] = float(np.std(metrics[name])) if is_known else math.nan
     return errors
 
 
@@ -110,8 +111,8 @@ def _warnings(
     unsupported = float(here[near < _LEAST_SUPPORT].sum() / max(here.sum(), 1))
     if unsupported > _MOST_UNSUPPORTED:
         found.append(
-            f"{unsupported:.0%} of the rows have scores of which the reference has hardly any "
-            "labels"
+            f"{unsupported * 100:.0f} % of the rows have scores of which the reference has hardly "
+            "any labels"
         )
     if (late := _late(current, fitted)) is not None:
         found.append(late)

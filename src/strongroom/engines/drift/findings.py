@@ -6,6 +6,7 @@ from enum import StrEnum
 from strongroom.engines.drift.calibration import Reliability
 from strongroom.engines.drift.error_model import ErrorEstimate, RegressionPerformance
 from strongroom.engines.drift.estimation import Estimate
+from strongroom.engines.drift.multiclass import MulticlassReport
 from strongroom.engines.drift.multivariate import Mover, Together
 from strongroom.engines.drift.plan import Kind
 from strongroom.engines.drift.scores import Performance
@@ -112,6 +113,7 @@ class ColumnDrift:
         frequent_new: values that the plan does not list, with a count they do not exceed.
         says: the finding in words.
         is_prediction: it is what the model said, and not what it was told.
+        is_label: it is what came true.
     """
 
     name: str
@@ -127,6 +129,7 @@ class ColumnDrift:
     frequent_new: tuple[tuple[str, int], ...] = ()
     says: str = ""
     is_prediction: bool = False
+    is_label: bool = False
 
     def measure(self, name: str) -> float | None:
         """The value of a distance, by its name."""
@@ -183,6 +186,7 @@ class ModelReport:
         reliability: of the scores, in reference and current.
         errors: of a regression, measured with labels, in reference and current.
         error_estimate: of a regression, without labels.
+        classes: of a classifier of several classes; reliability is that of the chosen one then.
     """
 
     reference: Performance | None = None
@@ -193,6 +197,7 @@ class ModelReport:
     errors: tuple[RegressionPerformance | None, RegressionPerformance | None] = (None, None)
     error_estimate: ErrorEstimate | None = None
     remarks: tuple[str, ...] = ()
+    classes: MulticlassReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

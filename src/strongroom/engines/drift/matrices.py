@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from strongroom.engines.drift.batches import Rows, aligned
-from strongroom.engines.drift.coding import ColumnCoder
+from strongroom.engines.drift.coding import ColumnCoder, Scratch
 from strongroom.engines.drift.plan import MAX_BINS, REST, Floats, Kind, Plan
 from strongroom.engines.drift.values import kind_of_type, numbers
 
@@ -26,9 +26,11 @@ def matrix(rows: Rows, plan: Plan, names: Sequence[str]) -> Floats:
         if column.kind is Kind.NUMBER and kind_of_type(values.type) is Kind.NUMBER:
             found[:, place] = numbers(values)
             continue
-        coder = ColumnCoder(column, max(met.rows, 1))
+        coder = ColumnCoder(column)
         cells = np.empty(met.rows, np.intp)
-        coder.fill(coder.source(values, lambda _: None), 0, met.rows, cells)
+        if met.rows:
+            source = coder.source(values, lambda _: None)
+            coder.fill(source, 0, met.rows, cells, Scratch(met.rows))
         codes = coder.codes[cells].astype(np.float64)
         codes[(codes >= MAX_BINS) & (codes != REST)] = np.nan
         found[:, place] = codes

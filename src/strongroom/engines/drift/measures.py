@@ -103,10 +103,13 @@ def wasserstein(reference: Histogram, current: Histogram, edges: Floats) -> floa
     return float(area.sum())
 
 
-def quantile(counts: Histogram, edges: Floats, share: float) -> float:
+def quantile(counts: Histogram, edges: Floats, share: float, *, whole: bool = False) -> float:
     """The value below which a share of the sample lies; NaN where that cannot be told.
 
     Within a bin values are taken as spread evenly; in an open one as its edge.
+
+    Args:
+        whole: values are whole numbers; a bin from 0 to 1 holds zeros.
     """
     total = float(counts.sum())
     if total <= 0 or not len(edges):
@@ -119,7 +122,11 @@ def quantile(counts: Histogram, edges: Floats, share: float) -> float:
         return float(edges[-1])
     before = float(cumulative[at - 1])
     within = (share - before) / max(float(cumulative[at]) - before, 1e-300)
-    return float(edges[at - 1] + (edges[at] - edges[at - 1]) * min(max(within, 0.0), 1.0))
+    inside = min(max(within, 0.0), 1.0)
+    if whole:
+        first, last = math.ceil(edges[at - 1]), math.ceil(edges[at]) - 1
+        return float(first + round((last - first) * inside))
+    return float(edges[at - 1] + (edges[at] - edges[at - 1]) * inside)
 
 
 def joined(reference: Counts, current: Counts, most: int) -> tuple[Counts, Counts]:

@@ -7,11 +7,13 @@ count is small, none can be reckoned from the others, and curves stay where they
 """
 
 import math
+import zlib
 
 import msgspec
 
 from strongroom.engines.drift.error_model import RegressionState
 from strongroom.engines.drift.model_state import ModelState
+from strongroom.engines.drift.multiclass import MAX_CLASSES, MulticlassState
 from strongroom.engines.drift.plan import MAX_CATEGORY, MAX_NAME
 from strongroom.engines.drift.scores import SCORE_BINS, ScoreState
 from strongroom.engines.drift.slices import MAX_SLICES, OTHERS, SliceScores
@@ -44,6 +46,15 @@ class ErrorPart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     sums: tuple[bytes, ...]
 
 
+class ClassesPart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A state of several classes: their names, a state each, and that of the chosen one."""
+
+    names: tuple[str, ...]
+    by_class: tuple[ScorePart, ...]
+    chosen: ScorePart
+    unlisted: int
+
+
 class ModelPart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A state of a model."""
 
@@ -51,6 +62,7 @@ class ModelPart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     scores: ScorePart
     slices: dict[str, dict[str, ScorePart]]
     errors: ErrorPart | None
+    classes: ClassesPart | None = None
 
 
 # ---- writing ----
@@ -68,8 +80,17 @@ def model_part(model: ModelState, minimum: int) -> ModelPart:
     }
     columns = {role: model.columns[role][:MAX_NAME] for role in ROLES if model.columns.get(role)}
     return ModelPart(
-        columns, _score_part(model.scores, minimum), slices, _error_part(model.errors, minimum)
-    )
+        columns, _score_part(model.scores, minimum), slices, _error_part(model.errors, minimum),
+        None if model.classes is None else _classes_part(model.classes, minimum),
+    )  # fmt: skip
+
+
+def _classes_part(state: MulticlassState, minimum: int) -> ClassesPart:
+    return ClassesPart(
+        state.classes, tuple(_score_part(one, minimum) for one in state.by_class.values()),
+        _score_part(state.chosen, minimum),
+        _nearest(state.unlisted, minimum) if minimum > 1 else state.unlisted,
+    )  # fmt: skip
 
 
 def _score_part(state: ScoreState, minimum: int) -> ScorePart:
@@ -138,7 +159,26 @@ def model_of(part: ModelPart) -> ModelState:
         sliced = SliceScores(column, [name for name in states if name != OTHERS])
         sliced.states = {name: _scores_of(states[name]) for name in sliced.states}
         slices[column] = sliced
-    return ModelState(part.columns, _scores_of(part.scores), slices, _errors_of(part.errors))
+    return ModelState(
+        part.columns, _scores_of(part.scores), slices, _errors_of(part.errors),
+        None if part.classes is None else _classes_of(part.classes),
+    )  # fmt: skip
+
+
+def _classes_of(part: ClassesPart) -> MulticlassState:
+    sound = (
+        2 <= len(part.names) == len(part.by_class) <= MAX_CLASSES
+        and len(set(part.names)) == len(part.names)
+        and all(len(name) <= MAX_CATEGORY for name in part.names)
+        and 0 <= part.unlisted <= MAX_ROWS
+    )
+    if not sound:
+        raise DriftStateError("the classes of the state make no sense")
+    found = MulticlassState(part.names)
+    states = (_scores_of(one) for one in part.by_class)
+    found.by_class = dict(zip(part.names, states, strict=True))
+    found.chosen, found.unlisted = _scores_of(part.chosen), part.unlisted
+    return found
 
 
 def _scores_of(part: ScorePart) -> ScoreState:
@@ -178,3 +218,32 @@ def _errors_of(part: ErrorPart | None) -> RegressionState | None:
         raise DriftStateError("the sums of errors make no sense")
     found.sums = sums
     return found
+
+
+# ---- classes on their own ----
+
+CLASSES_MAGIC = b"strongroom classes\x00"
+CLASSES_VERSION = 1
+_MAX_CLASSES_BYTES = 8 << 20
+"""Unpacked: a hundred classes take some two million."""
+
+
+def classes_to_bytes(state: MulticlassState, minimum: int) -> bytes:
+    """The state of several classes by itself; `minimum`: rows of the smallest count, 0 for any."""
+    body = msgspec.msgpack.encode(_classes_part(state, minimum))
+    return CLASSES_MAGIC + bytes([CLASSES_VERSION]) + zlib.compress(body, 6)
+
+
+def classes_from_bytes(data: bytes) -> MulticlassState:
+    """What `classes_to_bytes` wrote. Raises: DriftStateError: it is none, or damaged."""
+    start = CLASSES_MAGIC + bytes([CLASSES_VERSION])
+    if not data.startswith(start):
+        raise DriftStateError("these bytes are no state of classes that this program knows")
+    reader = zlib.decompressobj()
+    try:
+        body = reader.decompress(data[len(start) :], _MAX_CLASSES_BYTES)
+        if not reader.eof or reader.unused_data:
+            raise DriftStateError("the state is cut off, too large, or has something after it")
+        return _classes_of(msgspec.msgpack.decode(body, type=ClassesPart))
+    except (zlib.error, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise DriftStateError("the state is damaged") from None

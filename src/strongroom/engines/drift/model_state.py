@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from strongroom.engines.drift.error_model import RegressionState
+from strongroom.engines.drift.multiclass import MulticlassState
 from strongroom.engines.drift.scores import ScoreState
 from strongroom.engines.drift.slices import SliceScores
 
@@ -17,9 +18,11 @@ class ModelState:
             means something for these only.
         slices: by column.
         errors: of a regression.
+        classes: scores of several classes.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     scores: ScoreState = field(default_factory=ScoreState)
     slices: dict[str, SliceScores] = field(default_factory=dict)
     errors: RegressionState | None = None
+    classes: MulticlassState | None = None

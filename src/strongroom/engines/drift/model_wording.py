@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from strongroom.engines.drift.findings import ModelReport
+from strongroom.engines.drift.multiclass import MulticlassReport
 from strongroom.engines.drift.scores import Performance
 from strongroom.engines.drift.wording import clean, number, percent
 
@@ -39,6 +40,8 @@ def model_says(model: ModelReport | None) -> Iterator[str]:
             f"{number(2 * found_error.error)}, root mean squared error {number(found_error.rmse)}."
         )
         yield from (f"Do not rely on the estimate: {one}." for one in found_error.warnings)
+    if model.classes is not None:
+        yield from _classes_say(model.classes)
     for title, one in zip(("reference", "current sample"), model.reliability, strict=True):
         if one is not None and one.p_value < _SURE_P:
             yield (
@@ -52,6 +55,30 @@ def model_says(model: ModelReport | None) -> Iterator[str]:
             f"{one_slice.inside:.3f}, elsewhere {one_slice.outside:.3f} ({one_slice.rows:,} rows)."
         )
     yield from (f"note: {clean(one, 400)}" for one in model.remarks)
+
+
+def _classes_say(found: MulticlassReport) -> Iterator[str]:
+    sides = zip(
+        ("Reference", "Current"), found.labels, found.accuracy, found.macro_f1, strict=False
+    )
+    for title, labels, accuracy, f1 in sides:
+        if labels:
+            yield (
+                f"{title}, measured on {labels:,} labels of {len(found.classes)} classes: accuracy "
+                f"{accuracy:.3f}, macro F1 {f1:.3f}."
+            )
+    if not math.isnan(found.accuracy[2]):
+        f1 = found.macro_f1[2]
+        yield (
+            f"Current, expected without labels: accuracy {found.accuracy[2]:.3f} ± "
+            f"{2 * found.error:.3f}" + ("." if math.isnan(f1) else f", macro F1 {f1:.3f}.")
+        )
+        yield from (f"Do not rely on the estimate: {one}." for one in found.warnings)
+    for one in found.fell[:5]:
+        yield (
+            f"Class `{clean(one.name)}`: {one.metric} fell from {one.reference:.3f} to "
+            f"{one.current:.3f}."
+        )
 
 
 def _metrics(found: Performance) -> str:

@@ -42,7 +42,9 @@ class Together:
         dependence_p: of all rank correlations being the same: the smallest adjusted p-value.
         pairs: that changed, the surest first.
         reconstruction: mean squared error of rows of the current sample, put together again from
-            the reference's main components, over that of the reference; 1 where nothing changed.
+            the reference's main components, over that of the reference and over what equal
+            distributions give in samples of this size; about 1 where nothing changed.
+        reconstruction_p: of a ratio as large between samples of one distribution.
     """
 
     columns: tuple[str, ...]
@@ -52,6 +54,7 @@ class Together:
     dependence_p: float
     pairs: tuple[PairChange, ...]
     reconstruction: float
+    reconstruction_p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +87,21 @@ def moments(state: State) -> Moments:
     return Moments(rows, means, covariance, noise)
 
 
-def together(reference: State, current: State, rate: float = 0.05) -> Together | None:
+def together(
+    reference: State, current: State, rate: float = 0.05, left_out: Collection[str] = ()
+) -> Together | None:
     """Compare the columns together; None where fewer than two can be, or rows are too few.
 
     Args:
         rate: false discovery rate of the pairs that are listed.
+        left_out: columns that are not looked at.
     """
     paired = list(reference.plan.paired)
     names = [reference.plan.columns[at].name for at in paired]
     a, b = moments(reference), moments(current)
     there = np.flatnonzero(
-        (np.diag(a.covariance) > 1e-9)
+        np.array([name not in left_out for name in names], bool)
+        & (np.diag(a.covariance) > 1e-9)
         & (np.diag(b.covariance) > 1e-9)
         & (reference.absent[paired] == 0)
         & (current.absent[paired] == 0)
@@ -105,9 +112,10 @@ def together(reference: State, current: State, rate: float = 0.05) -> Together |
     chosen = [names[at] for at in there]
     location_p, distance = hotelling(a, b)
     pairs, dependence_p = _pairs(a, b, chosen, rate)
+    peaked = max(_kurtosis(reference, current, paired[at]) for at in there)
     return Together(
         tuple(chosen), location_p, distance, float(special.ndtr(distance / math.sqrt(2))),
-        dependence_p, pairs, reconstruction_ratio(a, b),
+        dependence_p, pairs, *reconstruction(a, b, peaked),
     )  # fmt: skip
 
 
@@ -188,6 +196,83 @@ def reconstruction_ratio(a: Moments, b: Moments) -> float:
     noise = np.sqrt([2 * left_out.shape[1] * one.noise for one in (a, b)]).sum() / scale.min() ** 2
     before += 4 * float(noise)
     return after / before if before > 1e-9 else 1.0
+
+
+_LITTLE = 1.05
+"""A ratio below it says nothing, whatever chance does."""
+_DRAWS = 49
+_KURTOSIS = 3.0
+"""Of a normal distribution."""
+
+
+def reconstruction(a: Moments, b: Moments, kurtosis: float) -> tuple[float, float]:
+    """The ratio of `reconstruction_ratio` over what chance makes of it, and its p-value.
+
+    Components fit the rows that they were found in better than any others: in small samples of
+    many columns several times better. So pairs of covariances are drawn as equal normal
+    distributions give them (Wishart 1928; the drawing is Bartlett's, 1933), and the logarithm of
+    the ratio is compared with theirs.
+
+    Args:
+        kurtosis: of the column with the rarest values; above that of a normal distribution a
+            covariance scatters as in so many fewer rows.
+    """
+    ratio, size = reconstruction_ratio(a, b), len(a.means)
+    if ratio < _LITTLE:
+        return ratio, 1.0
+    weight = min((_KURTOSIS - 1) / (kurtosis - 1), 1.0) if kurtosis > 1 else 1.0
+    rows = a.rows * weight, b.rows * weight
+    root = math.sqrt(size / min(rows))
+    # No direction is narrower or wider than this by chance (Marchenko & Pastur 1967).
+    if root < 0.5 and ratio > 2 * ((1 + root) / (1 - root)) ** 2:
+        return ratio, 0.0
+    if min(rows) <= size + 1:
+        return ratio, 1.0  # so few rows tell nothing of so many columns
+    half = _half(a, b, sum(rows))
+    random = np.random.Generator(np.random.PCG64(0))
+    drawn = np.log([
+        reconstruction_ratio(_drawn(random, half, rows[0]), _drawn(random, half, rows[1]))
+        for _ in range(_DRAWS)
+    ])  # fmt: skip
+    expected, spread = float(drawn.mean()), float(drawn.std(ddof=1))
+    z = (math.log(ratio) - expected) / max(spread, 1e-6)
+    return ratio / math.exp(expected), float(special.ndtr(-z))
+
+
+def _half(a: Moments, b: Moments, rows: float) -> Floats:
+    """A root of the correlations of both samples, of which chance has been taken.
+
+    The eigenvalues of a sample lie further apart than the true ones, and are drawn together.
+    Source: Ledoit & Wolf, J. of Multivariate Analysis 88, 2004, with the variance of normal rows.
+    """
+    pooled = (a.rows * a.covariance + b.rows * b.covariance) / (a.rows + b.rows)
+    scale = np.sqrt(np.diag(pooled))
+    values, vectors = np.linalg.eigh(pooled / np.outer(scale, scale))
+    squares, size = float(values @ values), len(values)
+    apart = squares - size  # correlations have a mean eigenvalue of 1
+    weight = min((squares + size**2) / rows / apart, 1.0) if apart > 0 else 1.0
+    half: Floats = vectors * np.sqrt(weight + (1 - weight) * np.maximum(values, 0.0))
+    return half
+
+
+def _drawn(random: np.random.Generator, half: Floats, rows: float) -> Moments:
+    """Moments of `rows` normal rows whose covariance is `half` times its transpose."""
+    size = len(half)
+    triangle = np.tril(random.standard_normal((size, size)), -1)
+    triangle += np.diag(np.sqrt(random.chisquare(rows - 1 - np.arange(size))))
+    root = half @ triangle
+    means = half @ random.standard_normal(size) / math.sqrt(rows)
+    return Moments(round(rows), means, root @ root.T / rows)
+
+
+def _kurtosis(reference: State, current: State, at: int) -> float:
+    """Fourth moment over the squared second of a column's scores in both samples."""
+    counts = reference.counts[at] + current.counts[at]
+    scores = reference.scores[reference.plan.paired.index(at), : len(counts)]
+    shares = counts / max(int(counts.sum()), 1)
+    away = scores - shares @ scores
+    variance = float(shares @ away**2)
+    return float(shares @ away**4) / variance**2 if variance > 0 else _KURTOSIS
 
 
 @dataclass(frozen=True, slots=True)

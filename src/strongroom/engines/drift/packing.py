@@ -17,14 +17,15 @@ import msgspec
 from strongroom.engines.drift.model_packing import ModelPart, model_of, model_part
 from strongroom.engines.drift.model_state import ModelState
 from strongroom.engines.drift.plan import MAX_COLUMNS, Plan
-from strongroom.engines.drift.state import State, merged
+from strongroom.engines.drift.state import MAX_REMARKS, State, merged
 from strongroom.engines.drift.state_packing import PAIRED_MINIMA, StatePart, state_of, state_part
 from strongroom.engines.drift.windows import Every, Windows
 from strongroom.errors import DriftStateError
 
 MAGIC = b"strongroom drift\x00"
-VERSION = 2
-"""Grows when the bytes change; a reader knows those up to its own. The first had no windows."""
+VERSION = 3
+"""Grows when the bytes change; a reader knows those up to its own. The first had no windows, the
+second no classes."""
 MAX_BYTES = 64 << 20
 """Of a state, unpacked."""
 MAX_WINDOWS = 1_000
@@ -139,7 +140,8 @@ def kept_from_bytes(data: bytes, plan: Plan | None = None) -> Kept:
         )
     document = _read(data[len(MAGIC) + 1 :], version)
     plan = _plan_of(document, plan)
-    rest = state_of(document.rest, plan)
+    rest = state_of(_with_doubt(document.rest) if version < _WHOLE_TAILS and plan.is_private
+                    else document.rest, plan)  # fmt: skip
     model = None if document.model is None else model_of(document.model)
     if not document.every:
         if document.windows:
@@ -148,6 +150,17 @@ def kept_from_bytes(data: bytes, plan: Plan | None = None) -> Kept:
     windows = _windows_of(document, plan)
     whole = merged([rest, *(one for _, one in windows)], plan)
     return Kept(whole, windows, document.by_phase, rest, model)
+
+
+_WHOLE_TAILS = 3
+"""Version from which small counts go to their neighbours instead of being left out."""
+
+
+def _with_doubt(part: StatePart) -> StatePart:
+    """A part that lacks its small counts, with a remark that says what follows from it."""
+    told = "an earlier version left small counts out of this state: of few rows it may tell changes"
+    remarks = (*part.remarks[: MAX_REMARKS - 1], f"{told} that are none; make it again")
+    return msgspec.structs.replace(part, remarks=remarks)
 
 
 def _windows_of(document: _Document, plan: Plan) -> Windows:

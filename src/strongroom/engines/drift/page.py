@@ -14,6 +14,7 @@ from strongroom.engines.drift import drawing, drawing_time, model_wording, wordi
 from strongroom.engines.drift.comparison import MAIN
 from strongroom.engines.drift.drawing import Bar
 from strongroom.engines.drift.findings import ColumnDrift, ModelReport, Report, Series, Status
+from strongroom.engines.drift.multiclass import ClassPerformance
 from strongroom.engines.drift.plan import Kind
 from strongroom.engines.drift.scores import METRICS, Performance
 
@@ -38,7 +39,9 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(
-        sign=drawing.sign, name=lambda text: wording.clean(text, 2 * wording.MAX_NAME)
+        sign=drawing.sign,
+        name=lambda text: wording.clean(text, 2 * wording.MAX_NAME),
+        metric=model_wording.METRIC_TITLES.__getitem__,
     )
     return environment
 
@@ -91,7 +94,7 @@ def _overview(report: Report, measured: list[ColumnDrift]) -> Markup | None:
 
 
 def _name(found: ColumnDrift) -> str:
-    return wording.clean(found.name) + (" (prediction)" if found.is_prediction else "")
+    return wording.named(found)
 
 
 def _card(found: ColumnDrift) -> dict[str, Any]:
@@ -188,10 +191,19 @@ def _metric(found: Performance | None, name: str) -> str:
     return wording.NOTHING if math.isnan(value) else f"{value:.3f}"
 
 
+def _class(found: ClassPerformance) -> list[str]:
+    expected = None if found.estimate is None else found.estimate.performance
+    sides = (found.reference, found.current, expected)
+    shown = (_metric(one, name) for name in ("precision", "recall", "f1") for one in sides)
+    return [found.name, *shown]
+
+
 def _model(model: ModelReport | None) -> dict[str, Any]:
     told = list(model_wording.model_says(model))
     if model is None:
-        return {"model_says": told, "metrics": [], "reliability": None, "slices": []}
+        return {
+            "model_says": told, "metrics": [], "classes": [], "reliability": None, "slices": [],
+        }  # fmt: skip
     expected = model.estimate.performance if model.estimate is not None else None
     sides = (model.reference, model.current, expected)
     metrics = [
@@ -203,6 +215,7 @@ def _model(model: ModelReport | None) -> dict[str, Any]:
     return {
         "model_says": told,
         "metrics": metrics,
+        "classes": [] if model.classes is None else [_class(one) for one in model.classes.classes],
         "reliability": drawing.reliability(before, now) if before or now else None,
         "slices": model.slices[:MAX_SLICES],
     }

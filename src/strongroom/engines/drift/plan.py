@@ -103,6 +103,7 @@ class Grid(msgspec.Struct, frozen=True, array_like=True):
                 and math.isfinite(self.origin)
                 and math.isfinite(self.step)
                 and self.step > 0
+                and math.isfinite(1.0 / self.step)
                 and (self.form == "linear" or (self.origin > 0 and 0 < self.step < 64))
             )
         if not good or not 1 <= self.bins <= MAX_BINS:
@@ -138,6 +139,11 @@ class ColumnPlan(msgspec.Struct, frozen=True, array_like=True):
     def bins(self) -> int:
         """Codes that values of the column can have, without the special ones."""
         return self.grid.bins if self.grid is not None else len(self.categories)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is in bins are whole numbers: integers, or lengths."""
+        return self.kind is Kind.TEXT or self.type.startswith(("int", "uint"))
 
     def require_sound(self) -> None:
         """Raise DriftStateError where it came from elsewhere and cannot be."""

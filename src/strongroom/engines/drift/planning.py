@@ -15,6 +15,7 @@ from strongroom.engines.drift.plan import (
     MAX_NAME,
     MAX_PAIRED,
     ColumnPlan,
+    Counts,
     Floats,
     Grid,
     Kind,
@@ -93,7 +94,9 @@ def _column(name: str, values: Column, minimum: int) -> ColumnPlan:
             return listed
         kind = Kind.TEXT
     sample = lengths(values) if kind is Kind.TEXT else numbers(values)
-    sample = np.sort(sample[np.isfinite(sample)])
+    sample = np.sort(sample)  # infinities come first and last, and NaN after them
+    begin = int(np.searchsorted(sample, -math.inf, "right"))
+    sample = sample[begin : int(np.searchsorted(sample, math.inf, "left"))]
     if not len(sample):
         return ColumnPlan(name, Kind.EMPTY, shown)
     grid, inside = _grid(sample, minimum)
@@ -148,8 +151,13 @@ def _scores(shares: Floats) -> tuple[int, ...]:
 
 
 def _shares(grid: Grid, sample: Floats) -> Floats:
-    found = np.searchsorted(grid.edges(), sample, side="right")
-    return np.bincount(found, minlength=grid.bins) / len(sample)
+    return _held(grid, sample) / len(sample)
+
+
+def _held(grid: Grid, sample: Floats) -> Counts:
+    """How many of a sorted sample each bin holds."""
+    begins = np.searchsorted(sample, grid.edges(), side="left")
+    return np.diff(begins, prepend=0, append=len(sample))
 
 
 def _grid(sample: Floats, minimum: int) -> tuple[Grid, tuple[int, int]]:
@@ -186,9 +194,11 @@ def _count(sample: Floats, value: float) -> int:
 
 def _wanted(sample: Floats, low: float, high: float) -> Floats:
     """Where bins should begin: each distinct value where there are few, else quantiles."""
-    within = sample[(sample >= low) & (sample <= high)]
-    distinct = np.unique(within)
-    if len(distinct) <= _BINS:
+    begin, end = np.searchsorted(sample, low, "left"), np.searchsorted(sample, high, "right")
+    within: Floats = sample[int(begin) : int(end)]
+    is_new = np.append(True, within[1:] != within[:-1])
+    if np.count_nonzero(is_new) <= _BINS:
+        distinct: Floats = within[is_new]
         return distinct
     shares = np.concatenate([np.arange(1, _BINS) / _BINS, _FAR_SHARES])
     ranks = (shares * len(within)).astype(np.intp)
@@ -273,8 +283,7 @@ def _joined(
     """The grid with bins inside the range joined until each holds enough of the sample."""
     if not minimum:
         return grid, inside
-    found = np.searchsorted(grid.edges(), sample, side="right")
-    counts = np.bincount(found, minlength=grid.bins)
+    counts = _held(grid, sample)
     first, last = inside
     kept, held = [first], 0
     for at in range(first, last):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from strongroom.engines.drift.coding import ColumnCoder, Source, text_of
+from strongroom.engines.drift.coding import ColumnCoder, Scratch, Source, coders_of, text_of
 from strongroom.engines.drift.plan import (
     MISSING,
     NEGATIVE_INFINITE,
@@ -38,7 +38,8 @@ class RowBuffer:
         names = [column.name for column in plan.columns]
         self._names = names
         self._values = itemgetter(*names)
-        self._coders = [ColumnCoder(column, WAITING_ROWS) for column in plan.columns]
+        self._coders = coders_of(plan)
+        self._scratch = Scratch(WAITING_ROWS)
         self._linear = _Linear(plan)
         self._rows: list[tuple[Any, ...]] = []
         self.absent: list[int] = []
@@ -87,7 +88,7 @@ class RowBuffer:
             values = _floats(column)
             if values is not None:
                 cells = np.empty(len(column), np.intp)
-                coder.fill(Source(values), 0, len(column), cells)
+                coder.fill(Source(values), 0, len(column), cells, self._scratch)
                 return coder.codes[cells]
         if coder.plan.kind is Kind.CATEGORY and types == {str}:
             return [REST if code is None else code for code in map(coder.index.get, column)]

@@ -4,7 +4,6 @@ Counts are integers that add up, so that states merge exactly; rows are not kept
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -191,17 +190,25 @@ def performance(state: ScoreState) -> Performance:
 
 def performance_of(positives: Floats, negatives: Floats) -> Performance:
     """From counts of positive and negative rows, predicted negative or positive, by bin."""
-    (fn, tp), (tn, fp) = positives.sum(axis=1), negatives.sum(axis=1)
+    found = {name: float(value) for name, value in metrics_of(positives, negatives).items()}
+    rows, true = float(positives.sum() + negatives.sum()), float(positives.sum())
+    return Performance(rows=rows, share_positive=true / rows if rows else math.nan, **found)
+
+
+def metrics_of(positives: Floats, negatives: Floats) -> dict[str, Floats]:
+    """All of `METRICS`, of one or many tables of counts of shape (..., 2, `SCORE_BINS`)."""
+    fn, tp = np.moveaxis(positives.sum(axis=-1), -1, 0)
+    tn, fp = np.moveaxis(negatives.sum(axis=-1), -1, 0)
+    up, down = positives.sum(axis=-2), negatives.sum(axis=-2)
     rows = tp + fp + tn + fn
-    precision, recall = _ratio(tp, tp + fp), _ratio(tp, tp + fn)
-    up, down = positives.sum(axis=0), negatives.sum(axis=0)
-    brier = _ratio(float((up * (1 - CENTRES) ** 2 + down * CENTRES**2).sum()), rows)
-    loss = -float((up * np.log(CENTRES) + down * np.log1p(-CENTRES)).sum())
-    return Performance(
-        float(rows), _ratio(tp + tn, rows), precision, recall, _ratio(2 * tp, 2 * tp + fp + fn),
-        _ratio(tn, tn + fp), area_under_curve(up, down), brier, _ratio(loss, rows),
-        _ratio(tp + fn, rows),
-    )  # fmt: skip
+    squares = up @ (1 - CENTRES) ** 2 + down @ CENTRES**2
+    losses = -(up @ np.log(CENTRES) + down @ np.log1p(-CENTRES))
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing of nothing is NaN
+        return {
+            "accuracy": (tp + tn) / rows, "precision": tp / (tp + fp), "recall": tp / (tp + fn),
+            "f1": 2 * tp / (2 * tp + fp + fn), "specificity": tn / (tn + fp),
+            "auc": _areas(up, down), "brier": squares / rows, "log_loss": losses / rows,
+        }  # fmt: skip
 
 
 def area_under_curve(positives: Floats, negatives: Floats) -> float:
@@ -209,57 +216,12 @@ def area_under_curve(positives: Floats, negatives: Floats) -> float:
 
     Source: Hanley & McNeil 1982; the Mann-Whitney statistic with ties.
     """
-    pairs = float(positives.sum()) * float(negatives.sum())
-    if not pairs:
-        return math.nan
-    below = np.cumsum(negatives) - negatives
-    return float((positives * (below + negatives / 2)).sum() / pairs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(_areas(positives, negatives))
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part) / float(whole) if whole else math.nan
-
-
-class MulticlassState:
-    """Scores of several classes, each against the rest, and of the chosen one.
-
-    Attributes:
-        classes: names, in the order of the columns of scores.
-        by_class: a state a class: score of the class, whether it was chosen, whether it was right.
-        chosen: score of the chosen class; its label says whether the choice was right.
-    """
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(classes)
-        self.by_class = {name: ScoreState() for name in self.classes}
-        self.chosen = ScoreState()
-
-    def update(self, scores: ArrayLike, labels: Sequence[str | None] | None = None) -> None:
-        """Count rows: a column of scores a class; a label that is no class is left out.
-
-        Raises: TableError: there are not as many columns as classes, or as labels as rows.
-        """
-        given = np.asarray(scores, np.float64)
-        if given.ndim != 2 or given.shape[1] != len(self.classes):
-            raise TableError("there must be one column of scores for each class")
-        if labels is not None and len(labels) != len(given):
-            raise TableError("scores and labels differ in length")
-        best = np.argmax(np.nan_to_num(given, nan=-1.0), axis=1)
-        place = {name: at for at, name in enumerate(self.classes)}
-        known = np.array([-1.0] * len(given)) if labels is None else np.array(
-            [float(place.get(one, -1)) if one is not None else -1.0 for one in labels]
-        )  # fmt: skip
-        missing = known < 0
-        for at, name in enumerate(self.classes):
-            label = np.where(missing, np.nan, known == at)
-            self.by_class[name].update(given[:, at], label, best == at)
-        top = given[np.arange(len(given)), best]
-        self.chosen.update(top, np.where(missing, np.nan, known == best), np.ones(len(top), bool))
-
-    def merge(self, other: "MulticlassState") -> None:
-        """Add what another state of the same classes has counted. Raises: TableError."""
-        if other.classes != self.classes:
-            raise TableError("states of different classes cannot be merged")
-        for name, state in self.by_class.items():
-            state.merge(other.by_class[name])
-        self.chosen.merge(other.chosen)
+def _areas(positives: Floats, negatives: Floats) -> Floats:
+    below = np.cumsum(negatives, axis=-1) - negatives
+    pairs = positives.sum(axis=-1) * negatives.sum(axis=-1)
+    areas: Floats = (positives * (below + negatives / 2)).sum(axis=-1) / pairs
+    return areas

@@ -2,7 +2,8 @@
 
 Large samples take the asymptotic distributions. Small ones are permuted: given both samples
 together, which rows belong to which is a draw without replacement, so that the counts of one are
-multivariate hypergeometric, and the p-value is exact at every size.
+multivariate hypergeometric, and the p-value is exact at every size. What lies too far apart for
+permutations is tested by Fisher's exact test.
 """
 
 import math
@@ -23,6 +24,10 @@ LEAST_EXPECTED = 5.0
 _ROUNDS = (199, 1_999, 9_999)
 _ENOUGH = 20
 """Permutations as extreme as the sample after which no more are drawn."""
+_CERTAIN = 1e-5
+"""A p-value that permutations do not come near: they are not asked where Fisher's test has it."""
+_FAR = 15.0
+"""Pearson's statistic of two by two below which Fisher's p-value is not near `_CERTAIN`."""
 
 Statistic = Callable[[Counts, Counts], Floats]
 
@@ -34,7 +39,7 @@ class Test:
     Attributes:
         name: `chi-square`, `Kolmogorov-Smirnov` or both.
         statistic: of the first one named.
-        method: `asymptotic` or `permutation`.
+        method: `asymptotic`, `permutation`, or `exact` where no permutation would come near.
     """
 
     name: str
@@ -52,8 +57,11 @@ def categories_differ(reference: Counts, current: Counts, seed: int = 0) -> Test
     if not freedom:
         return NOTHING
     if _is_small(reference, current):
-        p = permuted(reference, current, _chi_squares, seed)
-        return Test("chi-square", statistic, p, "permutation")
+        sure = _by_one_split(reference, current)
+        if sure <= _CERTAIN:
+            return Test("chi-square", statistic, sure, "exact")
+        (p,) = permuted(reference, current, (_chi_squares,), seed)
+        return Test("chi-square", statistic, min(p + _CERTAIN, 1.0), "permutation")
     statistic, freedom = chi_square(*_rare_as_one(reference, current))
     return Test("chi-square", statistic, float(special.chdtrc(freedom, statistic)), "asymptotic")
 
@@ -77,10 +85,14 @@ def numbers_differ(reference: Counts, current: Counts, seed: int = 0, noise: flo
     fewest = int(min(reference.sum(), current.sum()))
     if noise:
         distance = max(distance - math.sqrt(noise) / fewest, 0.0)
-        reference, current = joined(reference, current, max(int(fewest / (12 * noise)), 2))
+        reference, current = joined(reference, current, most_bins(fewest, noise))
     if _is_small(reference, current):
-        ordered = permuted(reference, current, _distances, seed)
-        by_bin = permuted(reference, current, _chi_squares, seed + 1)
+        sure = _by_one_split(np.cumsum(reference)[:-1], np.cumsum(current)[:-1],
+                             (int(reference.sum()), int(current.sum())))  # fmt: skip
+        if sure <= _CERTAIN and not noise:
+            return Test("Kolmogorov-Smirnov and chi-square", distance, sure, "exact")
+        both = permuted(reference, current, (_distances, _chi_squares), seed)
+        ordered, by_bin = (one + _CERTAIN / 2 for one in both)
         method = "permutation"
     else:
         ordered = kolmogorov_p(distance, int(reference.sum()), int(current.sum()))
@@ -89,6 +101,11 @@ def numbers_differ(reference: Counts, current: Counts, seed: int = 0, noise: flo
         method = "asymptotic"
     p = min(2 * min(ordered, by_bin), 1.0)
     return Test("Kolmogorov-Smirnov and chi-square", distance, p, method)
+
+
+def most_bins(rows: int, noise: float) -> int:
+    """Bins of so many rows altogether in which what was rounded weighs little."""
+    return max(int(rows / (12 * noise)), 2)
 
 
 def kolmogorov_p(distance: float, rows: int, others: int) -> float:
@@ -117,10 +134,14 @@ def proportions_differ(hits: int, rows: int, other_hits: int, other_rows: int) -
     expected = pooled * min(rows, other_rows) / (rows + other_rows)
     if expected.min() >= LEAST_EXPECTED * 4:
         return float(special.chdtrc(1, chi_square(*table)[0]))
-    total, all_hits = rows + other_rows, int(pooled[0])
-    low, high = max(0, all_hits - other_rows), min(all_hits, rows)
-    if high - low > 1_000_000:
+    if min(int(pooled.min()), rows, other_rows) > 1_000_000:
         return float(special.chdtrc(1, chi_square(*table)[0]))
+    return _fisher(hits, rows, other_hits, other_rows)
+
+
+def _fisher(hits: int, rows: int, other_hits: int, other_rows: int) -> float:
+    total, all_hits = rows + other_rows, hits + other_hits
+    low, high = max(0, all_hits - other_rows), min(all_hits, rows)
     k = np.arange(low, high + 1, dtype=float)
     log = (
         _log_choose(np.float64(all_hits), k)
@@ -173,8 +194,34 @@ def _neighbours_joined(reference: Counts, current: Counts) -> tuple[Counts, Coun
 # ---- permutations ----
 
 
-def permuted(reference: Counts, current: Counts, statistic: Statistic, seed: int) -> float:
-    """P-value of a statistic by permutation, never 0: of B draws it is at least 1 / (B + 1).
+def _by_one_split(reference: Counts, current: Counts, rows: tuple[int, int] | None = None) -> float:
+    """P-value of the rows being split alike: the split that is furthest apart, by Fisher's test.
+
+    Permutations cannot tell a p-value below their number: with hundreds of columns or windows not
+    even samples without a common value would be found. This test can, and costs nothing. It is
+    multiplied by the number of splits (Bonferroni). Where it is above `_CERTAIN` the permutations
+    decide, and what was spent on it is added to theirs, so that the rate holds.
+
+    Args:
+        reference, current: rows on one side of each split.
+        rows: of both samples; by default the sums.
+    """
+    first, second = rows or (int(reference.sum()), int(current.sum()))
+    share = (reference + current) / (first + second)
+    spread = np.sqrt(share * (1 - share))
+    apart = np.abs(reference / first - current / second)
+    apart = np.divide(apart, spread, out=np.zeros(len(share)), where=spread > 0)
+    at = int(apart.argmax())
+    # Far from `_CERTAIN` no table is summed up.
+    if apart[at] ** 2 * first * second / (first + second) < _FAR:
+        return 1.0
+    return min(_fisher(int(reference[at]), first, int(current[at]), second) * len(share), 1.0)
+
+
+def permuted(
+    reference: Counts, current: Counts, statistics: Sequence[Statistic], seed: int
+) -> tuple[float, ...]:
+    """P-values of statistics by permutation, never 0: of B draws they are at least 1 / (B + 1).
 
     More are drawn only while fewer than 20 are as extreme as the sample: stopping early, as in
     Besag & Clifford 1991, only happens where p is above 0.1, or above 0.01 in the second round.
@@ -183,18 +230,21 @@ def permuted(reference: Counts, current: Counts, statistic: Statistic, seed: int
     # The smaller sample is drawn: it costs less, and the statistic is the same from both sides.
     flipped = reference.sum() < current.sum()
     rows = int(min(reference.sum(), current.sum()))
-    observed = statistic(reference[None, :], current[None, :])[0]
+    least = np.array([one(reference[None, :], current[None, :])[0] for one in statistics])
+    least *= 1 - 1e-12
     random = np.random.Generator(np.random.PCG64(seed))
-    drawn = extreme = 0
+    drawn, extreme = 0, np.zeros(len(statistics), np.int64)
     for rounds in _ROUNDS:
         draws = _draws(random, pooled, rows, rounds - drawn)
         others = pooled - draws
-        found = statistic(draws, others) if flipped else statistic(others, draws)
-        extreme += int((found >= observed * (1 - 1e-12)).sum())
+        sides = (draws, others) if flipped else (others, draws)
+        extreme += [
+            int((one(*sides) >= low).sum()) for one, low in zip(statistics, least, strict=True)
+        ]
         drawn = rounds
-        if extreme >= _ENOUGH:
+        if extreme.min() >= _ENOUGH:
             break
-    return (extreme + 1) / (drawn + 1)
+    return tuple(float(one) for one in (extreme + 1) / (drawn + 1))
 
 
 _LARGEST_POOL = 1_000_000_000

@@ -1,9 +1,10 @@
 """The state of a sample: how often each code occurred. No row is kept, and merging is adding."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +12,18 @@ from numpy.typing import NDArray
 
 from strongroom.engines.drift import unseen
 from strongroom.engines.drift.batches import Met, Rows, aligned
-from strongroom.engines.drift.coding import ColumnCoder, Source
+from strongroom.engines.drift.coding import ColumnCoder, Scratch, Source, coders_of
 from strongroom.engines.drift.plan import WIDTH, Counts, Plan
 from strongroom.engines.drift.row_buffer import WAITING_ROWS, RowBuffer
 from strongroom.engines.drift.threads import one_thread, processors
-from strongroom.engines.drift.values import Texts
+from strongroom.engines.drift.values import Column, Texts
 from strongroom.errors import DriftStateError
 
-BLOCK_ROWS = 1 << 14
-"""Rows coded at a time: they stay in the processor's cache, and sums of products of two scores
-stay below 2^24, where single precision is exact."""
+BLOCK_ROWS = 1 << 15
+"""Rows coded at a time: few enough for the processor's cache, and so many that threads seldom wait
+for the interpreter's lock."""
+_EXACT_ROWS = 1 << 14
+"""Rows whose products of two scores add up to less than 2^24, where single precision is exact."""
 _THREADED_ROWS = 1 << 17
 MAX_REMARKS = 200
 
@@ -59,25 +62,35 @@ class State:
 
         Raises: TableError: the rows are of no kind that is taken.
         """
-        met = aligned(rows, self.plan)
+        met, coders = aligned(rows, self.plan), coders_of(self.plan)
         self._rows += met.rows
         self._remark(met.remarks)
         self._absent += [0 if column is not None else met.rows for column in met.columns]
-        if threads is None:
-            threads = processors()
-        work = [
-            (prepared, begin)
-            for prepared in (_Prepared(part, self) for part in met.parts())
-            for begin in range(0, prepared.rows, BLOCK_ROWS)
-        ]
-        threads = max(1, min(threads, len(work)) if met.rows >= _THREADED_ROWS else 1)
-        parts = [work[at::threads] for at in range(threads)]
-        # Threads of our own, each on its block; products within a block gain nothing from more.
-        with one_thread(), ThreadPoolExecutor(threads) as pool:
-            founds = list(pool.map(partial(_counted, state=self), parts))
+        asked = processors() if threads is None else threads
+        threads = max(asked, 1) if met.rows >= _THREADED_ROWS else 1
+        prepared = [self._prepared(part, coders, threads) for part in met.parts()]
+        work = [(one, begin) for one in prepared for begin in range(0, one.rows, BLOCK_ROWS)]
+        parts = [work[at::threads] for at in range(min(threads, len(work)))]
+        # Threads of our own, each on its blocks; products within a block gain nothing from more.
+        with one_thread():
+            founds = _each(parts, partial(_counted, plan=self.plan, coders=coders), threads)
         for counts, products in founds:
             self._counts += counts
             self._products += products
+
+    def _prepared(self, part: Met, coders: Sequence[ColumnCoder], threads: int) -> "_Prepared":
+        """A part whose columns are ready to be coded."""
+        there = [(at, values) for at, values in enumerate(part.columns) if values is not None]
+        unlisted: list[tuple[int, Texts]] = []
+
+        def source(one: tuple[int, Column]) -> Source:
+            at, values = one
+            return coders[at].source(values, lambda found: unlisted.append((at, found)))
+
+        sources = _each(there, source, threads)
+        for at, found in unlisted:
+            self.note_unlisted(at, found)
+        return _Prepared(part.rows, {at: one for (at, _), one in zip(there, sources, strict=True)})
 
     def update_row(self, row: Mapping[str, Any]) -> None:
         """Count one row: values by name. What is not in the plan is left out.
@@ -228,41 +241,49 @@ def _score_table(plan: Plan) -> NDArray[np.float32]:
     return table
 
 
+@dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A batch whose columns are ready to be coded block by block."""
+    """A batch whose columns, by their place in the plan, are ready to be coded block by block."""
 
-    def __init__(self, met: Met, state: State) -> None:
-        self.rows = met.rows
-        self.sources: dict[int, Source] = {}
-        for at, values in enumerate(met.columns):
-            if values is not None:
-                coder = ColumnCoder(state.plan.columns[at], 1)
-                self.sources[at] = coder.source(values, partial(state.note_unlisted, at))
+    rows: int
+    sources: dict[int, Source]
 
 
-def _counted(work: Sequence[tuple[_Prepared, int]], state: State) -> tuple[Counts, Counts]:
+_One = TypeVar("_One")
+_Found = TypeVar("_Found")
+
+
+def _each(items: Sequence[_One], work: Callable[[_One], _Found], threads: int) -> list[_Found]:
+    """What `work` gives for each of the items."""
+    if threads <= 1 or len(items) <= 1:
+        return [work(one) for one in items]
+    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+        return list(pool.map(work, items))
+
+
+def _counted(
+    work: Sequence[tuple[_Prepared, int]], plan: Plan, coders: Sequence[ColumnCoder]
+) -> tuple[Counts, Counts]:
     """Counts of codes and sums of products over some blocks; by one thread."""
-    plan = state.plan
-    coders = [ColumnCoder(column, BLOCK_ROWS) for column in plan.columns]
+    rows = max((min(prepared.rows - begin, BLOCK_ROWS) for prepared, begin in work), default=0)
     found = [np.zeros(len(coder.codes), np.int64) for coder in coders]
     row_of = {at: row for row, at in enumerate(plan.paired)}
-    scores_of = {at: state.scores[row][coders[at].codes] for at, row in row_of.items()}
     products = np.zeros((len(plan.paired),) * 2, np.int64)
-    cells = np.empty(BLOCK_ROWS, np.intp)
-    scores = np.zeros((len(plan.paired), BLOCK_ROWS), np.float32)
+    cells, scratch = np.empty(rows, np.intp), Scratch(rows)
+    scored = np.zeros((len(plan.paired), rows), np.float32)
     for prepared, begin in work:
         end = min(begin + BLOCK_ROWS, prepared.rows)
-        out, wide = cells[: end - begin], scores[:, : end - begin]
+        out, wide = cells[: end - begin], scored[:, : end - begin]
         if len(prepared.sources) < len(coders):
             wide[:] = 0.0
         for at, source in prepared.sources.items():
-            coders[at].fill(source, begin, end, out)
+            coders[at].fill(source, begin, end, out, scratch)
             found[at] += np.bincount(out, minlength=len(found[at]))
             if at in row_of:
-                np.take(scores_of[at], out, out=wide[row_of[at]], mode="clip")
+                np.take(coders[at].scores, out, out=wide[row_of[at]], mode="clip")
         if len(products):
-            products += np.rint(wide @ wide.T).astype(np.int64)
-    counts = np.zeros((len(plan.columns), WIDTH), np.int64)
-    for at, coder in enumerate(coders):
-        np.add.at(counts[at], coder.codes, found[at])
+            for place in range(0, end - begin, _EXACT_ROWS):
+                part = wide[:, place : place + _EXACT_ROWS]
+                products += np.rint(part @ part.T).astype(np.int64)
+    counts = np.stack([coder.counts(one) for coder, one in zip(coders, found, strict=True)])
     return counts, products

@@ -1,20 +1,23 @@
 """One state as part of what is written: its counts, without those that would tell of few rows.
 
 Counts are written as the bytes of their numbers, all lowest bytes first, which compress to little
-more than they tell. Where the plan keeps small groups out, counts below its minimum are written as
-0; where their sum, which is what a column lacks to all rows, would tell one of them, it goes to the
-largest count. Sums of products are rounded to more than so few rows can add.
+more than they tell. Where the plan keeps small groups out, no count below its minimum is written.
+Along the bins, and among rare categories, small counts are put together until they are as many,
+where they lie on average; leaving them out would thin the tails, and tests would find that. Other
+small counts are written as 0; where their sum, which is what a column lacks
+to all rows, would tell one of them, it goes to the largest count. Sums of products are rounded to
+more than so few rows can add.
 
 Windows hold fewer rows, in which too many counts would be small. Their bins of numbers are written
 in tens (the minimum count): along the bins every ten rows become one count where they lie on
-average, and what is left goes on to the next bins.
+average, and what is left goes on to the next bins. Tests know how far either can be off.
 """
 
 import msgspec
 import numpy as np
 
 from strongroom.engines.drift import unseen
-from strongroom.engines.drift.plan import HALF_RANK, MAX_NAME, WIDTH, Counts, Plan
+from strongroom.engines.drift.plan import HALF_RANK, MAX_NAME, REST, WIDTH, Counts, Plan
 from strongroom.engines.drift.state import MAX_REMARKS, State
 from strongroom.errors import DriftStateError
 
@@ -25,7 +28,7 @@ rounded away would weigh like the scatter of the rows."""
 
 
 class StatePart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What is written of a state; `step`: what bins were rounded to, 0 where they were not."""
+    """What is written of a state; `step`: rows that a bin's end may be off, 0 where it is exact."""
 
     rows: int
     counts: bytes
@@ -47,9 +50,9 @@ def state_part(state: State, *, is_window: bool = False) -> StatePart:
     sketches, step = dict(state.sketches), 0
     if plan.is_private:
         sketches = {}
-        if is_window and plan.minimum_count > 1:
-            step = plan.minimum_count
-            counts = _with_bins_in_tens(counts, plan)
+        if plan.minimum_count > 1:
+            exact, counts = counts, _without_small_bins(counts, plan, is_window=is_window)
+            step = 0 if np.array_equal(exact, counts) else plan.minimum_count
         if rows < plan.minimum_count:
             rows = 0
             counts, absent = np.zeros_like(counts), np.zeros_like(absent)
@@ -64,11 +67,52 @@ def state_part(state: State, *, is_window: bool = False) -> StatePart:
     )  # fmt: skip
 
 
-def _with_bins_in_tens(counts: Counts, plan: Plan) -> Counts:
-    kept = counts.copy()
+def _without_small_bins(counts: Counts, plan: Plan, *, is_window: bool) -> Counts:
+    kept, write = counts.copy(), in_tens if is_window else carried
     for at, column in enumerate(plan.columns):
         if column.grid is not None:
-            kept[at, : column.bins] = in_tens(counts[at, : column.bins], plan.minimum_count)
+            kept[at, : column.bins] = write(counts[at, : column.bins], plan.minimum_count)
+        else:
+            kept[at] = _rare_together(counts[at], column.bins, plan.minimum_count)
+    return kept
+
+
+def _rare_together(counts: Counts, categories: int, minimum: int) -> Counts:
+    """Counts of categories with the small ones put together, or with the rest; the others stay."""
+    kept = counts.copy()
+    named = kept[:categories]
+    small = named < minimum
+    together = carried(np.where(small, named, 0), minimum)
+    if together.any():
+        named[small] = together[small]
+    elif (rest := int(kept[REST] + named[small].sum())) >= minimum:
+        kept[REST], named[small] = rest, 0
+    return kept
+
+
+def carried(counts: Counts, minimum: int) -> Counts:
+    """Ordered counts with those below `minimum` put together until they are as many.
+
+    What is left at the end goes to the last count there is; fewer rows than the minimum altogether
+    are dropped.
+    """
+    kept = counts.copy()
+    held, place, last = 0, 0.0, -1
+    for at in np.flatnonzero(counts).tolist():
+        count = int(counts[at])
+        if count >= minimum:
+            kept[at] += held
+            last, held = at, 0
+            continue
+        kept[at] = 0
+        place = (held * place + count * at) / (held + count)
+        held += count
+        if held >= minimum:
+            last = round(place)
+            kept[last] += held
+            held = 0
+    if last >= 0:
+        kept[last] += held
     return kept
 
 
@@ -83,12 +127,14 @@ def in_tens(counts: Counts, minimum: int, *, to_nearest: bool = False) -> Counts
     kept = np.zeros_like(counts)
     held, place = 0, 0.0
     for at in np.flatnonzero(counts).tolist():
-        count = int(counts[at])
-        place = (held * place + count * at) / (held + count)
-        held += count
-        tens = held // minimum * minimum
-        kept[round(place)] += tens
-        held -= tens
+        tens, left = divmod(int(counts[at]), minimum)
+        kept[at] += tens * minimum
+        if left:
+            place = (held * place + left * at) / (held + left)
+            held += left
+        if held >= minimum:
+            kept[round(place)] += minimum
+            held -= minimum
     if to_nearest and held >= minimum / 2:
         kept[round(place)] += minimum
     return kept

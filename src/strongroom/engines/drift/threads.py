@@ -1,6 +1,7 @@
 """How many threads we use, and the libraries below may."""
 
 import os
+import sys
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
@@ -17,12 +18,16 @@ def processors() -> int:
     return min(os.cpu_count() or 1, _MOST)
 
 
-@lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
+@lru_cache(maxsize=2)
+def _controller(*, with_trees: bool) -> ThreadpoolController:
+    """It knows the libraries that are loaded when it is made, so there is one for each case."""
+    del with_trees
     return ThreadpoolController()
 
 
 def one_thread() -> AbstractContextManager[Any]:
     """Within it, linear algebra and trees use one thread: theirs would only wait for each other."""
-    limit: AbstractContextManager[Any] = _controller().limit(limits=1)
+    limit: AbstractContextManager[Any] = _controller(
+        with_trees="sklearn.ensemble" in sys.modules
+    ).limit(limits=1)
     return limit

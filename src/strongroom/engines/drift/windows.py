@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from strongroom.engines.drift.plan import Plan
+import numpy as np
+
+from strongroom.engines.drift.plan import Counts, Floats, Plan
 from strongroom.engines.drift.state import State, merged
 
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,11 +31,16 @@ month of the year."""
 
 def window_of(seconds: float, every: Every) -> int:
     """Number of the window that a moment, in seconds since 1970 UTC, lies in; weeks from Monday."""
+    return int(windows_of(np.array([seconds]), every)[0])
+
+
+def windows_of(seconds: Floats, every: Every) -> Counts:
+    """Numbers of the windows that finite moments lie in; see `window_of`."""
     if every is Every.MONTH:
-        found = _BEGIN + timedelta(seconds=seconds)
-        return (found.year - 1970) * 12 + found.month - 1
+        exact = np.floor(seconds).astype(np.int64).view("datetime64[s]")
+        return exact.astype("datetime64[M]").astype(np.int64)
     offset = _MONDAY if every is Every.WEEK else 0
-    return int((seconds - offset) // _SECONDS[every])
+    return np.floor_divide(seconds - offset, _SECONDS[every]).astype(np.int64)
 
 
 def phase_of(number: int, every: Every) -> int:

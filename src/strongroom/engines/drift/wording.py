@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from strongroom.engines.drift.findings import ColumnDrift, Report, Status, Thresholds, Window
 from strongroom.engines.drift.multivariate import Mover, Together
 from strongroom.engines.drift.plan import ColumnPlan, Floats, Kind
+from strongroom.engines.drift.significance import most_bins
 from strongroom.engines.drift.state import State
 
 REST_LABEL = "all others"
@@ -73,8 +74,27 @@ def moment(seconds: float) -> str:
     return f"{found:%Y-%m-%d %H:%M}"
 
 
-def bin_labels(edges: Floats, kind: Kind) -> tuple[str, ...]:
-    """What each bin holds."""
+def named(found: ColumnDrift) -> str:
+    """The name of a column, and what it is beside a feature."""
+    role = " (prediction)" if found.is_prediction else " (label)" if found.is_label else ""
+    return clean(found.name) + role
+
+
+def some(count: int, thing: str) -> str:
+    """A count of things: 1 column, 2 columns."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def bin_labels(edges: Floats, kind: Kind, *, whole: bool = False) -> tuple[str, ...]:
+    """What each bin holds; of whole numbers the first and the last."""
+    if whole and len(edges):
+        # A bin begins at its edge, which lies a little below the first of its numbers.
+        starts = [math.ceil(edge) for edge in edges.tolist()]
+        inner = [
+            number(a) if b - a < 2 else f"{number(a)} to {number(b - 1)}"
+            for a, b in itertools.pairwise(starts)
+        ]
+        return (f"below {number(starts[0])}", *inner, f"{number(starts[-1])} or more")
     shown = [moment(edge) if kind is Kind.TIME else number(edge) for edge in edges.tolist()]
     if not shown:
         return ("all",)
@@ -97,10 +117,19 @@ def column_says(
     if found.q_value <= thresholds.rate and found.test:
         parts = [_change(found, plan), *parts, _evidence(found)]
     elif found.test:
-        parts.append("No change of the values that chance does not explain.")
+        parts.append(_UNCHANGED_TEXT if plan.kind is Kind.TEXT else _UNCHANGED)
+    elif not parts[0] and plan.kind is Kind.TEXT:
+        parts.append(_UNCHANGED_TEXT)
     elif not parts[0]:
-        parts.append("All values are alike, in both samples.")
+        parts.append("All values are alike in both samples, or too close to be told apart.")
     return " ".join(part for part in parts if part)
+
+
+_UNCHANGED = "No change of the values that chance does not explain."
+_UNCHANGED_TEXT = (
+    "Values hardly repeat: only the length of the texts is compared, and shows no change that "
+    "chance does not explain."
+)
 
 
 def _not_compared(found: ColumnDrift, thresholds: Thresholds) -> str:
@@ -109,12 +138,12 @@ def _not_compared(found: ColumnDrift, thresholds: Thresholds) -> str:
     if found.kind is Kind.OTHER:
         return "Nested or binary values are not compared, only whether they are there."
     if found.kind is Kind.EMPTY:
-        return "The reference holds nothing but missing values."
+        return "The reference holds nothing but missing values or infinities."
     fewest = min(found.values)
     where = "reference" if found.values[0] == fewest else "current sample"
     if not fewest:
         return f"The {where} has no values."
-    return f"The {where} has {fewest} values, and {thresholds.minimum_rows} are needed."
+    return f"The {where} has {some(fewest, 'value')}, and {thresholds.minimum_rows} are needed."
 
 
 _BROKEN = {
@@ -145,13 +174,16 @@ def _change(found: ColumnDrift, plan: ColumnPlan) -> str:
     if plan.grid is None:
         return _shifted_category(shown.labels, shown.reference, shown.current)
     before, now = shown.quartiles
-    what = "length" if plan.kind is Kind.TEXT else "median"
+    if plan.kind is Kind.NUMBER and plan.is_whole and plan.inside[1] - plan.inside[0] <= _FEW:
+        return _shifted_category(shown.labels, shown.reference, shown.current)
     if not before or not now or any(map(math.isnan, (*before, *now))):
         return ""
     scale = max(before[2] - before[0], plan.spread, 1e-300)
     if abs(now[1] - before[1]) > 0.02 * scale:
-        way = "higher" if now[1] > before[1] else "lower"
-        return f"Values are {way}: the {what} went from {number(before[1])} to {number(now[1])}."
+        subject, what, up, down = _TEXTS if plan.kind is Kind.TEXT else _VALUES
+        way = up if now[1] > before[1] else down
+        went = f"from {_level(before[1], shown.edges)} to {_level(now[1], shown.edges)}"
+        return f"{subject} are {way}: the {what} went {went}."
     width = (now[2] - now[0]) / max(before[2] - before[0], 1e-300)
     if width > 1.1 or width < 0.9:
         way = "more" if width > 1 else "less"
@@ -159,14 +191,30 @@ def _change(found: ColumnDrift, plan: ColumnPlan) -> str:
             f"Values scatter {way}: the middle half spans {number(now[2] - now[0])}, "
             f"before {number(before[2] - before[0])}."
         )
+    if plan.is_whole:
+        return _shifted_category(shown.labels, shown.reference, shown.current)
     gap = [b - a for a, b in zip(shown.reference, shown.current, strict=True)]
     at = max(range(len(gap)), key=lambda place: abs(gap[place]))
     way = "more" if gap[at] > 0 else "fewer"
     return f"The shape changed; there are {way} values of {shown.labels[at]}."
 
 
+_FEW = 5
+"""Distinct whole numbers that are told like categories: 0 and 1 have no telling median."""
+_VALUES = ("Values", "median", "higher", "lower")
+_TEXTS = ("Texts", "median length", "longer", "shorter")
+
+
+def _level(value: float, edges: Sequence[float]) -> str:
+    """A quantile; beyond the outermost edges no more is known than that."""
+    if value <= edges[0]:
+        return f"below {number(edges[0])}"
+    return f"above {number(edges[-1])}" if value >= edges[-1] else number(value)
+
+
 def _shifted_category(labels: Sequence[str], before: Sequence[float], now: Sequence[float]) -> str:
-    at = max(range(len(labels)), key=lambda place: abs(now[place] - before[place]))
+    gain = [round(b - a, 9) for a, b in zip(before, now, strict=True)]
+    at = max(range(len(labels)), key=lambda place: (abs(gain[place]), gain[place]))
     way = "more" if now[at] > before[at] else "less"
     shares = f"{percent(now[at])}, before {percent(before[at])}"
     return f"`{clean(labels[at])}` is {way} frequent: {shares}."
@@ -180,7 +228,8 @@ def _evidence(found: ColumnDrift) -> str:
         + (f" (threshold {one.threshold:g})" if one.exceeds else "")
         for one in shown
     )
-    return f"{distances}; {chance(found.q_value)} after correction for all columns."
+    started = distances[:1].upper() + distances[1:]
+    return f"{started}; {chance(found.q_value)} after correction for all columns."
 
 
 # ---- the whole ----
@@ -200,11 +249,12 @@ def together_says(found: Together | None, thresholds: Thresholds) -> str:
     if found.pairs:
         first = found.pairs[0]
         parts.append(
-            f"{len(found.pairs)} pairs of columns depend on each other in another way, most surely "
-            f"`{clean(first.first)}` and `{clean(first.second)}`: rank correlation "
+            f"The dependence of {some(len(found.pairs), 'pair')} of columns changed, most surely "
+            f"of `{clean(first.first)}` and `{clean(first.second)}`: rank correlation "
             f"{first.reference:.2f} before, {first.current:.2f} now."
         )
-    if found.reconstruction >= thresholds.reconstruction:
+    is_sure = found.reconstruction_p <= thresholds.rate
+    if is_sure and found.reconstruction >= thresholds.reconstruction:
         parts.append(
             "Rows put together again from the reference's main components are off by "
             f"{found.reconstruction:.2f} times as much."
@@ -224,11 +274,11 @@ def verdict(report: Report) -> str:
     if not compared:
         return "No column could be compared."
     if not drifted:
-        text = f"No drift in {compared} columns"
+        text = f"No drift in {some(compared, 'column')}"
     else:
         named = ", ".join(f"`{name}`" for name in drifted[:6])
         more = f" and {len(drifted) - 6} more" if len(drifted) > 6 else ""
-        text = f"Drift in {len(drifted)} of {compared} columns: {named}{more}"
+        text = f"Drift in {len(drifted)} of {some(compared, 'column')}: {named}{more}"
     return text + (f"; {moved} more changed a little." if moved else ".")
 
 
@@ -265,4 +315,21 @@ def remarks(reference: State, current: State) -> tuple[str, ...]:
     """What was odd about the samples."""
     found = [f"reference: {clean(one, 400)}" for one in sorted(reference.remarks)]
     found += [f"current: {clean(one, 400)}" for one in sorted(current.remarks)]
+    parts = _parts_told_apart(reference, current)
+    if parts < _FINE:
+        found.append(
+            f"a state from a file holds no count below {reference.plan.minimum_count}: with so few "
+            f"rows no more than {parts} parts of a column's values are told apart, and small "
+            "changes are missed; --exact keeps all counts"
+        )
     return tuple(found)
+
+
+_FINE = 48
+"""Bins that a column has, about."""
+
+
+def _parts_told_apart(reference: State, current: State) -> int:
+    """Bins that the tests join a column's to, for what files rounded; see `significance.py`."""
+    noise = reference.noise + current.noise
+    return most_bins(min(reference.rows, current.rows), noise) if noise else _FINE

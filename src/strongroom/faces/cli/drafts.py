@@ -17,9 +17,16 @@ _MODE = 0o666
 
 
 def require_free(to: Path, *, force: bool) -> None:
-    """Raise ConflictError where something is at `to` and may not be replaced."""
+    """Raise ConflictError where something is at `to` and may not be replaced.
+
+    A device, pipe or socket never is: by root /dev/null itself would become a file.
+    """
     if to.is_dir():
         raise ConflictError(f"`{to}` is a folder", next_step="give the name of a file")
+    if to.exists() and not to.is_file():
+        raise ConflictError(
+            f"`{to}` is no file but a device or pipe", next_step="give the name of a file"
+        )
     if not force and os.path.lexists(to):
         raise ConflictError(
             f"`{to}` is there already", next_step="give another name, or --force to replace it"

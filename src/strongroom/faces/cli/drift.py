@@ -16,12 +16,14 @@ from strongroom.engines.drift.plan import Plan
 from strongroom.engines.drift.seasons import matched
 from strongroom.engines.drift.state import State
 from strongroom.engines.drift.windows import Every, phase_of, window_name
+from strongroom.engines.drift.wording import some
 from strongroom.errors import UsageError
 from strongroom.faces.cli import drift_shown, output
 from strongroom.faces.cli.drafts import draft, ending_cleanly, require_apart, require_free
 from strongroom.faces.cli.drift_changes import SeriesWatch
+from strongroom.faces.cli.drift_columns import ModelColumns
 from strongroom.faces.cli.drift_labels import LateLabels
-from strongroom.faces.cli.drift_model import ModelColumns, ModelWatch
+from strongroom.faces.cli.drift_model import ModelWatch
 from strongroom.faces.cli.drift_reading import (
     ReadingOptions,
     Sample,
@@ -133,17 +135,18 @@ def _compared(
         _save(second, watcher.counted[1], options.save_current, force=options.force,
               with_plan=False)  # fmt: skip
     ids = (options.id_,) if options.id_ else ()
-    left_out = frozenset({*options.left_out, *model.truths(), *ids})
-    roles = Roles(frozenset(model.names()), left_out)
+    roles = Roles(frozenset(model.names()), frozenset({*options.left_out, *ids}),
+                  frozenset(model.truths()))  # fmt: skip
+    no_features = roles.left_out | roles.predictions | roles.labels
     report, notes = _distributions(first, second, options, roles)
     tables = (first.rows, second.rows)
     report = replace(report, model=watcher.report(*tables, plan, model.names()),
                      series=series.found(options.thresholds.rate, plan.minimum_count))  # fmt: skip
     if options.classifier:
-        auc, note = classified(tables, plan, roles.left_out | roles.predictions)
+        auc, note = classified(tables, plan, no_features)
         report, notes = replace(report, classifier=auc), (*notes, note)
     if options.attribution:
-        found, told = attributed(tables, plan, model.said, roles.left_out | roles.predictions,
+        found, told = attributed(tables, plan, model.said, no_features,
                                  options.thresholds.attribution)  # fmt: skip
         report, notes = replace(report, attribution=found), (*notes, *told)
     remarks = report.remarks if late is None else (*report.remarks, *late.remarks())
@@ -210,9 +213,9 @@ def _require_sense(options: DriftOptions) -> None:
     model = options.model
     if options.reading.has_season and not options.reading.time:
         raise UsageError("--season needs --time: the column of times, in both samples")
-    if options.labels is not None and not (options.id_ and model.label and model.said):
+    if options.labels is not None and not (options.id_ and model.label and model.is_given):
         raise UsageError(
-            "--labels needs --id, --label, and --score or --prediction",
+            "--labels needs --id, --label, and --score, --class or --prediction",
             next_step="name the column of ids, and that of the labels",
         )
     if options.id_ and options.labels is None:
@@ -252,8 +255,8 @@ def _save(
     thin = thin_windows(kept)
     if thin:
         output.words(
-            f"note: {thin:,} windows have too few rows to be kept apart, so that small counts "
-            "stay out: take longer ones, or --exact"
+            f"note: too few rows to be kept apart, so that small counts stay out: "
+            f"{some(thin, 'window')}; take longer ones, or --exact"
         )
 
 

@@ -7,7 +7,7 @@ from strongroom.engines.drift.changes import changes_of
 from strongroom.engines.drift.findings import Series
 from strongroom.engines.drift.plan import Floats
 from strongroom.errors import TooLargeError, UsageError
-from strongroom.faces.cli.drift_model import ModelColumns, column_numbers, errors_of
+from strongroom.faces.cli.drift_columns import ModelColumns, column_numbers, errors_of
 from strongroom.faces.cli.drift_reading import times_of
 
 ERROR = "error"

@@ -76,6 +76,15 @@ def drift(
             help="The label of the positive class, where it is not 1 or true.",
         ),
     ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="NAME=COLUMN",
+            rich_help_panel=_MODEL,
+            help="Of several classes: the column of its probability. Once a class.",
+        ),
+    ] = None,
     slices: Annotated[
         list[str] | None,
         typer.Option(
@@ -215,6 +224,7 @@ def drift(
     strongroom drift train.csv week.csv --score p --label paid --html drift.html
     strongroom drift train.csv --save train.state           # a few kB, no row in it
     strongroom drift train.state today.csv --fail-on drifted
+    strongroom drift train.csv week.csv --class cat=p_cat --class dog=p_dog --label seen
     strongroom drift year.csv week.csv --time seen --every day --season
     strongroom drift train.csv month.csv --score p --label paid --labels late.csv --id case
 
@@ -224,7 +234,7 @@ def drift(
     from strongroom.engines.drift.windows import Every
     from strongroom.errors import UsageError
     from strongroom.faces.cli.drift import DriftOptions, parsed_thresholds, run_drift
-    from strongroom.faces.cli.drift_model import ModelColumns
+    from strongroom.faces.cli.drift_columns import ModelColumns, parsed_classes
     from strongroom.faces.cli.drift_reading import ReadingOptions
     from strongroom.faces.cli.study import study_options
 
@@ -235,8 +245,9 @@ def drift(
         raise UsageError(f"--every is one of {', '.join(Every)}")
     plan = PlanOptions(minimum_count=0) if exact else PlanOptions()
     columns = ModelColumns(
-        prediction or "", score or "", label or "", positive or "", tuple(slices or ())
-    )
+        prediction or "", score or "", label or "", positive or "", tuple(slices or ()),
+        parsed_classes(classes or []),
+    )  # fmt: skip
     options = DriftOptions(
         ReadingOptions(study, plan, time or "", Every(every), season),
         parsed_thresholds(threshold or [], rate), columns, tuple(exclude or ()), classifier,

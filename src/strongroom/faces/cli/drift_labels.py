@@ -9,7 +9,7 @@ from strongroom.engines.drift.labels import KnownLabels
 from strongroom.engines.drift.plan import Kind
 from strongroom.engines.drift.values import Column, kind_of_type, pc, texts, whole
 from strongroom.errors import UsageError
-from strongroom.faces.cli.drift_model import column_texts
+from strongroom.faces.cli.drift_columns import column_texts
 from strongroom.faces.cli.drift_reading import Watch, batches
 from strongroom.faces.cli.study import StudyOptions
 

@@ -1,10 +1,9 @@
-"""How the model does, in `strongroom drift`: scores, predictions and labels out of the batches."""
+"""How the model does, in `strongroom drift`: what it said and what came true, counted."""
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from strongroom.engines.drift.calibration import reliability
 from strongroom.engines.drift.error_model import ErrorModel, RegressionState
@@ -12,62 +11,20 @@ from strongroom.engines.drift.estimation import estimated
 from strongroom.engines.drift.findings import ModelReport
 from strongroom.engines.drift.matrices import comparable, matrix
 from strongroom.engines.drift.model_state import ModelState
+from strongroom.engines.drift.multiclass import MulticlassState, multiclass_report
 from strongroom.engines.drift.plan import Floats, Kind, Plan
-from strongroom.engines.drift.scores import POSITIVE, performance
+from strongroom.engines.drift.scores import POSITIVE, ScoreState, performance
 from strongroom.engines.drift.slices import MAX_SLICES, SliceScores, worse_slices
-from strongroom.engines.drift.values import (
-    Texts,
-    kind_of_type,
-    numbers,
-    parsed_numbers,
-    pc,
-    texts,
-    whole,
-)
 from strongroom.errors import UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class ModelColumns:
-    """Names of columns; empty for none.
-
-    Attributes:
-        prediction: what the model said: a class or a number.
-        score: probability of the positive class.
-        label: what came true.
-        positive: text of the label that is the positive class.
-        slices: columns whose values make parts of the rows.
-    """
-
-    prediction: str = ""
-    score: str = ""
-    label: str = ""
-    positive: str = ""
-    slices: tuple[str, ...] = ()
-
-    @property
-    def is_regression(self) -> bool:
-        """Whether predictions are numbers that labels are compared with."""
-        return bool(self.prediction and self.label and not self.score)
-
-    @property
-    def said(self) -> str:
-        """The column of what the model said; of several the score."""
-        return self.score or self.prediction
-
-    def names(self) -> tuple[str, ...]:
-        """Columns that the model made."""
-        return tuple(one for one in (self.score, self.prediction) if one)
-
-    def roles(self) -> dict[str, str]:
-        """What was named, by its option."""
-        every = {"prediction": self.prediction, "score": self.score, "label": self.label,
-                 "positive": self.positive}  # fmt: skip
-        return {role: name for role, name in every.items() if name}
-
-    def truths(self) -> tuple[str, ...]:
-        """Columns that say what came true."""
-        return (self.label,) if self.label else ()
+from strongroom.faces.cli.drift_choices import choices_report
+from strongroom.faces.cli.drift_columns import (
+    ModelColumns,
+    class_labels,
+    class_scores,
+    column_numbers,
+    column_texts,
+    label_numbers,
+)
 
 
 class ModelWatch:
@@ -77,6 +34,8 @@ class ModelWatch:
         self._columns = columns
         if columns.slices and not (columns.score and columns.label):
             raise UsageError("--slice needs --score and --label")
+        if columns.classes and (columns.score or columns.positive):
+            raise UsageError("--class names the scores of several classes: leave out --score")
         named = columns.roles()
         self._first, self._second = ModelState(named), ModelState(named)
         self._remarks: dict[str, None] = {}
@@ -90,7 +49,7 @@ class ModelWatch:
     @property
     def counted(self) -> tuple[ModelState | None, ModelState | None]:
         """What was counted of reference and current sample; None where no column was named."""
-        if not self._columns.said:
+        if not self._columns.is_given:
             return None, None
         return self._first, self._second
 
@@ -106,15 +65,22 @@ class ModelWatch:
 
     def _checked(self, saved: ModelState | None, where: str) -> ModelState:
         asked = self._columns.roles()
-        if not self._columns.said:
+        if not self._columns.is_given:
             return ModelState()
         if saved is None:
             self._remarks[f"the state of the {where} keeps nothing of the model: save it with "
-                          "--score or --prediction"] = None  # fmt: skip
+                          "--score, --class or --prediction"] = None  # fmt: skip
             return ModelState(asked)
         if dict(saved.columns) != asked:
             told = ", ".join(f"--{role} {name[:_SHOWN]}" for role, name in saved.columns.items())
             raise UsageError(f"the state of the {where} was saved with {told}")
+        names = tuple(name for name, _ in self._columns.classes)
+        if names != (() if saved.classes is None else saved.classes.classes):
+            told = "" if saved.classes is None else ", ".join(saved.classes.classes)[:_LISTED]
+            raise UsageError(
+                f"the state of the {where} was saved with other classes: {told or 'none'}",
+                next_step="name the same ones with --class, in the same order",
+            )
         if missing := [name for name in self._columns.slices if name not in saved.slices]:
             self._remarks[f"the state of the {where} has no parts by `{missing[0]}`"] = None
         return saved
@@ -141,6 +107,9 @@ class ModelWatch:
                 side.errors = side.errors or RegressionState(self._unit_of(said, known))
                 side.errors.update(said, known)
             return
+        if columns.classes:
+            self._classes(batch, side)
+            return
         if not columns.score:
             return
         scores = column_numbers(batch, columns.score)
@@ -150,6 +119,15 @@ class ModelWatch:
         side.scores.update(scores, labels)
         for name in columns.slices:
             self._slice(batch, side, name, scores, labels)
+
+    def _classes(self, batch: pa.RecordBatch, side: ModelState) -> None:
+        if side.classes is None:
+            side.classes = MulticlassState([name for name, _ in self._columns.classes])
+        scores = class_scores(batch, self._columns)
+        if scores is None:
+            self._remarks["a column of --class is missing in one of the samples"] = None
+            return
+        side.classes.update(scores, class_labels(batch, self._columns))
 
     def _unit_of(self, said: Floats, known: Floats) -> float:
         """Of both samples the one that the first rows suggest; many labels may be 0."""
@@ -184,6 +162,8 @@ class ModelWatch:
         """What was found; None where no column of the model was named."""
         if self._columns.is_regression:
             return self._regression(first, second, plan, made)
+        if self._columns.classes:
+            return self._of_classes()
         if not self._columns.score:
             return None
         before, now = self._first.scores, self._second.scores
@@ -191,6 +171,7 @@ class ModelWatch:
         for name, side in (("reference", before), ("current", now)):
             if side.left_out:
                 remarks.append(f"{name}: {side.left_out:,} scores are missing or not in [0, 1]")
+            remarks += _roughness(name, side)
         estimate = estimated(before, now)
         if not now.rows:
             remarks.append("performance cannot be estimated: the current sample has no scores")
@@ -207,6 +188,30 @@ class ModelWatch:
             remarks=tuple(remarks),
         )  # fmt: skip
 
+    def _of_classes(self) -> ModelReport:
+        before, now = self._first.classes, self._second.classes
+        remarks = list(self._remarks)
+        if before is None or now is None:
+            return ModelReport(remarks=(*remarks, "a sample has no scores of the classes"))
+        for name, side in (("reference", before), ("current", now)):
+            if side.chosen.left_out:
+                remarks.append(
+                    f"{name}: {side.chosen.left_out:,} rows lack a score, or have one not in [0, 1]"
+                )
+            remarks += _roughness(name, side.chosen)
+            if side.unlisted:
+                remarks.append(f"{name}: {side.unlisted:,} labels are none of the classes")
+        found = multiclass_report(before, now)
+        if math.isnan(found.accuracy[2]):
+            remarks.append(
+                "performance cannot be estimated: the reference has too few labels, or the current "
+                "sample no scores"
+            )
+        return ModelReport(
+            reliability=(reliability(before.chosen), reliability(now.chosen)),
+            remarks=tuple(remarks), classes=found,
+        )  # fmt: skip
+
     def _regression(
         self, first: pa.Table | None, second: pa.Table | None, plan: Plan, made: tuple[str, ...]
     ) -> ModelReport:
@@ -221,7 +226,7 @@ class ModelWatch:
             )
         columns = self._columns
         if plan.columns[plan.index()[columns.prediction]].kind is Kind.CATEGORY:
-            return ModelReport(remarks=("how classes do is told from --score: a probability",))
+            return choices_report(first, second, columns, plan)
         told = tuple(
             f"{name}: {side.errors.left_out:,} rows lack a prediction or a label that is a number"
             for name, side in (("reference", self._first), ("current", self._second))
@@ -245,85 +250,18 @@ class ModelWatch:
         )
 
 
-def column_numbers(batch: pa.RecordBatch, name: str) -> Floats | None:
-    """A column of a batch as numbers; NaN for what is none; None where there is no such column.
-
-    Raises: UsageError: it holds times, lists or the like, or there are two.
-    """
-    if name not in batch.schema.names:
-        return None
-    if batch.schema.names.count(name) > 1:
-        raise UsageError(f"there are two columns `{name}`")
-    values = whole(batch.column(name))
-    kind = kind_of_type(values.type)
-    if kind is Kind.EMPTY:
-        return np.full(len(values), np.nan)
-    if pa.types.is_boolean(values.type):
-        return numbers(values.cast(pa.int8()))
-    if kind is Kind.CATEGORY:
-        return parsed_numbers(values)[0]
-    if kind is not Kind.NUMBER:
-        raise UsageError(
-            f"`{name}` holds no numbers but {values.type}", next_step="name a column of numbers"
-        )
-    return numbers(values)
+def _roughness(name: str, side: ScoreState) -> list[str]:
+    """What to say of few labels that a file keeps in tens only."""
+    if not side.step or side.labelled >= _ROUGH_STEPS * side.step:
+        return []
+    told = (
+        f"{name}: the state keeps its {side.labelled:,} labelled rows by {side.step:,} only, so "
+        "that what is measured on them is rough; --exact keeps all counts"
+    )
+    return [told]
 
 
-def column_texts(batch: pa.RecordBatch, name: str) -> Texts:
-    """A column of a batch as texts. Raises: UsageError: it holds lists or the like, or is twice."""
-    if batch.schema.names.count(name) != 1:
-        raise UsageError(f"there is no column `{name}`, or two")
-    values = batch.column(name)
-    if kind_of_type(values.type) is Kind.OTHER:
-        raise UsageError(
-            f"`{name}` holds neither texts nor numbers but {values.type}",
-            next_step="name a column of plain values",
-        )
-    return texts(values)
-
-
-def label_numbers(batch: pa.RecordBatch, columns: ModelColumns) -> Floats | None:
-    """1 for the positive class, 0 for another, NaN where there is no label."""
-    if not columns.label or columns.label not in batch.schema.names:
-        return None
-    values = column_texts(batch, columns.label)
-    met = whole(batch.column(columns.label))
-    if pa.types.is_floating(met.type):
-        values = pc.if_else(pc.is_nan(met), None, values)
-    found: NDArray[np.object_] = np.array(values.to_pylist(), object)
-    present = np.array([one is not None and one != "" for one in found], bool)
-    if columns.positive:
-        is_positive = found == columns.positive
-    else:
-        if set(found[present].tolist()) - _YES - _NO:
-            raise UsageError(
-                "the labels are not 0 and 1, nor true and false",
-                next_step="say which is the positive class: --positive VALUE",
-            )
-        is_positive = np.isin(found.astype(str), list(_YES))
-    return np.where(present, is_positive.astype(np.float64), np.nan)
-
-
-def errors_of(batch: pa.RecordBatch, columns: ModelColumns) -> Floats | None:
-    """How wrong the model was in each row: 0 or 1 for a class, the distance for a number.
-
-    None where the batch lacks what the model said, or the labels; NaN where a row does.
-    """
-    if columns.is_regression:
-        said = column_numbers(batch, columns.prediction)
-        known = column_numbers(batch, columns.label)
-        if said is None or known is None:
-            return None
-        with np.errstate(invalid="ignore", over="ignore"):
-            distance: Floats = np.abs(said - known)
-        return distance
-    if not columns.score:
-        return None
-    scores, labels = column_numbers(batch, columns.score), label_numbers(batch, columns)
-    if scores is None or labels is None:
-        return None
-    wrong = ((scores >= _DECIDED) != (labels == 1)).astype(np.float64)
-    return np.where(np.isfinite(scores) & np.isfinite(labels), wrong, np.nan)
+_ROUGH_STEPS = 100
 
 
 def _numbers_of(table: pa.Table, name: str) -> Floats:
@@ -332,9 +270,7 @@ def _numbers_of(table: pa.Table, name: str) -> Floats:
     return np.concatenate(held) if held else np.full(table.num_rows, np.nan)
 
 
-_YES = {"1", "true", "True", "TRUE", "yes", "t"}
-_NO = {"0", "false", "False", "FALSE", "no", "f"}
-_DECIDED = 0.5
 _SHOWN = 64
 """Characters of a value that is quoted."""
+_LISTED = 200
 _LEAST_LABELS = 200

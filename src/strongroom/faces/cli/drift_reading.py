@@ -15,14 +15,16 @@ from strongroom.engines.drift.plan import Floats, Kind, Plan
 from strongroom.engines.drift.planning import PlanOptions, plan_of
 from strongroom.engines.drift.state import State, merged
 from strongroom.engines.drift.values import kind_of_type, numbers
-from strongroom.engines.drift.windows import Every, Windows, phase_of, window_name, window_of
+from strongroom.engines.drift.windows import Every, Windows, phase_of, window_name, windows_of
 from strongroom.engines.privacy.discover.sampling import RowSampler
 from strongroom.errors import ChoiceError, TooLargeError, UsageError
 from strongroom.faces.cli.files import NotRead, WalkLimits, walk
 from strongroom.faces.cli.study import SAMPLE_SEED, StudyOptions, tables_of
 
-SAMPLE_ROWS = 200_000
+SAMPLE_ROWS = 100_000
 """Rows that a plan is made from, and that models of rows look at."""
+_HELD_BYTES = 512 << 20
+"""Of a table that is held so that it is read once only."""
 MAX_WINDOWS = 400
 
 Watch = Callable[[str, str, int], None]
@@ -119,7 +121,7 @@ def batches(path: Path, options: StudyOptions, watch: Watch) -> Iterator[pa.Reco
 def reference_sample(path: Path, options: ReadingOptions, watch: Watch, each: Each) -> Sample:
     """The reference: a state that was saved, or a table, from which the plan is made.
 
-    A table is read twice where it is larger than the sample that the plan is made from.
+    A table is read twice where it is too large to be held until the plan is made.
 
     Args:
         each: told of every batch, once.
@@ -127,11 +129,11 @@ def reference_sample(path: Path, options: ReadingOptions, watch: Watch, each: Ea
     data = saved_state(path)
     if data is not None:
         return _saved(kept_from_bytes(data))
-    sampled, is_whole = _sampled(path, options.study, watch)
+    sampled, held = _sampled(path, options.study, watch)
     plan = plan_of(sampled, options.plan)
     counting = _Counting(plan, options, in_phases=True) if options.has_season else None
     state = State(plan)
-    again = sampled.to_batches() if is_whole else batches(path, options.study, watch)
+    again = batches(path, options.study, watch) if held is None else held
     for batch in again:
         if counting is None:
             state.update(batch)
@@ -141,18 +143,24 @@ def reference_sample(path: Path, options: ReadingOptions, watch: Watch, each: Ea
     return Sample(state, sampled) if counting is None else counting.sample(sampled)
 
 
-def _sampled(path: Path, options: StudyOptions, watch: Watch) -> tuple[pa.Table, bool]:
-    """A sample of the rows of a file, and whether it is all of them."""
+def _sampled(
+    path: Path, options: StudyOptions, watch: Watch
+) -> tuple[pa.Table, list[pa.RecordBatch] | None]:
+    """A sample of the rows of a file, and all of them; None where they are too many to hold."""
     sampler: RowSampler | None = None
-    seen = 0
+    held: list[pa.RecordBatch] | None = []
+    size = 0
     for batch in batches(path, options, watch):
         sampler = sampler or RowSampler(batch.schema, SAMPLE_SEED, SAMPLE_ROWS)
         sampler.add(batch)
-        seen += batch.num_rows
+        size += batch.nbytes
+        if size > _HELD_BYTES:
+            held = None
+        elif held is not None:
+            held.append(batch)
     if sampler is None:
-        return _empty(path, options), True
-    table = sampler.table()
-    return table, table.num_rows == seen
+        return _empty(path, options), []
+    return sampler.table(), held
 
 
 def _empty(path: Path, options: StudyOptions) -> pa.Table:
@@ -212,12 +220,10 @@ class _Counting:
         every = self._windows.every
         seconds = times_of(batch, self._time)
         known = np.isfinite(seconds)
-        place = np.array(
-            [window_of(one, every) if one == one else 0 for one in seconds.tolist()],  # NaN
-            np.int64,
-        )
+        place = windows_of(np.where(known, seconds, 0.0), every)
         if self._in_phases:
-            place = np.array([phase_of(one, every) for one in place.tolist()], np.int64)
+            there, inverse = np.unique(place, return_inverse=True)
+            place = np.array([phase_of(one, every) for one in there.tolist()], np.int64)[inverse]
         for number in np.unique(place[known]).tolist():
             self._windows.of(number).update(batch.filter(pa.array(known & (place == number))))
             if len(self._windows) > MAX_WINDOWS:

@@ -20,6 +20,8 @@ _COLOURS = {
 _ORDER = list(Status)
 MAX_STABLE = 40
 """Columns without a change that a terminal is shown."""
+_WIDE = 100
+"""Characters a line from which figures have a place beside words, which name them too."""
 
 
 def show(report: Report) -> None:
@@ -79,9 +81,10 @@ def _terminal(report: Report) -> None:
     console: Console = Console(no_color=bool(os.environ.get("NO_COLOR")), highlight=False)
     console.print(Text(report.says, style="bold"))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("column", overflow="fold", max_width=28)
+    is_wide = console.width >= _WIDE
+    table.add_column("column", overflow="fold", max_width=28 if is_wide else 16)
     table.add_column("status", no_wrap=True)
-    for title in ("JS", "Wasserstein", "PSI", "q"):
+    for title in ("JS", "Wasserstein", "PSI", "q") if is_wide else ():
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("what happened", overflow="fold", ratio=1)
     ordered = sorted(report.columns, key=lambda one: _ORDER.index(one.status))
@@ -91,14 +94,19 @@ def _terminal(report: Report) -> None:
     for one in shown:
         colour = _COLOURS[one.status]
         table.add_row(
-            Text(wording.clean(one.name) + (" (prediction)" if one.is_prediction else "")),
+            Text(wording.named(one)),
             Text(f"{SIGNS[one.status]} {one.status.value}", style=colour),
-            _distance(one, "jensen_shannon"), _distance(one, "wasserstein"), _distance(one, "psi"),
-            Text("" if not one.test else "<0.001" if one.q_value < 0.001 else f"{one.q_value:.2g}"),
+            *(_figures(one) if is_wide else ()),
             Text(one.says),
-        )  # fmt: skip
+        )
     console.print(table)
     _rest(console, report, hidden)
+
+
+def _figures(found: ColumnDrift) -> tuple[str, ...]:
+    q = "" if not found.test else "<0.001" if found.q_value < 0.001 else f"{found.q_value:.2g}"
+    distances = (_distance(found, name) for name in ("jensen_shannon", "wasserstein", "psi"))
+    return (*distances, q)
 
 
 def _distance(found: ColumnDrift, name: str) -> str:

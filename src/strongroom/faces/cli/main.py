@@ -12,7 +12,7 @@ from strongroom.faces.cli import output, scan_options
 if TYPE_CHECKING:
     from typer import Typer
 
-_WITHOUT_PANDAS = frozenset({"discover", "mask", "anonymize"})
+_WITHOUT_PANDAS = frozenset({"discover", "mask", "anonymize", "drift"})
 """Commands on tables that never are pandas'."""
 
 
