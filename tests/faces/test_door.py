@@ -92,7 +92,7 @@ def test_who_goes_on_asking_too_much_is_answered_later(monkeypatch: pytest.Monke
         # A limit behind the door, of a caller who is known.
         await PlainTextResponse("wait", 429)(scope, receive, send)
 
-    monkeypatch.setattr(asyncio, "sleep", note)
+    monkeypatch.setattr(doors, "sleep", note)
     clock = Clock()
     door = Door(limited, per_minute=1_000, clock=clock)
     prompt = doors.PROMPT_PER_MINUTE
@@ -115,7 +115,7 @@ def test_the_doors_own_refusals_are_held_and_what_is_answered_is_not(
     async def note(seconds: float) -> None:
         held.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", note)
+    monkeypatch.setattr(doors, "sleep", note)
     prompt = doors.PROMPT_PER_MINUTE
     door = Door(Behind(), per_minute=100, clock=Clock())
     found = [knock(door, "192.0.2.1") for _ in range(100 + prompt + 3)]

@@ -11,8 +11,8 @@ It is the answer that waits, and not what comes next on the connection: behind a
 somebody else's.
 """
 
-import asyncio
 import time
+from asyncio import sleep
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,7 +63,7 @@ class Door:
 
         async def unhurried(message: Message) -> None:
             if message.get("status") == _TOO_MANY and self._goes_on(client):
-                await asyncio.sleep(HELD_SECONDS)
+                await sleep(HELD_SECONDS)
             await send(message)
 
         try:
