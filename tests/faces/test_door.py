@@ -95,7 +95,7 @@ def test_who_goes_on_asking_too_much_is_answered_later(monkeypatch: pytest.Monke
     monkeypatch.setattr(doors, "sleep", note)
     clock = Clock()
     door = Door(limited, per_minute=1_000, clock=clock)
-    prompt = doors.PROMPT_PER_MINUTE
+    prompt = doors.PROMPT_PER_MINUTE[429]
     assert {knock(door, "192.0.2.1") for _ in range(prompt)} == {429}
     assert not held
     assert knock(door, "192.0.2.1") == 429
@@ -116,8 +116,30 @@ def test_the_doors_own_refusals_are_held_and_what_is_answered_is_not(
         held.append(seconds)
 
     monkeypatch.setattr(doors, "sleep", note)
-    prompt = doors.PROMPT_PER_MINUTE
+    prompt = doors.PROMPT_PER_MINUTE[429]
     door = Door(Behind(), per_minute=100, clock=Clock())
     found = [knock(door, "192.0.2.1") for _ in range(100 + prompt + 3)]
     assert found == [200] * 100 + [429] * (prompt + 3)
     assert len(held) == 3
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_who_goes_on_asking_what_is_no_question_is_answered_later(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    held: list[float] = []
+
+    async def note(seconds: float) -> None:
+        held.append(seconds)
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("no question", status)(scope, receive, send)
+
+    monkeypatch.setattr(doors, "sleep", note)
+    door = Door(refusing, per_minute=10_000, clock=Clock())
+    assert {knock(door, "192.0.2.1") for _ in range(doors.PROMPT_PER_MINUTE[status])} == {status}
+    assert not held
+    knock(door, "192.0.2.1")
+    assert held == [doors.HELD_SECONDS]
+    knock(door, "192.0.2.2")
+    assert len(held) == 1

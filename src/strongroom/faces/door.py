@@ -7,6 +7,7 @@ Limits of callers who are known are the gate's.
 
 Whoever goes on asking too much, whichever limit says so, hears it a moment later: they are to wait
 in any case, and a client that asks again at once would take from the others what answering takes.
+So does whoever goes on asking what is no question, for that is answered before a limit is met.
 It is the answer that waits, and not what comes next on the connection: behind a proxy that may be
 somebody else's.
 """
@@ -24,9 +25,9 @@ from strongroom.gate.limits import TokenBuckets, client_of
 from strongroom.gate.operation import new_request_id
 
 HELD_SECONDS = 1.0
-PROMPT_PER_MINUTE = 30
-"""Answers of 429 that one client gets at once; the others are held."""
-_TOO_MANY = RateLimitedError.status
+PROMPT_PER_MINUTE = {429: 30, 400: 600, 413: 600, 415: 600, 422: 600}
+"""Answers of such a status that one client gets at once; the others are held. Who looks for the
+right form of a request, or for wrong ones, asks less than ten a second for a minute."""
 
 
 class Door:
@@ -52,7 +53,7 @@ class Door:
         self._per_minute = per_minute
         self._refused = refused
         self._buckets = TokenBuckets(clock)
-        self._prompt = TokenBuckets(clock)
+        self._prompt = {status: TokenBuckets(clock) for status in PROMPT_PER_MINUTE}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or answer 429 and close the connection."""
@@ -62,7 +63,7 @@ class Door:
         client = client_of(address_of(scope))
 
         async def unhurried(message: Message) -> None:
-            if message.get("status") == _TOO_MANY and self._goes_on(client):
+            if self._goes_on(client, message.get("status", 0)):
                 await sleep(HELD_SECONDS)
             await send(message)
 
@@ -77,10 +78,13 @@ class Door:
             return
         await self._app(scope, receive, unhurried)
 
-    def _goes_on(self, client: str) -> bool:
-        """Whether the client was told to wait often enough just now."""
+    def _goes_on(self, client: str, status: int) -> bool:
+        """Whether the client was answered so often enough just now."""
+        if (prompt := self._prompt.get(status)) is None:
+            return False
+        burst = PROMPT_PER_MINUTE[status]
         try:
-            self._prompt.take(client, per_second=PROMPT_PER_MINUTE / 60, burst=PROMPT_PER_MINUTE)
+            prompt.take(client, per_second=burst / 60, burst=burst)
         except RateLimitedError:
             return True
         return False
