@@ -111,6 +111,9 @@ def _attacked(model: str, plan: Plan, key: Signs | None, options: AttackOptions)
     """Assess, write and show."""
     with ending_cleanly():
         inputs = _inputs(model, options)
+        if options.keep is not None and options.keep.exists():
+            # A file of another assessment is told before a model is loaded.
+            attack_shown.kept_for(options.keep, plan, inputs)
         label = plan.columns.label
         trained = rows_of(options.data, options.study, label) if options.data else None
         held_out = rows_of(options.held_out, options.study, label) if options.held_out else None

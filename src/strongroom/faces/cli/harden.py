@@ -113,6 +113,8 @@ def run_harden(model: str, options: HardenOptions) -> int:
     with ending_cleanly():
         trained = whole_table(options.data, options.study)
         held_out = whole_table(options.held_out, options.study)
+        if unknown := sorted(set(options.how.dropped) - set(trained.column_names)):
+            raise ValidationError(f"there is no feature `{unknown[0][:100]}`")
         kept, left_out = trained, 0
         if options.without is not None:
             removed = read_list(options.without, trained)
