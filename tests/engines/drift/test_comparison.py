@@ -73,6 +73,37 @@ def test_independent_columns_are_put_together_as_well_as_before(rows: int, other
     assert raw > rounds / 3  # as the ratio alone would have it
 
 
+@pytest.mark.parametrize("rows", [60, 300])
+def test_a_flag_that_the_plan_lists_one_value_of_is_compared(rows: int) -> None:
+    """A few rows have the other value: too few to be listed, and then most have it."""
+    before = pa.table({"flag": [at < 9 for at in range(rows)], "x": list(range(rows))})
+    after = pa.table({"flag": [at % 4 != 0 for at in range(rows)], "x": list(range(rows))})
+    plan = plan_of(before)
+    assert plan.columns[0].categories == ("false",)
+    found = compare(from_bytes(to_bytes(counted(before, plan))), counted(after, plan))
+    assert found.columns[0].status is Status.DRIFTED
+    assert any(one.what == "new" and one.exceeds for one in found.columns[0].quality)
+    assert compare(counted(before, plan), counted(after, plan)).columns[0].q_value < 1e-6
+
+
+def test_many_equal_categories_are_no_move_of_the_centre() -> None:
+    """Scored by their counts in the reference, they moved it in five of six comparisons."""
+    rounds, false = 30, 0
+    for at in range(rounds):
+        random = np.random.default_rng(5_000 + at)
+        sides = [
+            pa.table({"code": random.choice([f"k{one}" for one in range(40)], 1_000).tolist(),
+                      "day": random.choice(list("abcdefg"), 1_000).tolist(),
+                      "x": random.normal(size=1_000)})
+            for _ in range(2)
+        ]  # fmt: skip
+        plan = plan_of(sides[0])
+        found = together(counted(sides[0], plan), counted(sides[1], plan))
+        assert found is not None
+        false += found.location_p <= 0.05
+    assert false <= rounds * 0.05 + 3 * (rounds * 0.05 * 0.95) ** 0.5
+
+
 @pytest.mark.parametrize("kept", ["exact", "file"])
 def test_rare_values_are_no_drift_for_the_plan_was_made_to_fit(kept: str) -> None:
     """A long tail of categories, and a flag too rare for a file, in equal distributions."""
@@ -177,6 +208,21 @@ def test_planted_changes_are_found_and_said() -> None:
     assert report.says == "Drift in 3 of 7 columns: `said`, `x`, `letter`."
     assert report.together is not None
     assert report.together.location_p < 1e-6
+
+
+def test_the_change_that_weighs_most_is_told() -> None:
+    """By chance the median of what only scatters more is a little off."""
+    random = np.random.default_rng(8)
+    x, waited = random.normal(size=4_000), random.exponential(size=4_000)
+    plan = plan_of(pa.table({"x": x, "waited": waited}))
+    report = compare(
+        counted(pa.table({"x": x, "waited": waited}), plan),
+        counted(pa.table({"x": 1.6 * x + 0.06, "waited": 1.5 * waited}), plan),
+    )
+    assert column(report, "x").says.startswith("Values scatter more: the middle half spans 2.")
+    assert "higher" not in column(report, "x").says
+    assert "Values are higher" in column(report, "waited").says
+    assert "Values scatter more" in column(report, "waited").says
 
 
 def test_a_surely_changed_but_near_column_is_moved_not_drifted() -> None:

@@ -101,3 +101,12 @@ def test_equal_samples_are_at_distance_nothing() -> None:
     assert measures.wasserstein(a, a, np.array([0.0, 1.0, 2.0])) == 0
     nothing = np.zeros(4, np.int64)
     assert math.isnan(measures.quantile(nothing, np.array([0.0, 1.0, 2.0]), 0.5))
+
+
+def test_a_bin_of_most_rows_is_not_joined_with_the_others() -> None:
+    """A flag in samples of sixty rows had a distance of 0, whatever happened to it."""
+    before, now = measures.joined(np.array([46, 14, 0]), np.array([18, 42, 0]), 2)
+    assert before.tolist() == [46, 14]
+    assert now.tolist() == [18, 42]
+    before, now = measures.joined(np.array([60, 0, 0]), np.array([14, 40, 6]), 2)
+    assert now.tolist() == [14, 46]

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.engines.drift.samples import counted, exact, table
 
@@ -35,11 +35,16 @@ def test_it_comes_back_whole() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(BYTES) - 1), st.integers(1, 255))
-def test_changed_bytes_are_refused(at: int, change: int) -> None:
+def test_changed_bytes_are_refused_or_mean_nothing(at: int, change: int) -> None:
     damaged = bytearray(BYTES)
     damaged[at] ^= change
-    with pytest.raises(DriftStateError):
-        from_bytes(bytes(damaged))
+    assume(at != len(MAGIC) or not 1 <= damaged[at] <= VERSION)  # one of those that are read
+    try:
+        found = from_bytes(bytes(damaged))
+    except DriftStateError:
+        return
+    assert found == STATE  # the last bits of what is compressed fill up a byte
+    assert len(BYTES) - at <= 5  # before the checksum
 
 
 @settings(max_examples=60, deadline=None)
@@ -258,3 +263,28 @@ def _alike(random: np.random.Generator, rows: int) -> pa.Table:
         "few": random.choice(["a", "b", "c"], rows),
     }
     return pa.table({**numbers, **named})
+
+
+def test_private_states_of_sixty_rows_tell_no_change_that_is_none_and_those_that_are() -> None:
+    """A flag of one row in six, or what is missing, is some ten rows: now written, now not."""
+    random = np.random.default_rng(60)
+    rounds, false, found = 40, 0, 0
+    for _ in range(rounds):
+        sides = [
+            pa.table({
+                "flag": random.random(60) < 0.17,
+                "gaps": pa.array(np.where(random.random(60) < 0.1, np.nan, random.normal(size=60)),
+                                 from_pandas=True),
+                "x": random.normal(size=60),
+            })
+            for _ in range(2)
+        ]  # fmt: skip
+        plan = plan_of(sides[0])
+        first, second = (from_bytes(to_bytes(counted(one, plan))) for one in sides)
+        report = compare(first, second)
+        false += any(one.q_value <= 0.05 for one in report.columns)
+        far = sides[1].set_column(0, "flag", pa.array(random.random(60) < 0.75))
+        moved = compare(first, from_bytes(to_bytes(counted(far, plan))))
+        found += moved.columns[0].q_value <= 0.05
+    assert false <= rounds * 0.05 + 3 * (rounds * 0.05 * 0.95) ** 0.5
+    assert found >= rounds - 2

@@ -67,6 +67,23 @@ def test_a_signed_report_is_verified_with_all_it_speaks_of(made: Path, offline: 
     everything_else_is_refused(made, offline)
 
 
+def test_the_files_of_a_model_of_one_file_are_verified_too(made: Path, offline: Offline) -> None:
+    (made / "model" / "model.joblib").rename(made / "one.joblib")
+    code, _, err = offline(
+        "attack", "one.joblib", *ROWS, "--plan", "plan.toml", "--sign", "key.pem", "-o", "one.json"
+    )
+    assert code == 1, err
+    sig = ("--signature", "one.json.sig", "--public-key", "key.pub")
+    code, out, err = offline("verify", "one.joblib", *sig, "--json")
+    assert (code, json.loads(out)["files"]) == (0, 1), err
+    (made / "others.joblib").write_bytes((made / "one.joblib").read_bytes())
+    assert offline("verify", "others.joblib", *sig)[0] == 5  # another name
+    with (made / "one.joblib").open("ab") as file:
+        file.write(b"x")
+    code, _, err = offline("verify", "one.joblib", *sig)
+    assert (code, "changed: `one.joblib`" in err) == (5, True)
+
+
 def everything_else_is_refused(made: Path, offline: Offline) -> None:
     given = ("--public-key", "key.pub")
     assert offline("verify", "report.json")[0] == 2  # nobody to trust

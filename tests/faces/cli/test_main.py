@@ -412,3 +412,20 @@ def test_the_installed_command_runs() -> None:
     command = [str(Path(sys.executable).with_name("strongroom")), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.startswith("strongroom ")
+
+
+@pytest.mark.parametrize("loaded", ["typing", "pyarrow", "strongroom.faces.cli.app", "typer"])
+def test_ctrl_c_while_it_starts_is_quiet(loaded: str) -> None:
+    """Whatever is being loaded then, the exit code is a shell's and no traceback is shown."""
+    code = (
+        "import sys\nfrom importlib.abc import MetaPathFinder\n"
+        "class Interrupted(MetaPathFinder):\n"
+        "    def find_spec(self, fullname, path, target=None):\n"
+        f"        if fullname == {loaded!r}:\n"
+        "            print('met', flush=True)\n            raise KeyboardInterrupt\n"
+        f"sys.modules.pop({loaded!r}, None)\nsys.meta_path.insert(0, Interrupted())\n"
+        "sys.argv = ['strongroom', 'drift', 'a.csv', 'b.csv']\n"
+        "from strongroom.faces.cli.main import start\nstart()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "met\n", "")

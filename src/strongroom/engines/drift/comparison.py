@@ -18,6 +18,7 @@ from strongroom.engines.drift.findings import (
     Thresholds,
     Window,
 )
+from strongroom.engines.drift.hidden_rows import explained
 from strongroom.engines.drift.multivariate import movers, together
 from strongroom.engines.drift.plan import (
     MISSING,
@@ -30,6 +31,7 @@ from strongroom.engines.drift.plan import (
     Floats,
     Kind,
 )
+from strongroom.engines.drift.planning import MAX_CATEGORIES
 from strongroom.engines.drift.significance import (
     NOTHING,
     Test,
@@ -208,8 +210,10 @@ class _Pair:
         if self.plan.kind not in _COMPARED or min(self.values) < thresholds.minimum_rows:
             return None
         if self.plan.kind is Kind.CATEGORY:
-            return categories_differ(*self._with_rare_as_rest())
-        return numbers_differ(*self._within_range(), noise=self._noise)
+            counts = explained(*self._with_rare_as_rest(), self.hidden, has_rest=True)
+            return categories_differ(*counts)
+        counts = explained(*self._within_range(), self.hidden, has_rest=False)
+        return numbers_differ(*counts, noise=self._noise)
 
     def _within_range(self) -> tuple[Counts, Counts]:
         """Counts of bins; where a file may lack the few beyond the range, with these at its ends.
@@ -270,10 +274,11 @@ class _Pair:
         return more, less
 
     def _fewest(self) -> int:
-        """Rows of the rarest category that the plan lists, or 1 where it lists all that are."""
+        """Rows of the rarest category of a full list, or 1 where there was room for more."""
         listed = self.counts[0][:-1]
         listed = listed[listed > 0]
-        return int(listed.min()) if self.plan.rest_is_known and len(listed) else 1
+        is_full = self.plan.rest_is_known and self.plan.bins == MAX_CATEGORIES
+        return int(listed.min()) if is_full and len(listed) else 1
 
     def quality(self) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
         """What may be bad: its name, rows that are so, and rows that could be, in both samples."""

@@ -100,7 +100,7 @@ def _warnings(
     if p is not None and p < _SURE:
         found.append(
             "the reference's scores cannot be calibrated: a fit to one half of its labels is "
-            f"wrong for the other half (p = {p:.1g})"
+            f"wrong for the other half (p at most {max(p, 0.001):.1g})"
         )
     known = reference.counts[:, :UNLABELLED].sum(axis=0).astype(np.float64)
     area = area_under_curve(known[POSITIVE], known[NEGATIVE])
@@ -145,6 +145,6 @@ def _late(current: ScoreState, fitted: Calibration) -> str | None:
     if p >= _SURE:
         return None
     return (
-        f"the {int(rows.sum()):,} labels that have come are not as expected (p = {p:.1g}): what a "
-        "score means has changed"
+        f"the {int(rows.sum()):,} labels that have come are not as expected "
+        f"(p at most {max(p, 0.001):.1g}): what a score means has changed"
     )

@@ -136,8 +136,10 @@ def joined(reference: Counts, current: Counts, most: int) -> tuple[Counts, Count
     """
     if len(reference) <= most:
         return reference, current
-    cumulative = np.cumsum(shares(reference))
-    group = np.minimum((cumulative - 1e-9) * most, most - 1).astype(np.intp)
+    held = shares(reference)
+    # By its middle, so that a bin of most rows is not put together with all that follow.
+    middle = np.cumsum(held) - held / 2
+    group = np.clip((middle - 1e-9) * most, 0, most - 1).astype(np.intp)
     return (
         np.bincount(group, reference, most).astype(np.int64),
         np.bincount(group, current, most).astype(np.int64),

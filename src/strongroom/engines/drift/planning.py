@@ -33,7 +33,7 @@ _FAR_SHARES = (0.001, 0.005, 0.995, 0.999)
 _CELLS = 4_096
 _TAILS = (0.125, 0.5)
 """Edges beyond the range of the reference, as shares of its width."""
-_MAX_CATEGORIES = 56
+MAX_CATEGORIES = 56
 _TEXT_SHARE = 0.5
 """Distinct values to rows from which a column of strings is texts and not categories."""
 _TEXT_DISTINCT = 1_000
@@ -119,10 +119,10 @@ def _categories(name: str, values: Texts, shown: str, minimum: int) -> ColumnPla
     """The plan of a column of categories; None where its values hardly repeat."""
     counted = pc.value_counts(values.drop_null())
     counts = counted.field("counts").to_numpy(zero_copy_only=False)
-    kept = np.argsort(-counts, kind="stable")[:_MAX_CATEGORIES]
+    kept = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
     rows = int(counts.sum())
     covered = int(counts[kept].sum())
-    many = len(counts) > max(_TEXT_SHARE * rows, _MAX_CATEGORIES)
+    many = len(counts) > max(_TEXT_SHARE * rows, MAX_CATEGORIES)
     if many or (len(counts) > _TEXT_DISTINCT and covered < rows / 2):
         return None
     kept = kept[counts[kept] >= max(minimum, 1)]
@@ -136,13 +136,30 @@ def _categories(name: str, values: Texts, shown: str, minimum: int) -> ColumnPla
     known = sum(-count for count, _ in chosen) < rows
     return ColumnPlan(
         name, Kind.CATEGORY, shown, None, (0, len(categories)), categories,
-        _scores(shares) if categories else (), 0.0, known,
+        _scores_by_name(categories, shares) if categories else (), 0.0, known,
     )  # fmt: skip
+
+
+def _scores_by_name(categories: tuple[str, ...], shares: Floats) -> tuple[int, ...]:
+    """Scores of categories in the order of their names, the rest of them in the middle.
+
+    In the order of their counts those that the reference has more of by chance would all lie on one
+    side, and the centre of another sample on the other, however large both are.
+    """
+    order = np.argsort(np.array(categories, object), kind="stable")
+    ranks = np.cumsum(shares[order]) - shares[order] / 2
+    ranks[ranks > shares.sum() / 2] += 1 - shares.sum()
+    middle = np.empty(len(shares))
+    middle[order] = ranks
+    return _as_scores(middle)
 
 
 def _scores(shares: Floats) -> tuple[int, ...]:
     """The middle rank of each code in the reference, from -HALF_RANK to HALF_RANK."""
-    middle = np.cumsum(shares) - shares / 2
+    return _as_scores(np.cumsum(shares) - shares / 2)
+
+
+def _as_scores(middle: Floats) -> tuple[int, ...]:
     scores = np.rint((np.clip(middle, 0.0, 1.0) - 0.5) * 2 * HALF_RANK)
     return tuple(int(score) for score in scores)
 

@@ -86,6 +86,8 @@ def numbers_differ(reference: Counts, current: Counts, seed: int = 0, noise: flo
     if noise:
         distance = max(distance - math.sqrt(noise) / fewest, 0.0)
         reference, current = joined(reference, current, most_bins(fewest, noise))
+        if len(reference) == _FEWEST_BINS:
+            reference, current = less_apart(reference, current, round(math.sqrt(noise)))
     if _is_small(reference, current):
         sure = _by_one_split(np.cumsum(reference)[:-1], np.cumsum(current)[:-1],
                              (int(reference.sum()), int(current.sum())))  # fmt: skip
@@ -105,7 +107,24 @@ def numbers_differ(reference: Counts, current: Counts, seed: int = 0, noise: flo
 
 def most_bins(rows: int, noise: float) -> int:
     """Bins of so many rows altogether in which what was rounded weighs little."""
-    return max(int(rows / (12 * noise)), 2)
+    return max(int(rows / (12 * noise)), _FEWEST_BINS)
+
+
+_FEWEST_BINS = 2
+
+
+def less_apart(reference: Counts, current: Counts, rows: int) -> tuple[Counts, Counts]:
+    """Two samples of two bins, the smaller one with up to `rows` rows in the other bin.
+
+    So many it may have there in truth, and no more are moved than make the shares alike.
+    """
+    first, second = reference.copy(), current.copy()
+    is_first = first.sum() < second.sum()
+    few, many = (first, second) if is_first else (second, first)
+    over = float(few[0] - many[0] * (few.sum() / max(int(many.sum()), 1)))
+    moved = min(int(abs(over)), rows) * (1 if over > 0 else -1)
+    few += np.array([-moved, moved])
+    return first, second
 
 
 def kolmogorov_p(distance: float, rows: int, others: int) -> float:

@@ -5,7 +5,14 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from strongroom.engines.drift.findings import ColumnDrift, Report, Status, Thresholds, Window
+from strongroom.engines.drift.findings import (
+    ColumnDrift,
+    Distribution,
+    Report,
+    Status,
+    Thresholds,
+    Window,
+)
 from strongroom.engines.drift.multivariate import Mover, Together
 from strongroom.engines.drift.plan import ColumnPlan, Floats, Kind
 from strongroom.engines.drift.significance import most_bins
@@ -178,27 +185,42 @@ def _change(found: ColumnDrift, plan: ColumnPlan) -> str:
         return _shifted_category(shown.labels, shown.reference, shown.current)
     if not before or not now or any(map(math.isnan, (*before, *now))):
         return ""
-    scale = max(before[2] - before[0], plan.spread, 1e-300)
-    if abs(now[1] - before[1]) > 0.02 * scale:
-        subject, what, up, down = _TEXTS if plan.kind is Kind.TEXT else _VALUES
-        way = up if now[1] > before[1] else down
-        went = f"from {_level(before[1], shown.edges)} to {_level(now[1], shown.edges)}"
-        return f"{subject} are {way}: the {what} went {went}."
-    width = (now[2] - now[0]) / max(before[2] - before[0], 1e-300)
-    if width > 1.1 or width < 0.9:
-        way = "more" if width > 1 else "less"
-        return (
-            f"Values scatter {way}: the middle half spans {number(now[2] - now[0])}, "
-            f"before {number(before[2] - before[0])}."
-        )
+    moved = _moved(plan, shown, before, now)
+    if moved:
+        return moved
     if plan.is_whole:
         return _shifted_category(shown.labels, shown.reference, shown.current)
     gap = [b - a for a, b in zip(shown.reference, shown.current, strict=True)]
     at = max(range(len(gap)), key=lambda place: abs(gap[place]))
     way = "more" if gap[at] > 0 else "fewer"
-    return f"The shape changed; there are {way} values of {shown.labels[at]}."
+    where = shown.labels[at]
+    of = "" if where.startswith(("from ", "below ")) else "of "
+    return f"The shape changed; there are {way} values {of}{where}."
 
 
+def _moved(
+    plan: ColumnPlan, shown: Distribution, before: Sequence[float], now: Sequence[float]
+) -> str:
+    """Where the middle went and how its width changed, the more telling first; maybe neither."""
+    is_text = plan.kind is Kind.TEXT
+    shift = abs(now[1] - before[1]) / max(before[2] - before[0], plan.spread, 1e-300)
+    width = max(now[2] - now[0], 1e-300) / max(before[2] - before[0], 1e-300)
+    turn = abs(math.log(width))
+    said = []
+    if shift > 0.02 and shift * _BESIDE >= turn:
+        subject, what, up, down = _TEXTS if is_text else _VALUES
+        way = up if now[1] > before[1] else down
+        went = f"from {_level(before[1], shown.edges)} to {_level(now[1], shown.edges)}"
+        said.append((shift, f"{subject} are {way}: the {what} went {went}."))
+    if (width > 1.1 or width < 0.9) and turn * _BESIDE >= shift:
+        spans = f"{number(now[2] - now[0])}, before {number(before[2] - before[0])}"
+        what, way = "Lengths" if is_text else "Values", "more" if width > 1 else "less"
+        said.append((turn, f"{what} scatter {way}: the middle half spans {spans}."))
+    return " ".join(text for _, text in sorted(said, reverse=True))
+
+
+_BESIDE = 3.0
+"""Times by which one change outweighs another that is then not told."""
 _FEW = 5
 """Distinct whole numbers that are told like categories: 0 and 1 have no telling median."""
 _VALUES = ("Values", "median", "higher", "lower")

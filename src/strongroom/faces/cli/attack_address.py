@@ -18,6 +18,7 @@ from strongroom.engines.robustness.leakage.words import Columns, Said
 from strongroom.engines.robustness.space import Space
 from strongroom.engines.robustness.target import ModelError, Predict, Rows, Scores
 from strongroom.errors import (
+    GuardRefusedError,
     RateLimitedError,
     RefusedError,
     SignInError,
@@ -136,8 +137,14 @@ class Asked(Closing):
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return answer.status_code, headers, _read(answer)
         except httpx.HTTPError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise UnreachableError(
+                    "the certificate of the model's server is not trusted",
+                    next_step="give its certificate authority with --ca",
+                ) from None
             raise UnreachableError(
-                f"the model could not be asked: {type(error).__name__}"
+                f"the model could not be asked: {type(error).__name__}",
+                next_step="start its server, or check the address",
             ) from None
 
     def _scores(self, space: Space, rows: Rows, classes: Sequence[str]) -> Scores:
@@ -170,6 +177,8 @@ class Asked(Closing):
                 return _decoded(content)
             if status != 429:
                 # Later errors stand in reports, and a server may quote the row that it was asked.
+                if headers.get("x-strongroom-code") == GuardRefusedError.code:
+                    raise _kept_back()
                 raise _refusal(status, b"" if self._has_answered else content)
             self._wait(min(_seconds(headers.get("retry-after", "")), _LONGEST_WAIT))
         raise _too_slow()
@@ -179,6 +188,13 @@ def _too_slow() -> RateLimitedError:
     return RateLimitedError(
         "the endpoint's limit leaves too few rows for the attack: it does its work",
         retry_after_seconds=_LONGEST_WAIT,
+    )
+
+
+def _kept_back() -> GuardRefusedError:
+    return GuardRefusedError(
+        "the guard of the endpoint keeps answers back: let it only observe meanwhile",
+        next_step="an Owner does so: `strongroom endpoint set-guard ENDPOINT --mode observe`",
     )
 
 

@@ -1,38 +1,33 @@
-"""The command `strongroom`: its start, its exit codes, and what a person sees of a fault."""
+"""The command `strongroom`: its start and its end.
 
-import errno
+Nothing of ours is imported before `start` and `run` begin: a Ctrl-C in that time would be shown as
+a traceback of the import it met.
+"""
+
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
-
-from strongroom.errors import InternalError, StorageFullError, StrongroomError, UsageError
-from strongroom.faces.cli import output, scan_options
-
-if TYPE_CHECKING:
-    from typer import Typer
 
 _WITHOUT_PANDAS = frozenset({"discover", "mask", "anonymize", "drift"})
 """Commands on tables that never are pandas'."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell has it."""
 
 
 def run() -> None:
     """Run the command line and end with the exit code of DESIGN.md, section 5."""
-    sys.exit(_run())
+    from strongroom.faces.cli.outcome import outcome
+
+    sys.exit(outcome())
 
 
 def start() -> None:
     """`run` as a process of its own: the entry point of the installed command."""
-    # What is imported stays. Looked through for garbage after every 700 objects, as is the
-    # default, it takes an eighth of the time of a start.
-    gc.set_threshold(50_000, 20, 100)
-    if sys.argv[1:2] and sys.argv[1] in _WITHOUT_PANDAS:
-        from strongroom.faces.cli.arrow import without_pandas
-
-        without_pandas()
-    code = _run()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        code = _started()
+    except KeyboardInterrupt:
+        # Met while modules were loaded. They may be half there, and nothing is open yet.
+        os._exit(INTERRUPTED)
     if "pyarrow" in sys.modules:
         # A reader of pyarrow's that met a bad table may have a thread left, and the interpreter
         # aborts when it ends while that thread runs. All that is ours is closed and written.
@@ -40,71 +35,21 @@ def start() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
-    """Run the command line; its exit code."""
-    as_json = output.wants_json(sys.argv[1:])
-    try:
-        return _command(sys.argv[1:])
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except StrongroomError as error:
-        output.error(error, as_json=as_json)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output went away, e.g. `| head`; the null device takes the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:  # a person sees a sentence, never a traceback
-        if os.environ.get("STRONGROOM_DEBUG"):
-            raise
-        shown = _in_our_words(error)
-        output.error(shown, as_json=as_json)
-        return shown.exit_code
+def _started() -> int:
+    """Run the command line and write what it said; its exit code."""
+    # What is imported stays. Looked through for garbage after every 700 objects, as is the
+    # default, it takes an eighth of the time of a start.
+    gc.set_threshold(50_000, 20, 100)
+    if sys.argv[1:2] and sys.argv[1] in _WITHOUT_PANDAS:
+        from strongroom.faces.cli.arrow import without_pandas
 
+        without_pandas()
+    from strongroom.faces.cli.outcome import outcome
 
-def _command(arguments: list[str]) -> int:
-    """Run the command that the arguments name; its exit code."""
-    # What reads command lines takes longer to load than a small model to scan.
-    plain = scan_options.plainly_given(arguments[1:]) if arguments[:1] == ["scan"] else None
-    if plain is not None:
-        from strongroom.faces.cli.scan import run_scan
-
-        return run_scan(**plain)
-    from strongroom.faces.cli.app import app
-
-    if output.wants_json(arguments):
-        return _told_in_json(app)
-    app(prog_name="strongroom")
-    return 0
-
-
-def _told_in_json(app: "Typer") -> int:
-    """Run the command line so that its own complaints come as errors, and not as a drawn box."""
-    from typer.exceptions import Abort, TyperException
-
-    try:
-        code = app(prog_name="strongroom", standalone_mode=False)
-    except TyperException as met:
-        text = " ".join(met.format_message().split())
-        if met.exit_code == UsageError.exit_code:
-            raise UsageError(text) from None
-        raise InternalError(text) from None
-    except Abort:
-        return 1
-    return code if isinstance(code, int) else 0
-
-
-def _in_our_words(error: Exception) -> StrongroomError:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        # What stdout could not take is still held, and would be tried again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return StorageFullError("no room for the output")
-    return InternalError(
-        f"unexpected {type(error).__name__}",
-        next_step="set STRONGROOM_DEBUG=1, run it again and report the traceback",
-    )
+    code = outcome()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
 
 
 if __name__ == "__main__":

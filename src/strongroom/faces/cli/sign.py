@@ -6,6 +6,7 @@ and what `model_signing sign` makes is verified here.
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -145,8 +146,8 @@ def _compare(
         ignored=tuple(dict.fromkeys([*signed.ignored, *own])),
         shard_bytes=signed.shard_bytes,
     )
-    folder = model_folder.find(path, how)
     paths = {resource.path for resource in manifest.resources}
+    folder = _named(model_folder.find(path, how), paths)
     present = {file.path for file in folder.files}
     # Before any byte is read: what is gone or new needs no digest to be told.
     known = [file for file in folder.files if file.path in paths]
@@ -173,6 +174,16 @@ def _compare(
             next_step="get the files again from where they were signed",
         )
     return folder
+
+
+def _named(folder: ModelFolder, paths: set[str]) -> ModelFolder:
+    """A model of one file under its own name where that is the one path that was signed.
+
+    Statements of attacks and of a server name such a file; OpenSSF signatures call it `.`.
+    """
+    if paths != {folder.name} or [one.path for one in folder.files] != [WHOLE_FILE]:
+        return folder
+    return replace(folder, files=(replace(folder.files[0], path=folder.name),))
 
 
 _NONE = Resource("", "")

@@ -144,6 +144,20 @@ def sampled(table: pa.Table, plan: Plan) -> None:
     sample_of(table, space_of([table], features, plan), features, plan.columns, ("no", "yes"))
 
 
+def test_words_where_numbers_are_due_are_told_without_a_value() -> None:
+    plan = parse_plan('version = 1\n[columns]\nlabel = "ill"\n')
+    table = pa.table({"age": [70.0, 30.0], "ill": ["secret", "well"]})
+    features = features_of(table, plan.columns)
+    space = space_of([table], features, plan)
+    with pytest.raises(ValidationError, match="names no classes") as raised:
+        sample_of(table, space, features, plan.columns, ())
+    assert "secret" not in raised.value.message + raised.value.next_step
+    other = pa.table({"age": ["secret", "30"], "ill": [1, 0]})
+    with pytest.raises(ValidationError, match="`age` holds numbers in one table") as raised:
+        space_of([table, other], features, plan)
+    assert "secret" not in raised.value.message + raised.value.next_step
+
+
 # ---- running ----
 
 

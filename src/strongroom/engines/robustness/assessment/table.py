@@ -206,7 +206,13 @@ def _labels(
     if not label:
         return *nothing, np.ones(table.num_rows, dtype=bool)
     if not classes:
-        numbers = _numbers(table, label)
+        try:
+            numbers = _numbers(table, label)
+        except ValidationError:
+            raise ValidationError(
+                "the model names no classes, so it answers with numbers: the label column has none",
+                next_step="give the label as numbers, or the model with the names of its classes",
+            ) from None
         return nothing[0], numbers, np.isfinite(numbers)
     places = {_bare(name): place for place, name in enumerate(classes)}
     found = np.array([places.get(_bare(one), -1) for one in _texts(table, label)], dtype=np.int64)
@@ -245,5 +251,11 @@ def _texts(table: pa.Table, name: str) -> NDArray[np.object_]:
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
-    column = table.column(name).cast(pa.float64(), safe=False)
+    try:
+        column = table.column(name).cast(pa.float64(), safe=False)
+    except pa.ArrowException:  # its text quotes a value
+        raise ValidationError(
+            f"`{name[:100]}` holds numbers in one table, and in another what is none",
+            next_step="give it as numbers in all of them",
+        ) from None
     return np.asarray(column.to_numpy(), dtype=np.float64)
