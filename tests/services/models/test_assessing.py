@@ -241,6 +241,9 @@ def test_a_model_that_the_rows_do_not_fit_ends_without_a_verdict(room: Assessing
     found = listed(room, asked)
     assert (found.state, found.verdict, found.counts) == (AssessmentState.BROKEN, "", False)
     assert found.reason  # the job says what did not fit
+    request_report = ShowAssessment(workspace="clinic", name="rich", version=1, kind="misfit")
+    with pytest.raises(NotFoundError, match=f"broke off: .*job show {asked.job}"):
+        room.call(room.data.owner, "model.assessment", request_report)
 
 
 @pytest.mark.parametrize("limit", ["clock", "size"])

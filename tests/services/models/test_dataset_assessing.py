@@ -363,6 +363,8 @@ def test_a_search_that_fails_ends_without_a_verdict(
         ).one()
     assert (row.state, row.verdict, row.wish) == (AssessmentState.BROKEN, "", None)
     assert f"strongroom job show {status.id}" in row.reason
+    with pytest.raises(NotFoundError, match=f"broke off: .*job show {status.id}"):
+        room.text(room.data.owner)
 
 
 def test_rows_that_are_removed_while_they_are_searched_leave_nothing(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from strongroom.engines.robustness.assessment import document
 from strongroom.engines.robustness.assessment.plan import parse_plan
 from strongroom.engines.robustness.assessment.running import Report, Verdict
-from strongroom.errors import ConflictError, NotFoundError, StateError, TamperedError
+from strongroom.errors import ConflictError, StateError, TamperedError
 from strongroom.gate.access.types import Entity
 from strongroom.gate.operation import Call
 from strongroom.gate.undecided import Recorder
@@ -26,6 +26,7 @@ from strongroom.services.models.assessment_plans import AssessmentPlans
 from strongroom.services.models.assessment_standing import SignedAssessment, standing
 from strongroom.services.models.decisions import Decisions
 from strongroom.services.models.registry import Registry
+from strongroom.services.models.sealed_wishes import unreported
 from strongroom.services.models.statements import ModelKeys
 from strongroom.services.models.tables import ModelAssessmentRow, ModelEntryRow
 from strongroom.services.models.verifying import Verifier
@@ -163,11 +164,13 @@ class AssessingParts:
         ]
         row = session.get(ModelAssessmentRow, signed[-1].id) if signed else None
         if row is None or row.report is None:
-            raise NotFoundError(
-                f"there is no report of kind `{kind}` on version {entry.version} of "
-                f"`{entry.model}`",
-                next_step="ask for one with `strongroom model assess`",
-            )
+            latest = session.scalars(
+                select(ModelAssessmentRow)
+                .where(ModelAssessmentRow.entry == entry.id, ModelAssessmentRow.kind == kind)
+                .order_by(ModelAssessmentRow.asked_at.desc())
+            ).first()
+            about = f"kind `{kind}` on version {entry.version} of `{entry.model}`"
+            raise unreported(latest, about, "model assess")
         with self._blobs.open(session, row.report) as reader:
             content = b"".join(reader.chunks())
         if not signed[-1].is_report(content):

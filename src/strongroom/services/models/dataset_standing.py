@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from strongroom.engines.crypto import dsse
 from strongroom.engines.crypto.dsse import Statement, Subject
 from strongroom.engines.robustness.assessment.running import Report, Verdict
-from strongroom.errors import NotFoundError, TamperedError
+from strongroom.errors import TamperedError
 from strongroom.services.data.catalog import Held
 from strongroom.services.data.tables import DatasetAssessmentRow
+from strongroom.services.models.sealed_wishes import unreported
 from strongroom.services.models.statements import ModelKeys
 from strongroom.vault.blobs import BlobStore
 from strongroom.vault.keys import Keyring
@@ -141,11 +142,17 @@ class SignedSearches:
         """
         row = self.newest(session, held, kind)
         if row is None or row.report is None:
-            raise NotFoundError(
-                f"there is no report of kind `{kind}` on version {held.row.version} of "
-                f"`{held.dataset.name}`",
-                next_step="ask for one with `strongroom data assess`",
-            )
+            latest = session.scalars(
+                select(DatasetAssessmentRow)
+                .where(
+                    DatasetAssessmentRow.dataset == held.dataset.id,
+                    DatasetAssessmentRow.version == held.row.version,
+                    DatasetAssessmentRow.kind == kind,
+                )
+                .order_by(DatasetAssessmentRow.asked_at.desc())
+            ).first()
+            about = f"kind `{kind}` on version {held.row.version} of `{held.dataset.name}`"
+            raise unreported(latest, about, "data assess")
         signed = self.signed(session, row, held)
         with self._blobs.open(session, row.report) as reader:
             content = b"".join(reader.chunks())

@@ -70,3 +70,23 @@ class SealedWishes:
 def gone() -> NotFoundError:
     """The rows were removed, or the job was ended elsewhere, while it ran."""
     return NotFoundError("what this job was asked for is gone")
+
+
+def unreported(latest: AskedColumns | None, about: str, command: str) -> NotFoundError:
+    """The error that says why no report was signed.
+
+    Args:
+        latest: that was asked for last, if any was.
+        about: the kind, and what it is of, for a person; `command` asks for one.
+    """
+    missing = f"there is no report of {about}"
+    if latest is not None and latest.state == AssessmentState.QUEUED:
+        return NotFoundError(
+            f"{missing}: one is under way", next_step=f"see `strongroom job show {latest.job}`"
+        )
+    if latest is not None and latest.state == AssessmentState.BROKEN:
+        return NotFoundError(
+            f"{missing}: the last one broke off: {latest.reason}",
+            next_step=f"ask for another with `strongroom {command}` when that is mended",
+        )
+    return NotFoundError(missing, next_step=f"ask for one with `strongroom {command}`")
