@@ -355,7 +355,8 @@ def test_a_search_that_fails_ends_without_a_verdict(
         raise ValidationError("the rows are gone")
 
     monkeypatch.setattr(dataset_rows.DatasetRows, "sampled", none)
-    status = room.jobs.wait(room.assess().job, 240)
+    room.data.add(b"dose,rich\n" + b"1,y\n2,n\n" * 20, name="lost")
+    status = room.jobs.wait(room.assess(name="lost").job, 240)
     assert (status.state, status.error) == (JobState.FAILED, "request.field: the rows are gone")
     with room.data.house.database.read() as session:
         row = session.scalars(
@@ -364,7 +365,7 @@ def test_a_search_that_fails_ends_without_a_verdict(
     assert (row.state, row.verdict, row.wish) == (AssessmentState.BROKEN, "", None)
     assert f"strongroom job show {status.id}" in row.reason
     with pytest.raises(NotFoundError, match=f"broke off: .*job show {status.id}"):
-        room.text(room.data.owner)
+        room.text(room.data.owner, name="lost")
 
 
 def test_rows_that_are_removed_while_they_are_searched_leave_nothing(
