@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from strongroom.engines.robustness.evasion import networks as module
+from strongroom.engines.robustness.evasion.gradients import Gradient
 from strongroom.engines.robustness.evasion.layers import (
     Activation,
     Full,
@@ -14,7 +15,7 @@ from strongroom.engines.robustness.evasion.layers import (
     Scale,
     Shape,
 )
-from strongroom.engines.robustness.evasion.networks import of_layers
+from strongroom.engines.robustness.evasion.networks import chained, of_steps
 from strongroom.engines.robustness.evasion.rearranging import Reshape, Transpose
 from strongroom.engines.robustness.evasion.windows import Convolution, Pool, Window
 from strongroom.errors import ValidationError
@@ -22,6 +23,11 @@ from strongroom.errors import ValidationError
 RNG = np.random.default_rng(0)
 Torch = Any
 """torch has no types here."""
+
+
+def of_layers(layers: Sequence[Layer], shape: Shape) -> Gradient:
+    """Slopes of a network without branches."""
+    return of_steps(chained(layers), shape)
 
 
 def convolution(outputs: int, inputs: int, window: Window, groups: int = 1) -> Convolution:

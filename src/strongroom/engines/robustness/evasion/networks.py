@@ -42,11 +42,6 @@ def chained(layers: Sequence[Layer]) -> list[Step]:
     return [Step(layer, (place,)) for place, layer in enumerate(layers)]
 
 
-def of_layers(layers: Sequence[Layer], shape: Shape) -> Gradient:
-    """Slopes of a network without branches; else as `of_steps`."""
-    return of_steps(chained(layers), shape)
-
-
 def of_steps(steps: Sequence[Step], shape: Shape) -> Gradient:
     """Slopes of a network whose last step gives logits; one logit speaks for the second of two.
 

@@ -161,8 +161,10 @@ def of_regressor(model: Any) -> tuple[Trees, int] | None:  # noqa: ANN401 # scik
     """
     base = np.zeros(1)
     if hasattr(model, "_predictors") and hasattr(model, "_baseline_prediction"):
-        made = [_of_nodes(one.nodes) for [one] in model._predictors]  # noqa: SLF001 # as below
-        return _together(made, 1, base + np.ravel(model._baseline_prediction)[0]), 1  # noqa: SLF001
+        first = model._baseline_prediction  # noqa: SLF001 # nothing public tells the first guess
+        grown = model._predictors  # noqa: SLF001 # nor the trees
+        made = [_of_nodes(one.nodes) for [one] in grown]
+        return _together(made, 1, base + np.ravel(first)[0]), 1
     if hasattr(model, "estimators_") and hasattr(model, "learning_rate"):
         first = getattr(model.init_, "constant_", None)
         if first is None:
